@@ -1,0 +1,54 @@
+# `make help` lists the targets. Each installs what it needs and may be run again at any time.
+PYTHON ?= python3
+VENV ?= .venv
+SIM ?= sim
+BIN := $(VENV)/bin
+PYTEST ?= -n 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint types format imports lock pool-test bench diagram wheel-test clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(VENV)/.installed ## make the virtual environment and install auto-iter into it
+
+$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+	@PYTHON=$(PYTHON) sh tools/make-venv.sh $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+run: install ## simulate a detector and align it: 5 iterations, constants and plots at the end
+	$(BIN)/auto-iter simulate $(SIM) --year 2023 --run 011705 --files 400-404
+	$(BIN)/auto-iter run -y 2023 -r 011705 -f 400-404 -i 5 --config $(SIM)/config.yaml
+
+test: install ## unit and integration tests, on the embedded batch system
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: install ## style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config setup.cfg
+
+format: install ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel-test: install ## build the wheel, install it elsewhere and run the main job from it
+	sh tools/wheel-test.sh $(BIN)/python
+
+pool-test: ## the same alignment on a real HTCondor pool (root, Debian); takes it down again
+	bash tests/pool/run.sh
+
+bench: install ## figures, side by side
+	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
+
+diagram: install ## draw the state machine in the README anew
+	$(BIN)/python -m states.diagram
+
+lock: ## write constraints.txt anew from what the ranges in setup.cfg give today
+	sh tools/lock.sh $(PYTHON)
+
+clean: ## remove what the targets made (not your alignments)
+	rm -rf $(VENV) $(SIM) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

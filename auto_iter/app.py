@@ -1,0 +1,222 @@
+"""Workspaces: made, found, opened, changed, and made ready to go on."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from auto_iter import checkpoint
+from auto_iter.config import Config, Section
+from auto_iter.configfile import differences, dump_config, load_config
+from auto_iter.errors import InputError, UsageError
+from auto_iter.files import write_atomically
+from auto_iter.millepede.strategy import load_strategy
+from auto_iter.rawdata import RawRange, describe_missing, missing
+from auto_iter.reconstruction import WorkspaceReconstruction
+from auto_iter.snapshot import Arguments, Snapshot
+from auto_iter.workspace import Workspace, workspace_name
+from states.machine import StateMachine
+from states.next_iteration import begin
+from states.table import INITIAL, TERMINAL
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A workspace with what is known of it. `remark` is something a person should hear."""
+
+    workspace: Workspace
+    snapshot: Snapshot
+    config: Config
+    remark: str | None = None
+
+
+def locate(arguments: Arguments, config: Config) -> Workspace:
+    """Return where the alignment of these arguments lives."""
+    name = workspace_name(arguments.year, arguments.run, RawRange.parse(arguments.files).text)
+    return Workspace((config.paths.work_dir / name).absolute())
+
+
+def open_workspace(root: Path) -> Opened:
+    """Return the workspace at `root`. Raises InputError, CheckpointError or UsageError."""
+    workspace = Workspace(root.absolute())
+    if not workspace.root.is_dir():
+        raise InputError(
+            f"{root}: no such workspace", "give the directory that `auto-iter run` made"
+        )
+    snapshot, damage = checkpoint.load(workspace.checkpoint)
+    remark = None if damage is None else f"{damage}; the backup is used"
+    return Opened(workspace, snapshot, load_config(workspace.config), remark)
+
+
+def settled(config: Config) -> Config:
+    """Return `config` with everything decided that depends on where and when it is used.
+
+    The workspace keeps this form: it means the same from another directory, another day.
+    """
+    system = config.batch.system
+    if system == "auto":
+        system = "htcondor" if _has_htcondor() else "local"
+    paths = config.paths
+    absolute = {
+        name: path.expanduser().absolute()
+        for name in ("raw_dir", "calypso_install", "pede_install", "env_script", "work_dir")
+        if (path := getattr(paths, name)) is not None
+    }
+    return config.model_copy(
+        update={
+            "batch": config.batch.model_copy(update={"system": system}),
+            "paths": paths.model_copy(update=absolute),
+            "alignment": _absolute(config.alignment, "initial_constants"),
+            "simulation": _absolute(config.simulation, "truth"),
+        }
+    )
+
+
+def _absolute(section: SectionT, name: str) -> SectionT:
+    path = getattr(section, name)
+    return section if path is None else section.model_copy(update={name: path.absolute()})
+
+
+def _has_htcondor() -> bool:
+    """HTCondor's own rule for where its configuration is."""
+    places = [os.environ.get("CONDOR_CONFIG"), "/etc/condor/condor_config"]
+    return any(place and Path(place).exists() for place in places)
+
+
+def create_workspace(
+    workspace: Workspace, arguments: Arguments, config: Config, *, allow_missing: bool, now: float
+) -> Opened:
+    """Make a workspace; the checkpoint comes last, so a workspace either is one or is not."""
+    config = settled(config)
+    excluded = missing_files(arguments, config, allow_missing=allow_missing)
+    load_strategy(config.alignment.strategy)
+    fresh = not workspace.root.exists()
+    snapshot = Snapshot(
+        workspace_id=secrets.token_hex(4),
+        arguments=arguments,
+        iteration_started_at=now,
+        excluded=tuple(sorted(excluded)),
+    )
+    opened = Opened(workspace, snapshot, config)
+    reconstruction(opened).check_inputs()
+    try:
+        workspace.root.mkdir(parents=True, exist_ok=True)
+        write_atomically(workspace.config, dump_config(config))
+        checkpoint.save(workspace.checkpoint, snapshot)
+    except OSError as error:
+        if fresh:
+            shutil.rmtree(workspace.root, ignore_errors=True)
+        raise InputError(
+            f"{workspace.root}: {error.strerror}", "a workspace needs a writable disk with space"
+        ) from None
+    return opened
+
+
+def reconstruction(opened: Opened) -> WorkspaceReconstruction:
+    """Return the workspace's side of reconstruction."""
+    arguments = opened.snapshot.arguments
+    return WorkspaceReconstruction(
+        workspace=opened.workspace,
+        config=opened.config,
+        year=arguments.year,
+        run=arguments.run,
+        files=RawRange.parse(arguments.files),
+        stations=arguments.stations,
+        excluded=frozenset(opened.snapshot.excluded),
+    )
+
+
+def missing_files(arguments: Arguments, config: Config, *, allow_missing: bool) -> frozenset[int]:
+    """Return the raw files that are left out. Raises InputError unless that is allowed."""
+    raw_dir = config.paths.raw_dir
+    if not raw_dir.is_dir():
+        raise InputError(f"{raw_dir}: no such raw directory", "set paths.raw_dir or --raw_dir")
+    wanted = RawRange.parse(arguments.files)
+    absent = missing(raw_dir, arguments.year, arguments.run, wanted.numbers)
+    if not absent:
+        return frozenset()
+    if allow_missing and len(absent) < len(wanted):
+        return frozenset(one.number for one in absent)
+    where = absent[0].path.parent
+    raise InputError(
+        f"{where}: {len(absent)} of {len(wanted)} raw files: {describe_missing(absent)}",
+        "choose other files, or go on without them with --allow-missing",
+    )
+
+
+def at_iteration(opened: Opened, iteration: int, now: float) -> Opened:
+    """Return the workspace at the start of `iteration`, the current one or the one after it.
+
+    Raises UsageError for any other, and when the constants that it starts from are not there.
+    """
+    current = opened.snapshot.iteration
+    if iteration == current:
+        return opened
+    before = opened.workspace.iteration(iteration - 1, opened.snapshot.arguments.run)
+    if iteration != current + 1:
+        raise UsageError(f"iteration {iteration}: this workspace is at {current}")
+    if opened.snapshot.live_attempts or opened.snapshot.intent is not None:
+        raise UsageError(f"iteration {iteration}: jobs of iteration {current} may still run")
+    if not before.new_constants.is_file():
+        raise UsageError(
+            f"{before.new_constants}: not there; first `auto-iter millepede run -i {before.root}`"
+        )
+    snapshot = begin(opened.snapshot, iteration, now).but(state=INITIAL)
+    checkpoint.save(opened.workspace.checkpoint, snapshot)
+    return Opened(opened.workspace, snapshot, opened.config, opened.remark)
+
+
+def refuse_differences(opened: Opened, arguments: Arguments, config: Config) -> None:
+    """Raise UsageError when a second `run` asks for something else than the first."""
+    there, asked = opened.snapshot.arguments.model_dump(), arguments.model_dump()
+    differ = [(key, there[key], asked[key]) for key in there if there[key] != asked[key]]
+    differ += differences(opened.config, config)
+    if differ:
+        key, old, new = differ[0]
+        more = f" (and {len(differ) - 1} more)" if len(differ) > 1 else ""
+        raise UsageError(
+            f"{opened.workspace.root}: {key} is {old} there, not {new}{more}; `auto-iter resume` "
+            "continues it as it is, and takes -i and --set"
+        )
+
+
+def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> Opened:
+    """Return the workspace with more iterations or other settings, written down."""
+    snapshot, config = opened.snapshot, opened.config
+    if overrides:
+        config = load_config(opened.workspace.config, overrides)
+        write_atomically(opened.workspace.config, dump_config(config))
+    if iterations is not None:
+        if iterations < len(snapshot.history):
+            raise UsageError(
+                f"-i {iterations}: {len(snapshot.history)} iterations are done already"
+            )
+        longer = snapshot.arguments.model_copy(update={"iterations": iterations})
+        snapshot = snapshot.but(arguments=longer)
+    return Opened(opened.workspace, snapshot, config, opened.remark)
+
+
+def revive(snapshot: Snapshot, now: float) -> Snapshot:
+    """Return the snapshot of a failed or stopped alignment, ready to go on where it was.
+
+    What failed gets all its tries again: a person has looked at it. A finished alignment goes on
+    only when it was given more iterations.
+    """
+    if snapshot.state == "done":
+        if len(snapshot.history) >= snapshot.arguments.iterations:
+            return snapshot
+        state = StateMachine(snapshot.state).fire("extend")
+        return begin(snapshot, len(snapshot.history) + 1, now).but(state=state)
+    if snapshot.state in TERMINAL:
+        state = StateMachine(snapshot.state).fire("resume")
+        return snapshot.but(
+            state=state, failure=None, failures={}, troubles={}, releases={}, held_since={}
+        )
+    return snapshot

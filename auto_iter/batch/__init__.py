@@ -1,0 +1,1 @@
+"""The batch systems: where reconstruction jobs run."""

@@ -1,0 +1,81 @@
+"""What the exit codes of the job script mean, and what to do about each.
+
+The twin of the table at the head of `conf/job/run_alignment.sh`; a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ExitMeaning:
+    """What happened in the job, and what a person does about it."""
+
+    meaning: str
+    remedy: str
+
+
+EXIT_CODES: dict[int, ExitMeaning] = {
+    0: ExitMeaning("the output was delivered", ""),
+    10: ExitMeaning(
+        "the arguments make no sense", "the job script of this iteration was changed: resume"
+    ),
+    11: ExitMeaning(
+        "reco_condor_env.sh, aligndb_copy.sh or inputforalign.txt is missing",
+        "resume: the iteration's 1reco is then made again",
+    ),
+    12: ExitMeaning(
+        "the raw file cannot be read", "check paths.raw_dir, and that the job may read it there"
+    ),
+    20: ExitMeaning(
+        "the environment script failed, or did not put the programs on PATH",
+        "source reco_condor_env.sh in a clean shell; check the Calypso path in it",
+    ),
+    21: ExitMeaning(
+        "no scratch directory could be made", "is the disk of the machine full or read-only?"
+    ),
+    22: ExitMeaning(
+        "the conditions database cannot be copied", "is /cvmfs/faser.cern.ch mounted there?"
+    ),
+    30: ExitMeaning("WriteAlignmentConfig failed", "check inputforalign.txt and reco.geometry_tag"),
+    31: ExitMeaning("AtlCoolConsole failed", "check reco.geometry_tag and the Calypso release"),
+    32: ExitMeaning("AtlCoolCopy failed", "check reco.geometry_tag; is the scratch disk full?"),
+    33: ExitMeaning(
+        "the constants' pool files were not written", "check reco.geometry_tag; is the disk full?"
+    ),
+    40: ExitMeaning("the reconstruction failed", "its own message is in the log above"),
+    41: ExitMeaning(
+        "the reconstruction left no kfalignment file",
+        "does reco.program of this Calypso release know --alignment?",
+    ),
+    42: ExitMeaning(
+        "the kfalignment file is empty, cut short or no ROOT file",
+        "is the disk of the machine full? Otherwise look at the log above",
+    ),
+    43: ExitMeaning(
+        "the kfalignment file holds no track", "is this a raw file of collisions? Leave it out"
+    ),
+    50: ExitMeaning(
+        "the output could not be delivered", "check quota and permissions of the workspace"
+    ),
+    143: ExitMeaning(
+        "the job was told to end (SIGTERM) and cleaned up", "nothing: it is run again"
+    ),
+}
+
+_SIGNALLED = 128
+
+
+def describe_exit(code: int | None, signal: int | None = None) -> str:
+    """Return one sentence on how a job script ended."""
+    if signal is not None:
+        return f"killed by signal {signal}"
+    if code is None:
+        return "ended without an exit code"
+    known = EXIT_CODES.get(code)
+    if known is None:
+        if _SIGNALLED < code < _SIGNALLED + 65:
+            return f"exit code {code}: killed by signal {code - _SIGNALLED}"
+        return f"exit code {code}, which is not one of the job script's"
+    return f"exit code {code}: {known.meaning}" + (f"; {known.remedy}" if known.remedy else "")

@@ -1,0 +1,315 @@
+"""HTCondor as a batch system: one cluster for each submission, found again by its key.
+
+What the design asks of exactly-once submission: a key that this process made and never used is
+known to be new; for any other, queue and history have to say twice that it is not there. What is
+not known is never taken for "not there": TransientError is raised instead.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from auto_iter.batch import htcondor_ads as ads
+from auto_iter.batch import htcondor_fetch
+from auto_iter.batch.htcondor_events import EventLog
+from auto_iter.batch.htcondor_ledger import Ledger
+from auto_iter.batch.schedd import Ad, Counts, Schedd
+from auto_iter.config import HTCondor
+from auto_iter.errors import TransientError
+from auto_iter.model import Batch, Problem, Resources, Submission, Tally
+
+LOOKS = 2
+LOOK_AGAIN_AFTER_S = 1.0
+"""An empty answer counts when it was given twice, so far apart."""
+
+HALF_SPOOLED_AFTER_S = 5.0
+"""For about a second after its input arrived, a cluster looks as if it had not."""
+
+LOOKS_AT_MOST = 3
+"""How often a poll looks at a queue that changes while it is looked at."""
+
+OVER_CHECK_S = 0.5
+
+
+class HTCondorBatch:
+    """Implements `ports.BatchSystem` on a schedd."""
+
+    name = "htcondor"
+
+    def __init__(
+        self,
+        workspace_id: str,
+        config: HTCondor,
+        schedd: Schedd,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._workspace_id = workspace_id
+        self._config = config
+        self._schedd = schedd
+        self._now = monotonic
+        self._sleep = sleep
+        self._fresh: set[str] = set()
+        self._half_spooled_since: dict[str, float] = {}
+        self._submitted: dict[str, Submission] = {}
+        self._ledgers: dict[str, Ledger] = {}
+
+    def new_key(self, iteration: int, attempt: int) -> str:
+        """Return a fresh key. It names the schedd: from another host the local one is another."""
+        schedd = self._schedd.name(at=None)
+        own = f"{self._workspace_id}-{iteration:02d}-{attempt:02d}-{secrets.token_hex(4)}"
+        key = f"{own}@{schedd}"
+        self._fresh.add(key)
+        return key
+
+    def find(self, key: str) -> Submission | None:
+        """Return the cluster with this key, or None when there certainly is none.
+
+        A cluster whose input never arrived is removed, and counts as none.
+        """
+        if key in self._fresh:
+            return None
+        if key in self._submitted:
+            return self._submitted[key]
+        for look in range(LOOKS):
+            if look:
+                self._sleep(LOOK_AGAIN_AFTER_S)
+            found = self._look_up(key)
+            if found is not None:
+                return found
+        self._fresh.add(key)
+        return None
+
+    def _look_up(self, key: str) -> Submission | None:
+        at = _schedd_in(key)
+        whole = f"{ads.with_key(key)} && !{ads.HALF_SPOOLED}"
+        queued = self._schedd.query(whole, ads.CLUSTER, at=at, limit=1)
+        if queued:
+            return ads.submission_of(key, queued[0])
+        self._remove_half_spooled(key)
+        left = self._schedd.history(whole, ads.CLUSTER, at=at, limit=1)
+        return ads.submission_of(key, left[0]) if left else None
+
+    def _remove_half_spooled(self, key: str) -> None:
+        half = f"{ads.with_key(key)} && {ads.HALF_SPOOLED}"
+        at = _schedd_in(key)
+        if not self._schedd.query(half, ("ClusterId",), at=at, limit=1):
+            return
+        since = self._half_spooled_since.setdefault(key, self._now())
+        wait_s = since + HALF_SPOOLED_AFTER_S - self._now()
+        if wait_s > 0:
+            raise TransientError("the input of a cluster is on its way, or got lost", wait_s)
+        self._schedd.act("remove", half, "auto-iter: its input never arrived", at=at)
+        if self._schedd.query(half, ("ClusterId",), at=at, limit=1):
+            raise TransientError("a cluster without input does not go away", HALF_SPOOLED_AFTER_S)
+        del self._half_spooled_since[key]
+
+    def submit(self, batch: Batch) -> Submission:
+        """Submit one cluster with one job for each raw file, and send its input."""
+        found = self.find(batch.key)
+        if found is not None:
+            return found
+        at = _schedd_in(batch.key)
+        (batch.directory / "logs").mkdir(parents=True, exist_ok=True)
+        event_log = None if self._config.spool else _event_log(batch)
+        description, rows = ads.describe(batch, self._config, event_log)
+        self._fresh.discard(batch.key)
+        placed = self._schedd.submit(description, rows, spool=self._config.spool, at=at)
+        if self._config.spool:
+            self._schedd.spool(placed)
+        self._ledgers[batch.key] = Ledger(
+            jobs=placed.jobs,
+            numbers=frozenset(job.number for job in batch.jobs),
+            event_log=None if event_log is None else EventLog(event_log),
+            looked_for_log=True,
+        )
+        submission = Submission(
+            batch.key, str(placed.cluster), placed.jobs, time.time(), schedd=at or placed.schedd
+        )
+        self._submitted[batch.key] = submission
+        return submission
+
+    def poll(self, submission: Submission) -> Tally:
+        """Return how the cluster stands: one summary, and ads only of what needs a look."""
+        ledger = self._ledger(submission)
+        self._look_for_log(submission, ledger)
+        for _ in range(LOOKS_AT_MOST):
+            # Between two calls jobs move on. What does not change meanwhile was seen right; a job
+            # that ended badly is never taken for one that ended well.
+            before = ledger.counts
+            counts, waiting = self._look(submission, ledger)
+            if counts == before:
+                break
+        tally = ledger.tally(counts, waiting)
+        ledger.polled_at, ledger.polled_ended = self._now(), tally.ended
+        ledger.is_over = tally.is_over
+        return tally
+
+    def _look(self, submission: Submission, ledger: Ledger) -> tuple[Counts, int]:
+        """Bring the ledger up to date; return the counts and how many jobs do not exist yet."""
+        in_queue = f"{ads.of(submission)} && !{ads.HOME}"
+        counts = self._schedd.count(in_queue, at=submission.schedd)
+        counts = self._without_spooling(submission, counts)
+        waiting = self._not_materialised(submission)
+        gone = submission.jobs - counts.total - waiting
+        if ledger.missing(gone):
+            self._learn(submission, ledger, gone)
+        if counts.held or counts != ledger.counts:
+            ledger.exceptional = self._exceptional(submission, counts)
+        ledger.counts = counts
+        return counts, waiting
+
+    def _without_spooling(self, submission: Submission, counts: Counts) -> Counts:
+        """Count as idle what is only held until its input is in place."""
+        if not counts.held or not self._config.spool:
+            return counts
+        constraint = f"{ads.of(submission)} && {ads.SPOOLING}"
+        spooling = self._schedd.count(constraint, at=submission.schedd).total
+        return replace(counts, held=counts.held - spooling, idle=counts.idle + spooling)
+
+    def _exceptional(self, submission: Submission, counts: Counts) -> tuple[Problem, ...]:
+        if not (counts.held or counts.completed or counts.removed):
+            return ()
+        constraint = f"{ads.of(submission)} && {ads.NEEDS_A_LOOK} && !{ads.HOME}"
+        found = self._schedd.query(constraint, ads.JOB, at=submission.schedd)
+        return tuple(problem for ad in found if (problem := ads.problem_of(ad)) is not None)
+
+    def _not_materialised(self, submission: Submission) -> int:
+        if self._config.max_idle is None:
+            return 0
+        next_proc = "JobMaterializeNextProcId"
+        ad = self._schedd.cluster_ad(int(submission.cluster), (next_proc,), at=submission.schedd)
+        return 0 if ad is None else submission.jobs - int(ad.get(next_proc, submission.jobs))
+
+    def _learn(self, submission: Submission, ledger: Ledger, gone: int) -> None:
+        """Find out how jobs ended that are not in the queue any more."""
+        found: list[Ad] = []
+        if not ledger.looked_at_home:
+            home = f"{ads.of(submission)} && {ads.HOME}"
+            found = self._schedd.query(home, ads.JOB, at=submission.schedd)
+            ledger.looked_at_home = True
+        self._enter(ledger, found)
+        missing = ledger.missing(gone)
+        if missing:
+            # The latest come first, so the new ones are enough, unless the history lagged before.
+            limit = missing if ledger.missing_since is None else gone
+            left = self._schedd.history(
+                ads.of(submission), ads.JOB, at=submission.schedd, limit=limit
+            )
+            self._enter(ledger, left)
+        if not ledger.missing(gone):
+            ledger.missing_since = None
+        elif ledger.patience_is_over(self._now()):
+            present = self._schedd.query(
+                ads.of(submission), ("AutoIterRawFile",), at=submission.schedd
+            )
+            ledger.give_up(ledger.missing(gone), {ads.number_of(ad) for ad in present})
+
+    def _enter(self, ledger: Ledger, found: Iterable[Ad]) -> None:
+        for ad in found:
+            number = ads.number_of(ad)
+            if number in ledger.ended:
+                continue
+            ledger.ended[number] = ads.problem_of(ad)
+            errand = ads.errand_of(ad)
+            if errand is not None and ledger.ended[number] is None:
+                ledger.errands.append(errand)
+
+    def fetch(self, submission: Submission) -> None:
+        """Bring home the files of completed jobs; direct ones have delivered by themselves."""
+        ledger = self._ledger(submission)
+        nothing_there = ledger.counts is not None and not ledger.counts.completed
+        if not nothing_there or ledger.errands:
+            htcondor_fetch.fetch(self._schedd, submission, ledger)
+
+    def release(
+        self, submission: Submission, numbers: Collection[int], resources: Resources | None = None
+    ) -> None:
+        """Let held jobs run again, with more memory or disk when given."""
+        if not numbers:
+            return
+        which = f"{ads.of(submission)} && JobStatus == {ads.HELD} && {ads.among(numbers)}"
+        at = submission.schedd
+        if resources is not None and resources.memory_mb is not None:
+            self._schedd.edit(which, "RequestMemory", str(resources.memory_mb), at=at)
+        if resources is not None and resources.disk_mb is not None:
+            self._schedd.edit(which, "RequestDisk", str(resources.disk_mb * 1024), at=at)
+        self._schedd.act("release", which, "auto-iter: trying again", at=at)
+
+    def remove(
+        self, submission: Submission, reason: str, numbers: Collection[int] | None = None
+    ) -> None:
+        """Remove jobs from the queue, with their processes and files."""
+        which = ads.of(submission)
+        if numbers is not None:
+            if not numbers:
+                return
+            # What has completed is no job any more, but its output may still be wanted.
+            which += f" && {ads.among(numbers)} && JobStatus != {ads.COMPLETED}"
+        self._schedd.act("remove", which, f"auto-iter: {reason}", at=submission.schedd)
+
+    def retire(self, submission: Submission) -> None:
+        """Clear completed jobs out of the queue; what runs or is held stays."""
+        which = f"{ads.of(submission)} && JobStatus == {ads.COMPLETED}"
+        self._schedd.act("remove", which, "auto-iter: its files are home", at=submission.schedd)
+        self._ledgers.pop(submission.key, None)
+
+    def watch(self, submissions: Collection[Submission]) -> Iterable[int]:
+        """Return nothing: event logs may be on file systems that cannot tell; see `has_news`."""
+        del submissions
+        return ()
+
+    def has_news(self, submissions: Collection[Submission]) -> bool:
+        """Tell from the event logs, where there are any, whether a poll is worth it now."""
+        return any(self._has_news(self._ledgers.get(each.key)) for each in submissions)
+
+    def _has_news(self, ledger: Ledger | None) -> bool:
+        if ledger is None or ledger.event_log is None or ledger.polled_at is None:
+            return False
+        if ledger.is_over:
+            return False
+        log, now = ledger.event_log, self._now()
+        log.follow()
+        if log.saw_hold:
+            log.saw_hold = False
+            return True
+        if log.ended >= ledger.jobs:
+            # All have ended, but history may lag: look often at first, then less and less.
+            if ledger.log_complete_at is None:
+                ledger.log_complete_at = now
+                return True
+            pause_s = max(OVER_CHECK_S, 0.25 * (now - ledger.log_complete_at))
+            return now - ledger.polled_at >= pause_s
+        # Outputs are wanted as they come, but not at the price of a poll for each job.
+        is_time = now - ledger.polled_at >= self._config.min_poll_interval_s
+        return is_time and log.ended > ledger.polled_ended
+
+    def _look_for_log(self, submission: Submission, ledger: Ledger) -> None:
+        """After a restart, ask once where the cluster's event log is."""
+        if ledger.looked_for_log or self._config.spool:
+            return
+        found = self._schedd.query(ads.of(submission), ads.CLUSTER, at=submission.schedd, limit=1)
+        if found and "DAGManNodesLog" in found[0]:
+            ledger.event_log = EventLog(Path(str(found[0]["DAGManNodesLog"])))
+        ledger.looked_for_log = True
+
+    def _ledger(self, submission: Submission) -> Ledger:
+        return self._ledgers.setdefault(submission.key, Ledger(jobs=submission.jobs))
+
+    def close(self) -> None:
+        """End the child process that the calls run in."""
+        self._schedd.close()
+
+
+def _schedd_in(key: str) -> str | None:
+    """Return the schedd that a key names."""
+    return key.partition("@")[2] or None
+
+
+def _event_log(batch: Batch) -> Path:
+    return batch.directory / "logs" / f"events_{batch.key.partition('@')[0]}.log"

@@ -1,0 +1,192 @@
+"""Job ads: how we ask for ours, and what they say. Pure.
+
+Attributes are those of the HTCondor manual, "Job ClassAd Attributes"; `AutoIter…` are our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from auto_iter.batch.exitcodes import describe_exit
+from auto_iter.batch.payload import KEY_ATTRIBUTE, items, quote, submit_description
+from auto_iter.batch.schedd import Ad
+from auto_iter.config import HTCondor
+from auto_iter.model import Batch, Problem, Submission, Trouble
+
+REMOVED: Final = 3
+COMPLETED: Final = 4
+HELD: Final = 5
+
+JOB: Final = (
+    "ClusterId",
+    "ProcId",
+    "JobStatus",
+    "LastJobStatus",
+    "ExitCode",
+    "ExitBySignal",
+    "ExitSignal",
+    "HoldReason",
+    "HoldReasonCode",
+    "HoldReasonSubCode",
+    "RemoveReason",
+    "LastRemoteHost",
+    "RequestMemory",
+    "SUBMIT_Iwd",
+    "AutoIterRawFile",
+    "AutoIterOutput",
+    "AutoIterPlace",
+    "AutoIterDeliverTo",
+)
+"""What is asked of a job that needs a look."""
+
+CLUSTER: Final = ("ClusterId", "QDate", "GlobalJobId", "AutoIterJobs", "DAGManNodesLog")
+"""What is asked about a submission as a whole."""
+
+HOME: Final = "(JobStatus == 4 && (StageOutFinish ?: 0) >= EnteredCurrentStatus)"
+"""Its files were fetched: it leaves the queue by itself, sooner or later."""
+
+HALF_SPOOLED: Final = "(AutoIterSpool is true && StageInFinish is undefined)"
+"""Submitted, but its input never arrived: nothing of it can have run.
+
+StageInStart would not do: it is missing when the submitter died soon enough.
+"""
+
+SPOOLING: Final = "(JobStatus == 5 && HoldReasonCode is 16)"
+"""Held for about a second after the input arrived; released by the schedd itself."""
+
+NEEDS_A_LOOK: Final = (
+    "((JobStatus == 5 && HoldReasonCode isnt 16) || JobStatus == 3 || "
+    "(JobStatus == 4 && !(ExitBySignal is false && ExitCode is 0)))"
+)
+"""Held, being removed, or completed badly. What HTCondor itself will run again is none of these."""
+
+
+def with_key(key: str) -> str:
+    """Return the constraint for all jobs submitted under a key."""
+    return f"{KEY_ATTRIBUTE} == {quote(key)}"
+
+
+def of(submission: Submission) -> str:
+    """Return the constraint for a submission's jobs.
+
+    The schedd finds a cluster by its number at once; the key guards against another schedd's
+    cluster of the same number.
+    """
+    return f"ClusterId == {submission.cluster} && {with_key(submission.key)}"
+
+
+def among(numbers: Collection[int]) -> str:
+    """Return the constraint for some raw files."""
+    return f"member(AutoIterRawFile, {{{', '.join(str(number) for number in sorted(numbers))}}})"
+
+
+def describe(
+    batch: Batch, config: HTCondor, event_log: Path | None
+) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Return the submit description and its rows, with what we later want to read off the ads."""
+    description = submit_description(batch, config) | {
+        f"My.{KEY_ATTRIBUTE}": quote(batch.key),
+        "My.AutoIterJobs": str(len(batch.jobs)),
+        "My.AutoIterSpool": str(config.spool),
+        "My.AutoIterDeliverTo": quote(str(batch.deliver_to)),
+        "My.AutoIterRawFile": "$(rawfile)",
+        "My.AutoIterOutput": '"$(outfile)"',
+        "My.AutoIterPlace": '"$(directory)/$(outfile)"',
+    }
+    if event_log is not None:
+        # The schedd writes all of a cluster's events here too, beside each job's own log.
+        description["dagman_log"] = str(event_log)
+    rows = [
+        {**row, "rawfile": str(job.number)}
+        for job, row in zip(batch.jobs, items(batch, config), strict=True)
+    ]
+    return description, rows
+
+
+def submission_of(key: str, ad: Ad) -> Submission:
+    """Return the submission that a job with `CLUSTER` attributes belongs to."""
+    return Submission(
+        key=key,
+        cluster=str(ad["ClusterId"]),
+        jobs=int(ad["AutoIterJobs"]),
+        submitted_at=float(ad["QDate"]),
+        schedd=str(ad["GlobalJobId"]).partition("#")[0],
+    )
+
+
+def number_of(ad: Ad) -> int:
+    """Return a job's raw-file number."""
+    return int(ad["AutoIterRawFile"])
+
+
+def problem_of(ad: Ad) -> Problem | None:
+    """Return what is wrong with a job that is held or has ended; None when it ended well.
+
+    A completed job that was cleaned out of the queue is "removed" in the history, and one that the
+    site removed has exit code 0: what counts is the status before.
+    """
+    if ad["JobStatus"] == HELD:
+        return _problem(ad, Trouble.HELD, str(ad.get("HoldReason") or "no reason given"))
+    if COMPLETED not in {ad["JobStatus"], ad.get("LastJobStatus")}:
+        return _problem(ad, Trouble.REMOVED, str(ad.get("RemoveReason") or "removed"))
+    if ad.get("ExitBySignal") is False and ad.get("ExitCode") == 0:
+        return None
+    return _problem(ad, Trouble.FAILED, describe_exit(_exit_code(ad), _signal(ad)))
+
+
+def _problem(ad: Ad, trouble: Trouble, reason: str) -> Problem:
+    is_held = trouble is Trouble.HELD
+    return Problem(
+        number=number_of(ad),
+        trouble=trouble,
+        reason=reason,
+        code=_integer(ad, "HoldReasonCode") if is_held else None,
+        subcode=_integer(ad, "HoldReasonSubCode") if is_held else None,
+        exit_code=_exit_code(ad),
+        signal=_signal(ad),
+        machine=_machine(ad),
+        job_id=f"{ad['ClusterId']}.{ad['ProcId']}",
+        memory_mb=_integer(ad, "RequestMemory"),
+    )
+
+
+def _exit_code(ad: Ad) -> int | None:
+    return None if ad.get("ExitBySignal") is True else _integer(ad, "ExitCode")
+
+
+def _signal(ad: Ad) -> int | None:
+    return _integer(ad, "ExitSignal") if ad.get("ExitBySignal") is True else None
+
+
+def _integer(ad: Ad, name: str) -> int | None:
+    value = ad.get(name)
+    return None if value is None else int(value)
+
+
+def _machine(ad: Ad) -> str | None:
+    # "slot1_3@machine": the requirements of a next attempt need the machine alone.
+    slot = ad.get("LastRemoteHost")
+    return None if slot is None else str(slot).rpartition("@")[2]
+
+
+@dataclass(frozen=True)
+class Errand:
+    """Where a fetched output lies, and where it belongs."""
+
+    number: int
+    source: Path
+    target: Path
+
+
+def errand_of(ad: Ad) -> Errand | None:
+    """Return the last leg of a spooled job's output; None for a job that delivers by itself."""
+    if "SUBMIT_Iwd" not in ad:
+        return None
+    return Errand(
+        number_of(ad),
+        Path(str(ad["SUBMIT_Iwd"]), str(ad["AutoIterPlace"])),
+        Path(str(ad["AutoIterDeliverTo"]), str(ad["AutoIterOutput"])),
+    )

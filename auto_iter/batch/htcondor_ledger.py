@@ -1,0 +1,90 @@
+"""What is known about one submission beyond the queue: how jobs ended that are no longer in it.
+
+In memory only, and rebuilt from queue and history after a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from auto_iter.batch.htcondor_ads import Errand
+from auto_iter.batch.htcondor_events import EventLog
+from auto_iter.batch.schedd import Counts
+from auto_iter.model import Problem, Tally, Trouble
+
+LOST_AFTER_S = 300.0
+"""The history may lag by minutes; a job that is in neither place for so long is lost."""
+
+
+@dataclass
+class Ledger:
+    """One submission's jobs, as far as a summary of the queue does not tell."""
+
+    jobs: int
+    numbers: frozenset[int] | None = None
+    """All raw-file numbers, when this process submitted them."""
+    counts: Counts | None = None
+    ended: dict[int, Problem | None] = field(default_factory=dict)
+    """Raw file → what is wrong, of jobs that left the queue or whose files were fetched."""
+    unnamed_lost: int = 0
+    exceptional: tuple[Problem, ...] = ()
+    """Jobs in the queue that are held or ended badly, as last asked."""
+    errands: list[Errand] = field(default_factory=list)
+    fetch_tries: dict[int, int] = field(default_factory=dict)
+    unfetchable: dict[int, Problem] = field(default_factory=dict)
+    looked_at_home: bool = False
+    missing_since: float | None = None
+    event_log: EventLog | None = None
+    looked_for_log: bool = False
+    polled_at: float | None = None
+    polled_ended: int = 0
+    log_complete_at: float | None = None
+    is_over: bool = False
+
+    def known_gone(self, gone: int) -> int:
+        """Return of how many of the `gone` jobs the end is known."""
+        return min(len(self.ended) + self.unnamed_lost, gone)
+
+    def missing(self, gone: int) -> int:
+        """Return how many jobs are neither in the queue nor known to have ended."""
+        return gone - self.known_gone(gone)
+
+    def patience_is_over(self, now: float) -> bool:
+        """Tell whether jobs have been missing for too long; starts the clock when they begin to."""
+        if self.missing_since is None:
+            self.missing_since = now
+        return now - self.missing_since > LOST_AFTER_S
+
+    def give_up(self, missing: int, present: Collection[int]) -> None:
+        """Take `missing` jobs for lost; `present` are the raw files still in the queue."""
+        gone = (self.numbers or frozenset()) - set(present) - set(self.ended)
+        for number in sorted(gone)[:missing]:
+            self.ended[number] = Problem(
+                number,
+                Trouble.LOST,
+                f"in neither queue nor history for {LOST_AFTER_S:.0f} s",
+            )
+        self.unnamed_lost += max(0, missing - len(gone))
+        self.missing_since = None
+
+    def tally(self, counts: Counts, waiting: int) -> Tally:
+        """Return how the submission stands; `waiting` jobs are not materialised yet."""
+        gone = self.jobs - counts.total - waiting
+        return Tally(
+            idle=counts.idle + waiting,
+            running=counts.running + self.missing(gone),
+            held=counts.held,
+            ended=counts.completed + counts.removed + self.known_gone(gone),
+            problems=tuple(self._problems()),
+        )
+
+    def _problems(self) -> Iterable[Problem]:
+        known = {number: problem for number, problem in self.ended.items() if problem is not None}
+        for problem in self.exceptional:
+            # What was fetched, or left the queue, since the queue was asked has ended for good.
+            if problem.number not in self.ended:
+                known[problem.number] = problem
+        return (
+            {**known, **self.unfetchable}[number] for number in sorted({*known, *self.unfetchable})
+        )

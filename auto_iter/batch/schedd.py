@@ -1,0 +1,113 @@
+"""A schedd, as the HTCondor batch system needs it: a handful of calls on plain values.
+
+`htcondor_child` makes them in a child process; tests hand in a schedd made of dictionaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from auto_iter.errors import TransientError
+
+Value: TypeAlias = str | int | float | bool
+Ad: TypeAlias = Mapping[str, Value]
+"""A job ad, or what was asked of it. Attributes that are undefined are left out."""
+
+JobAction: TypeAlias = Literal["hold", "release", "remove"]
+
+
+class SandboxError(TransientError):
+    """The schedd is there, but a job's files did not come through."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What the schedd made of a submission."""
+
+    cluster: int
+    jobs: int
+    schedd: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many jobs of the queue are how. `running` includes those that transfer or are paused."""
+
+    total: int = 0
+    idle: int = 0
+    held: int = 0
+    completed: int = 0
+    removed: int = 0
+
+    @property
+    def running(self) -> int:
+        """Jobs on a machine."""
+        return self.total - self.idle - self.held - self.completed - self.removed
+
+
+class Schedd(Protocol):
+    """Calls to the schedd called `at` (None: the configured one).
+
+    Constraints are ClassAd expressions. Each call raises TransientError when the schedd does not
+    answer in time or at all, and PermanentError when it refuses for good.
+    """
+
+    def name(self, *, at: str | None) -> str:
+        """Return the schedd's full name, by which it is found from everywhere."""
+        ...
+
+    def count(self, constraint: str, *, at: str | None) -> Counts:
+        """Count the queue's jobs; the answer is one ad whatever their number."""
+        ...
+
+    def query(
+        self, constraint: str, projection: Sequence[str], *, at: str | None, limit: int = -1
+    ) -> list[Ad]:
+        """Return ads of the queue's jobs, some attributes of them."""
+        ...
+
+    def cluster_ad(self, cluster: int, projection: Sequence[str], *, at: str | None) -> Ad | None:
+        """Return what the jobs of a cluster share, and how many of them exist already."""
+        ...
+
+    def history(
+        self, constraint: str, projection: Sequence[str], *, at: str | None, limit: int
+    ) -> list[Ad]:
+        """Return ads of jobs that left the queue, the latest first, at most `limit`."""
+        ...
+
+    def submit(
+        self,
+        description: Mapping[str, str],
+        rows: Sequence[Mapping[str, str]],
+        *,
+        spool: bool,
+        at: str | None,
+    ) -> Placed:
+        """Submit one cluster with one job a row, all or nothing; spooled ones wait for `spool`."""
+        ...
+
+    def spool(self, placed: Placed) -> None:
+        """Send the input of the cluster that was submitted last, by this very object."""
+        ...
+
+    def retrieve(self, cluster: int, procs: Collection[int], *, at: str | None) -> None:
+        """Bring the sandboxes of completed, spooled jobs to where they were submitted from.
+
+        Raises SandboxError when one of them does not come, after some of them may have.
+        """
+        ...
+
+    def act(self, action: JobAction, constraint: str, reason: str, *, at: str | None) -> int:
+        """Hold, release or remove jobs; return how many it changed."""
+        ...
+
+    def edit(self, constraint: str, attribute: str, value: str, *, at: str | None) -> int:
+        """Set an attribute of queued jobs; return of how many."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what the calls need."""
+        ...

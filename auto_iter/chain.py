@@ -1,0 +1,259 @@
+"""The Mille/pede chain of a workspace, in child processes; implements `ports.Millepede`.
+
+What is done is read off the disk: a raw file is converted when its statistics are there (written
+last), an iteration is solved when its `solution.json` is. So nothing here needs to survive a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auto_iter.children import Child, start_child
+from auto_iter.config import Config
+from auto_iter.errors import PhysicsError, TransientError
+from auto_iter.files import write_atomically
+from auto_iter.log import get_logger
+from auto_iter.ports import Conversion, Solution
+from auto_iter.snapshot import Arguments
+from auto_iter.workspace import Iteration, Workspace
+
+LARGEST_PORTION = 50
+"""Files that one conversion process takes at a time: start-up is paid once, news comes often."""
+
+MAX_KILLED = 3
+REPORT_LIMIT_S = 120.0
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The ROOT file that statistics were made from, to notice when it was replaced."""
+
+    size: int
+    mtime_ns: int
+
+
+class Chain:
+    """Runs conversions, the solver and the report for one workspace."""
+
+    def __init__(
+        self, workspace: Workspace, arguments: Arguments, config: Config, env: Mapping[str, str]
+    ) -> None:
+        self._workspace = workspace
+        self._arguments = arguments
+        self._config = config
+        self._env = env
+        self._converting: list[Child] = []
+        self._solving: Child | None = None
+        self._reporting: Child | None = None
+        self._converted: dict[tuple[int, int], _Source] = {}
+        self._killed = 0
+        self._requests = 0
+
+    def convert(self, iteration: int, numbers: Collection[int]) -> Conversion:
+        """Start converting what is not converted yet, and tell how far it is."""
+        self._reap_conversions()
+        paths = self._iteration(iteration)
+        bad: dict[int, str] = {}
+        done: set[int] = set()
+        todo: list[int] = []
+        at_work = frozenset[int]().union(*(child.numbers for child in self._converting))
+        for number in sorted(set(numbers) - at_work):
+            error = self._outcome(paths, iteration, number)
+            if error is None:
+                todo.append(number)
+            elif error:
+                bad[number] = error
+            else:
+                done.add(number)
+        self._start_conversions(paths, iteration, todo)
+        return Conversion(frozenset(done), len(todo) + len(at_work & set(numbers)), bad)
+
+    def _outcome(self, paths: Iteration, iteration: int, number: int) -> str | None:
+        """Return "" for converted, what is wrong for a bad file, None for not converted yet."""
+        source = _stat(paths.output(number))
+        if source is not None and self._converted.get((iteration, number)) == source:
+            return ""
+        record = _read_json(paths.mille_statistics(number))
+        if record is None or source != _Source(**record["source"]):
+            return None
+        if record["error"] is None:
+            self._converted[iteration, number] = source
+            return ""
+        # Taken note of now: the file counts as not converted when it comes again.
+        paths.mille_statistics(number).unlink(missing_ok=True)
+        return str(record["error"])
+
+    def _start_conversions(self, paths: Iteration, iteration: int, todo: list[int]) -> None:
+        free = (self._config.millepede.workers or os.cpu_count() or 1) - len(self._converting)
+        while todo and free > 0:
+            portion = min(LARGEST_PORTION, -(-len(todo) // free))
+            numbers, todo = todo[:portion], todo[portion:]
+            request = self._convert_request(paths, iteration, numbers)
+            self._converting.append(self._start("convert", request, frozenset(numbers)))
+            free -= 1
+
+    def _convert_request(
+        self, paths: Iteration, iteration: int, numbers: Collection[int]
+    ) -> tuple[Path, dict[str, Any]]:
+        paths.mille.mkdir(parents=True, exist_ok=True)
+        cuts = self._config.millepede.cuts
+        schedule = cuts.max_residual_mm
+        values = cuts.model_dump(mode="json")
+        values["max_residual_mm"] = schedule[min(iteration, len(schedule)) - 1]
+        sources = [
+            {
+                "number": number,
+                "root": str(paths.output(number)),
+                "binary": str(paths.mille_binary(number)),
+                "statistics": str(paths.mille_statistics(number)),
+            }
+            for number in numbers
+        ]
+        self._requests += 1
+        request = {
+            "sources": sources,
+            "cuts": values,
+            "strategy": self._config.alignment.strategy,
+            "iteration": iteration,
+        }
+        return paths.mille / f".convert-{os.getpid()}-{self._requests}.json", request
+
+    def _reap_conversions(self) -> None:
+        for child in [each for each in self._converting if each.has_ended]:
+            self._converting.remove(child)
+            self._end(child, "conversion to Mille")
+
+    def solve(self, iteration: int, numbers: Collection[int]) -> Solution | None:
+        """Start or continue the solving of `iteration`; None while it runs.
+
+        Raises PhysicsError when pede or the numbers say no.
+        """
+        paths = self._iteration(iteration)
+        if self._solving is None:
+            solution = _read_json(paths.solution)
+            if solution is not None:
+                return _solution(solution)
+            self._solving = self._start("solve", self._solve_request(paths, iteration, numbers))
+            return None
+        if not self._solving.has_ended:
+            return None
+        child, self._solving = self._solving, None
+        self._end(child, "solving")
+        solution = _read_json(paths.solution)
+        if solution is None:
+            raise PhysicsError(
+                f"{paths.solution}: not written by the solver", "see 3millepede there"
+            )
+        return _solution(solution)
+
+    def _solve_request(
+        self, paths: Iteration, iteration: int, numbers: Collection[int]
+    ) -> tuple[Path, dict[str, Any]]:
+        millepede = self._config.millepede
+        ordered = sorted(numbers)
+        pede = self._config.paths.pede_install
+        request = {
+            "directory": str(paths.millepede),
+            "binaries": [str(paths.mille_binary(number)) for number in ordered],
+            "statistics": [str(paths.mille_statistics(number)) for number in ordered],
+            "previous": str(paths.constants),
+            "strategy": self._config.alignment.strategy,
+            "iteration": iteration,
+            "solver": millepede.solver,
+            "pede_install": None if pede is None else str(pede),
+            "time_limit_s": millepede.time_limit_s,
+            "max_shift_mm": millepede.max_shift_mm,
+            "max_rotation_rad": millepede.max_rotation_rad,
+            "eigen": False,
+        }
+        return paths.millepede / f".solve-{os.getpid()}.json", request
+
+    def report(self, iteration: int) -> None:
+        """Refresh tables and plots; a report that fails costs a log line, not the alignment."""
+        del iteration  # the report shows all that is there
+        self._reap_report()
+        if self._reporting is None:
+            command = [sys.executable, "-m", "auto_iter.report", str(self._workspace.root)]
+            self._reporting = start_child(command, env=self._env)
+
+    def _reap_report(self, *, wait: bool = False) -> None:
+        child = self._reporting
+        if child is not None and (wait or child.has_ended):
+            self._reporting = None
+            error = child.finish()
+            if error is not None:
+                get_logger().warning("report not made", reason=error)
+
+    def watch(self) -> Iterable[int]:
+        """File descriptors that become readable when a child process ends."""
+        return [child.pidfd for child in (*self._converting, self._solving) if child is not None]
+
+    def stop(self) -> None:
+        """End the child processes; nothing that they left is half-written."""
+        for child in (*self._converting, self._solving):
+            if child is not None:
+                child.stop()
+        self._converting, self._solving = [], None
+
+    def finish(self) -> None:
+        """Make the report of what is there now, and wait for it."""
+        self._reap_report(wait=True)
+        self.report(0)
+        self._reap_report(wait=True)
+
+    def _iteration(self, iteration: int) -> Iteration:
+        return self._workspace.iteration(iteration, self._arguments.run)
+
+    def _start(
+        self,
+        what: str,
+        request: tuple[Path, dict[str, Any]],
+        numbers: frozenset[int] = frozenset(),
+    ) -> Child:
+        path, content = request
+        write_atomically(path, json.dumps(content, indent=1))
+        command = [sys.executable, "-m", "auto_iter.millepede.worker", what, str(path)]
+        return start_child(command, env=self._env, numbers=numbers, scratch=(path,))
+
+    def _end(self, child: Child, what: str) -> None:
+        error = child.finish()
+        if error is None:
+            self._killed = 0
+        elif child.was_killed and self._killed < MAX_KILLED:
+            self._killed += 1
+            raise TransientError(f"{what}: {error}, out of memory?")
+        else:
+            raise PhysicsError(f"{what}: {error}")
+
+
+def _stat(path: Path) -> _Source | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return _Source(status.st_size, status.st_mtime_ns)
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return content
+
+
+def _solution(record: Mapping[str, Any]) -> Solution:
+    return Solution(
+        tracks=record["tracks"],
+        chi2_ndf=record["chi2_ndf"],
+        max_shift_um=record["max_shift_um"],
+        max_rotation_mrad=record["max_rotation_mrad"],
+        max_pull=record["max_pull"],
+        warnings=tuple(record["warnings"]),
+    )

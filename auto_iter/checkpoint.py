@@ -1,0 +1,141 @@
+"""The checkpoint: a snapshot as YAML, saved so that a crash at any instant loses nothing.
+
+The file is a header (schema, checksum) and the snapshot. The checksum is the SHA-256 of the
+snapshot's canonical JSON, so that reformatting by an editor does not matter but a changed value is
+noticed; a person who edits on purpose sets `checksum: edited`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from auto_iter.errors import CheckpointError
+from auto_iter.files import write_atomically
+from auto_iter.snapshot import Snapshot
+
+SCHEMA = 1
+EDITED = "edited"
+
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+MIGRATIONS: Mapping[int, Migration] = {}
+"""Old schema number → function that turns its snapshot into the next schema's."""
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _NewerSchemaError(CheckpointError):
+    """Written by a newer auto-iter: the backup is no way out either."""
+
+
+def backup_path(path: Path) -> Path:
+    """Return where the checkpoint before the last one is kept."""
+    return path.with_name(path.name + ".bak")
+
+
+def save(path: Path, snapshot: Snapshot) -> None:
+    """Write the checkpoint durably, keeping the one before as `.bak`.
+
+    Raises OSError (disk full, read-only); then the old checkpoint is untouched.
+    """
+    content = _render(snapshot)
+    if path.exists():
+        # A hard link would do without a copy, but not every shared file system has them.
+        write_atomically(backup_path(path), path.read_bytes())
+    write_atomically(path, content)
+
+
+def load(path: Path) -> tuple[Snapshot, str | None]:
+    """Return the snapshot and, when the backup had to be used, why.
+
+    Raises CheckpointError when neither file can be trusted, or the schema is newer than ours.
+    """
+    try:
+        return _read(path), None
+    except _NewerSchemaError:
+        raise
+    except CheckpointError as error:
+        try:
+            return _read(backup_path(path)), error.reason
+        except CheckpointError:
+            raise error from None
+
+
+def _render(snapshot: Snapshot) -> str:
+    body = snapshot.model_dump(mode="json")
+    document = {"schema": SCHEMA, "checksum": _checksum(body), "snapshot": body}
+    header = (
+        "# auto-iter checkpoint. To edit by hand, stop the daemon and set `checksum: edited`.\n"
+    )
+    return header + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def _checksum(body: Mapping[str, Any]) -> str:
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _read(path: Path) -> Snapshot:
+    document = _parse(path)
+    schema = document.get("schema")
+    if not isinstance(schema, int) or schema < 1:
+        raise CheckpointError(f"{path}: no valid schema number", _RESTORE)
+    if schema > SCHEMA:
+        raise _NewerSchemaError(
+            f"{path}: schema {schema} is newer than this auto-iter knows ({SCHEMA})",
+            "upgrade auto-iter",
+        )
+    body = document.get("snapshot")
+    if not isinstance(body, dict):
+        raise CheckpointError(f"{path}: truncated, the snapshot is missing", _RESTORE)
+    if document.get("checksum") not in (EDITED, _checksum(_json_keys(body))):
+        raise CheckpointError(
+            f"{path}: the checksum does not match, the file is damaged or was edited", _RESTORE
+        )
+    for old in range(schema, SCHEMA):
+        body = MIGRATIONS[old](body)
+    return _validate(path, body)
+
+
+_RESTORE = "restore the file from state.yaml.bak, or set `checksum: edited` after a deliberate edit"
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 - a safe loader, in C
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such checkpoint", "start with `auto-iter run`") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise CheckpointError(
+            f"{path}: not readable as YAML, truncated or damaged", _RESTORE
+        ) from None
+    if not isinstance(document, dict):
+        raise CheckpointError(f"{path}: empty or not a checkpoint", _RESTORE)
+    return document
+
+
+def _json_keys(value: Any) -> Any:
+    """Return `value` with all mapping keys as JSON has them: YAML keeps 400: 1 an integer key."""
+    if isinstance(value, dict):
+        return {str(key): _json_keys(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_json_keys(item) for item in value]
+    return value
+
+
+def _validate(path: Path, body: dict[str, Any]) -> Snapshot:
+    try:
+        return Snapshot.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CheckpointError(f"{path}: {where}: {first['msg']}", _RESTORE) from None

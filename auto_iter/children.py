@@ -1,0 +1,88 @@
+"""Child processes of the daemon: started, watched, and read when they end.
+
+Conversion, solving and plotting run apart from the daemon, so that it stays small and always
+answers its signals. Children die with the daemon (`worker` sees to that); what they write, they
+write whole, so a killed one is simply started again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+STOP_GRACE_S = 5.0
+
+
+@dataclass
+class Child:
+    """One running child. Its standard error is kept to tell what went wrong."""
+
+    process: subprocess.Popen[bytes]
+    errors: IO[bytes]
+    pidfd: int
+    numbers: frozenset[int] = frozenset()
+    scratch: tuple[Path, ...] = field(default_factory=tuple)
+
+    @property
+    def has_ended(self) -> bool:
+        """It is over, well or badly."""
+        return self.process.poll() is not None
+
+    def finish(self) -> str | None:
+        """Tidy up after an ended child; return what went wrong, None when nothing did."""
+        code = self.process.wait()
+        self.errors.seek(0)
+        said = self.errors.read().decode(errors="replace").strip().splitlines()
+        self.errors.close()
+        os.close(self.pidfd)
+        for path in self.scratch:
+            path.unlink(missing_ok=True)
+        if code == 0:
+            return None
+        if code < 0:
+            return f"killed by {signal.Signals(-code).name}"
+        return said[-1] if said else f"exit code {code}"
+
+    @property
+    def was_killed(self) -> bool:
+        """A signal ended it, which says nothing about its input."""
+        return self.process.returncode is not None and self.process.returncode < 0
+
+    def stop(self) -> None:
+        """End it, and everything it started: it leads a process group of its own."""
+        for ending in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.process.pid, ending)
+                self.process.wait(STOP_GRACE_S)
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        self.finish()
+
+
+def start_child(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    numbers: frozenset[int] = frozenset(),
+    scratch: tuple[Path, ...] = (),
+) -> Child:
+    """Start `command` in a process group of its own; its output is not ours."""
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
+        env=dict(env),
+        process_group=0,
+    )
+    return Child(process, errors, os.pidfd_open(process.pid), numbers, scratch)

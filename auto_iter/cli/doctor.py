@@ -1,0 +1,35 @@
+"""`auto-iter doctor`: is all there that an alignment needs, and what to do where it is not."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from auto_iter.cli.options import Subparsers, add_config_options
+from auto_iter.configfile import load_config
+from auto_iter.doctor import Finding, examine, is_healthy
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="check HTCondor, data, Calypso, pede and disk, and say what to do",
+        description="Exit code 0 when all that is needed is there, else 1.",
+    )
+    add_config_options(parser)
+    parser.set_defaults(call=doctor)
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Print every finding; return the exit code."""
+    findings = examine(load_config(args.config, args.overrides, os.environ), os.environ)
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        print(_line(finding, width))
+    return 0 if is_healthy(findings) else 1
+
+
+def _line(finding: Finding, width: int) -> str:
+    line = f"{finding.verdict:8} {finding.subject:{width}}  {finding.text}"
+    return f"{line}\n{'':8} {'':{width}}  → {finding.remedy}" if finding.remedy else line

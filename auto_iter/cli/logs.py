@@ -1,0 +1,61 @@
+"""`auto-iter logs`: the workspace's log in readable lines, and what is added to it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from auto_iter.cli.options import Subparsers, add_workspace_argument, the_workspace
+
+LOOK_EVERY_S = 0.5
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser("logs", help="show the log of an alignment")
+    add_workspace_argument(parser)
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
+    parser.add_argument("-n", "--lines", type=int, default=50, help="how many lines back (50)")
+    parser.add_argument("--json", action="store_true", help="the lines as they are")
+    parser.set_defaults(call=_logs)
+
+
+def _logs(arguments: argparse.Namespace) -> int:
+    from auto_iter.errors import InputError
+    from auto_iter.workspace import Workspace
+
+    path = Workspace(the_workspace(arguments.workspace)).log
+    if not path.is_file():
+        raise InputError(f"{path}: no log there yet", "is that a workspace?")
+    for line in _lines(path, max(arguments.lines, 0), follow=arguments.follow):
+        print(line if arguments.json else readable(line), flush=True)
+    return 0
+
+
+def readable(line: str) -> str:
+    """Return a JSON log line as a person reads it; any other line as it is."""
+    try:
+        fields = json.loads(line)
+        when = fields.pop("timestamp", "")[:19].replace("T", " ")
+        level, event = fields.pop("level", ""), fields.pop("event", "")
+    except (json.JSONDecodeError, AttributeError):
+        return line
+    rest = " ".join(f"{key}={value}" for key, value in fields.items())
+    return f"{when} {level:8} {event:24} {rest}".rstrip()
+
+
+def _lines(path: Path, back: int, *, follow: bool) -> Iterator[str]:
+    with path.open() as log:
+        yield from [line.rstrip("\n") for line in log.readlines()[-back:] if back]
+        inode = path.stat().st_ino
+        while follow:
+            added = log.readline()
+            if added:
+                yield added.rstrip("\n")
+                continue
+            time.sleep(LOOK_EVERY_S)
+            if path.exists() and path.stat().st_ino != inode:  # rotated
+                yield from _lines(path, 10**9, follow=True)

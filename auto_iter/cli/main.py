@@ -1,0 +1,64 @@
+"""The `auto-iter` command: all subcommands, and what an error looks like."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import auto_iter
+from auto_iter.cli import commands
+from auto_iter.cli.options import Subparsers
+from auto_iter.errors import AutoIterError
+
+Call = Callable[[argparse.Namespace], int]
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    """Answers a wrong command line with one line, not with the whole usage."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Subparsers are made by argparse itself, so the default has to be ours.
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = _OneLineParser(
+        prog="auto-iter",
+        description="Iterative alignment of the FASER tracker: reconstruct, solve, repeat.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage.",
+    )
+    parser.add_argument("--version", action="version", version=f"auto-iter {auto_iter.__version__}")
+    subparsers: Subparsers = parser.add_subparsers(
+        metavar="COMMAND", required=True, title="commands", parser_class=_OneLineParser
+    )
+    for add_parser in commands.ALL:
+        add_parser(subparsers)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parsed = build_parser().parse_args(arguments)
+    call: Call = parsed.call
+    try:
+        return call(parsed)
+    except AutoIterError as error:
+        print(f"auto-iter: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader (head, less) has gone: not our failure, but stdout must not be flushed again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"auto-iter: {where}{error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,61 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - no public name
+else:
+    Subparsers = object
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--config` and `--set`."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration, YAML or the older JSON (default: auto_iter.yaml or config.json here)",
+    )
+    add_set_option(parser)
+
+
+def add_set_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--set`."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="override one setting, e.g. alignment.polling_interval_seconds=60 (repeatable)",
+    )
+
+
+def add_workspace_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the positional WORKSPACE."""
+    parser.add_argument(
+        "workspace",
+        type=Path,
+        nargs="?",
+        metavar="WORKSPACE",
+        help="an alignment's directory, e.g. Y2023_R011705_F400-450 (default: the only one here)",
+    )
+
+
+def the_workspace(given: Path | None) -> Path:
+    """Return the workspace meant: the given one, or the only one in the current directory."""
+    from auto_iter.errors import UsageError
+
+    if given is not None:
+        return given
+    if Path("state.yaml").is_file():
+        return Path()
+    found = sorted(path.parent for path in Path().glob("Y*_R*_F*/state.yaml"))
+    if len(found) == 1:
+        return found[0]
+    what = "no workspace here" if not found else f"{len(found)} workspaces here"
+    raise UsageError(f"{what}; say which, e.g. auto-iter status Y2023_R011705_F400-450")

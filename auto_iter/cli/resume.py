@@ -1,0 +1,45 @@
+"""`auto-iter resume`: go on with an alignment, from its workspace alone."""
+
+from __future__ import annotations
+
+import argparse
+
+from auto_iter.cli.options import (
+    Subparsers,
+    add_set_option,
+    add_workspace_argument,
+    the_workspace,
+)
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser(
+        "resume",
+        help="go on with an alignment after a crash, a stop or a failure",
+        description="Go on where the checkpoint says. Jobs that still run are not repeated.",
+    )
+    add_workspace_argument(parser)
+    parser.add_argument(
+        "-i", "--iterations", type=int, metavar="N", help="change the number of iterations"
+    )
+    add_set_option(parser)
+    parser.add_argument(
+        "--steal-lock",
+        action="store_true",
+        help="take the workspace from a daemon on another host that is gone for good",
+    )
+    parser.set_defaults(call=_resume)
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    from auto_iter.app import open_workspace
+    from auto_iter.session import Wishes, run_session
+
+    opened = open_workspace(the_workspace(arguments.workspace))
+    wishes = Wishes(
+        steal_lock=arguments.steal_lock,
+        iterations=arguments.iterations,
+        overrides=tuple(arguments.overrides),
+    )
+    return run_session(opened, wishes)

@@ -1,0 +1,114 @@
+"""`auto-iter run`: start an alignment, or go on with it when its workspace is there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from auto_iter.cli.options import Subparsers, add_config_options
+
+if TYPE_CHECKING:
+    from auto_iter.config import Config
+    from auto_iter.snapshot import Arguments
+
+EPILOG = """\
+A range excludes its end: 400-450 and 400:450 are the 50 files 00400 to 00449.
+Run again with the same arguments to go on after an interruption, or `auto-iter resume WORKSPACE`.
+For days on a node:  nohup auto-iter run -y 2023 -r 011705 -f 450-500 -i 10 &>>auto_iter.log &
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser(
+        "run",
+        help="run an alignment to its end",
+        description="Run an alignment: reconstruct, convert, solve; then again.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_alignment_options(parser)
+    parser.add_argument(
+        "-i", "--iteration", "--iterations", dest="iterations", type=int, metavar="N",
+        help="number of iterations (default: alignment.default_iterations, 10)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="go on without raw files that are not there"
+    )
+    parser.add_argument("--steal-lock", action="store_true", help=argparse.SUPPRESS)
+    parser.set_defaults(call=_run)
+
+
+def add_alignment_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says which raw files are reconstructed, and how."""
+    parser.add_argument("-y", "--year", required=True, help="year of the run, e.g. 2023")
+    parser.add_argument("-r", "--run", required=True, help="run number, e.g. 011705 or 11705")
+    parser.add_argument(
+        "-f", "--file", "--files", dest="files", required=True, metavar="FILES",
+        help="one raw file (400) or a range without its end (400-450 or 400:450: 50 files)",
+    )  # fmt: skip
+    stations = parser.add_mutually_exclusive_group()
+    stations.add_argument("--fourst", action="store_true", help="4-station mode (with the IFT)")
+    stations.add_argument("--threest", action="store_true", help="3-station mode (the default)")
+    parser.add_argument("--env_script", "--env-script", type=Path, metavar="FILE",
+                        help="environment script of the jobs; made when missing "
+                        "(default: reco_condor_env.sh)")  # fmt: skip
+    parser.add_argument("--calypso_path", "--calypso-path", type=Path, metavar="DIR",
+                        help="Calypso's install directory; for a new env script")  # fmt: skip
+    parser.add_argument("--raw_dir", "--raw-dir", type=Path, metavar="DIR",
+                        help="raw files are <DIR>/<year>/<run>/Faser-Physics-*.raw")  # fmt: skip
+    parser.add_argument("--work_dir", "--work-dir", type=Path, metavar="DIR",
+                        help="where the workspace is made (default: here)")  # fmt: skip
+    parser.add_argument("--batch", choices=("auto", "local", "htcondor"), help="the batch system")
+    parser.add_argument(
+        "--strategy", help="alignment strategy: a name or a YAML file (default: 3st)"
+    )
+    add_config_options(parser)
+
+
+def alignment_config(arguments: argparse.Namespace) -> Config:
+    """Return the configuration with the options of `add_alignment_options` worked in."""
+    from auto_iter.configfile import load_config
+
+    options = {
+        "paths.env_script": arguments.env_script,
+        "paths.calypso_install": arguments.calypso_path and arguments.calypso_path.absolute(),
+        "paths.raw_dir": arguments.raw_dir and arguments.raw_dir.absolute(),
+        "paths.work_dir": arguments.work_dir,
+        "batch.system": arguments.batch,
+        "alignment.strategy": arguments.strategy,
+    }
+    given = [f"{key}={value}" for key, value in options.items() if value is not None]
+    return load_config(arguments.config, [*given, *arguments.overrides], os.environ)
+
+
+def alignment_arguments(arguments: argparse.Namespace, iterations: int) -> Arguments:
+    """Return what identifies the alignment. Raises UsageError."""
+    from auto_iter.errors import UsageError
+    from auto_iter.rawdata import RawRange, parse_run, parse_year
+    from auto_iter.snapshot import Arguments
+
+    if iterations < 1:
+        raise UsageError(f"-i {iterations}: at least one iteration is needed")
+    return Arguments(
+        year=parse_year(arguments.year),
+        run=parse_run(arguments.run),
+        files=RawRange.parse(arguments.files).text,
+        iterations=iterations,
+        stations=4 if arguments.fourst else 3,
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from auto_iter.session import Wishes, run_session, start
+
+    config = alignment_config(arguments)
+    iterations = arguments.iterations
+    if iterations is None:
+        iterations = config.alignment.default_iterations
+    asked = alignment_arguments(arguments, iterations)
+    opened = start(asked, config, allow_missing=arguments.allow_missing, now=time.time())
+    return run_session(opened, Wishes(steal_lock=arguments.steal_lock))

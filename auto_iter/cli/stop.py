@@ -1,0 +1,34 @@
+"""`auto-iter stop`: end the daemon; with `--jobs`, its jobs too."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from auto_iter.cli.options import Subparsers, add_workspace_argument, the_workspace
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser(
+        "stop",
+        help="stop the daemon of an alignment",
+        description="Stop the daemon. Its jobs go on, and `auto-iter resume` takes them up again.",
+    )
+    add_workspace_argument(parser)
+    parser.add_argument("--jobs", action="store_true", help="remove the running jobs as well")
+    parser.add_argument("--timeout", type=float, default=90.0, help="seconds to wait for it (90)")
+    parser.set_defaults(call=_stop)
+
+
+def _stop(arguments: argparse.Namespace) -> int:
+    from auto_iter.app import open_workspace
+    from auto_iter.session import remove_jobs, stop_daemon
+
+    opened = open_workspace(the_workspace(arguments.workspace))
+    stopped = stop_daemon(opened.workspace, arguments.timeout)
+    print("the daemon has stopped" if stopped else "no daemon is running")
+    if arguments.jobs:
+        remove_jobs(open_workspace(opened.workspace.root), time.time())
+        print("the jobs are removed; `auto-iter resume` starts them again")
+    return 0

@@ -1,0 +1,71 @@
+"""The composition root: a workspace's parts, put together. The only place that chooses."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from auto_iter.app import Opened, reconstruction
+from auto_iter.batch.htcondor import HTCondorBatch
+from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.batch.local import Limits, LocalBatch
+from auto_iter.chain import Chain
+from auto_iter.clock import SystemClock
+from auto_iter.policy import Policy
+from auto_iter.ports import BatchSystem
+from states.step import Ports
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a daemon runs on; `close` gives its processes and descriptors back."""
+
+    ports: Ports
+    chain: Chain
+    resources: ExitStack
+
+    def close(self) -> None:
+        """Release what the parts hold. Jobs are not touched."""
+        self.resources.close()
+
+
+def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
+    """Return the parts for one workspace; calls to a schedd give up when `should_stop`."""
+    resources = ExitStack()
+    chain = Chain(opened.workspace, opened.snapshot.arguments, opened.config, os.environ)
+    resources.callback(chain.stop)
+    ports = Ports(
+        batch=_batch_system(opened, should_stop, resources),
+        reconstruction=reconstruction(opened),
+        millepede=chain,
+        clock=SystemClock(),
+        policy=Policy.of(opened.config),
+    )
+    return Parts(ports, chain, resources)
+
+
+def _batch_system(
+    opened: Opened, should_stop: Callable[[], bool], resources: ExitStack
+) -> BatchSystem:
+    config, workspace_id = opened.config, opened.snapshot.workspace_id
+    if config.batch.system == "htcondor":
+        schedd = ScheddProcess(
+            pool=config.htcondor.pool,
+            schedd=config.htcondor.schedd,
+            timeout_s=config.htcondor.call_timeout_s,
+            should_stop=should_stop,
+        )
+        resources.callback(schedd.close)
+        return HTCondorBatch(workspace_id, config.htcondor, schedd)
+    local = LocalBatch(
+        opened.workspace.batch_records,
+        workspace_id,
+        clock=SystemClock(),
+        rng=random.SystemRandom(),
+        limits=Limits(config.local.slots, config.local.enforce_memory),
+    )
+    resources.callback(local.close)
+    return local

@@ -1,0 +1,166 @@
+"""The typed configuration: what each setting means, its unit, default and limits.
+
+Defaults live here and are written out, with comments, in `conf/default.yaml`; a test keeps the two
+equal. Reading files, overrides and the JSON form of the scripts before is in `configfile`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Paths(Section):
+    """Where things are."""
+
+    raw_dir: Path = Path("/eos/experiment/faser/raw")
+    calypso_install: Path | None = None
+    pede_install: Path | None = None
+    env_script: Path = Path("reco_condor_env.sh")
+    work_dir: Path = Path()
+
+
+class Reco(Section):
+    """One reconstruction job, and when its iteration is good enough."""
+
+    geometry_tag: Annotated[str, Field(pattern=r"^0[1-5]$")] = "04"
+    program: str = "faser_reco_alignment.py"
+    direction_flag: str = "--noBackward"
+    output_level: str = "INFO"
+    athena: str = "Athena,24.0.41"
+    asetup_input: str = "calypso/asetup.faser"
+    memory_mb: Positive = 4000
+    disk_mb: Positive = 8000
+    time_limit_s: Seconds | None = None
+    max_attempts: Positive = 3
+    min_success_fraction: Fraction = 1.0
+    straggler_quantile: Fraction = 0.9
+    straggler_factor: Annotated[float, Field(gt=1)] | None = None
+    """Run what is left a second time when it takes so many times longer than the quantile did."""
+
+
+class Local(Section):
+    """The embedded batch system."""
+
+    slots: Positive | None = None
+    enforce_memory: bool = True
+
+
+class Holds(Section):
+    """What is done about held jobs."""
+
+    memory_factor: Annotated[float, Field(gt=1)] = 1.5
+    memory_cap_mb: Positive = 16000
+    max_releases: Annotated[int, Field(ge=0)] = 3
+    release_pause_s: Seconds = 60.0
+
+
+class HTCondor(Section):
+    """The HTCondor batch system."""
+
+    schedd: str | None = None
+    pool: str | None = None
+    spool: bool = True
+    job_flavour: str | None = "longlunch"
+    request_cpus: Positive = 1
+    max_retries: Annotated[int, Field(ge=0)] = 3
+    requirements: str | None = None
+    accounting_group: str | None = None
+    send_credential: bool = False
+    max_idle: Positive | None = None
+    extra: dict[str, str] = Field(default_factory=dict)
+    call_timeout_s: Seconds = 60.0
+    min_poll_interval_s: Seconds = 60.0
+    holds: Holds = Field(default_factory=Holds)
+
+
+class Batch(Section):
+    """Which batch system runs the jobs."""
+
+    system: Literal["auto", "local", "htcondor"] = "auto"
+
+
+class Cuts(Section):
+    """What is converted to Mille. Defaults are FASER's."""
+
+    max_chi2: Annotated[float, Field(gt=0)] = 2000.0
+    min_pz_gev: Annotated[float, Field(ge=0)] = 100.0
+    max_pz_gev: Annotated[float, Field(gt=0)] = 5000.0
+    min_hits: Positive = 15
+    max_residual_mm: tuple[Annotated[float, Field(gt=0)], ...] = (0.05,)
+    """One value for each iteration; the last one holds for all that follow."""
+
+    @field_validator("max_residual_mm", mode="before")
+    @classmethod
+    def _one_number_is_a_list(cls, value: object) -> object:
+        return (value,) if isinstance(value, int | float) else value
+
+    @field_validator("max_residual_mm")
+    @classmethod
+    def _not_empty(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not value:
+            raise ValueError("needs at least one value")
+        return value
+
+
+class Millepede(Section):
+    """The Mille/pede chain."""
+
+    solver: Literal["auto", "builtin", "pede"] = "auto"
+    time_limit_s: Seconds = 3600.0
+    workers: Positive | None = None
+    cuts: Cuts = Field(default_factory=Cuts)
+    max_shift_mm: Annotated[float, Field(gt=0)] = 5.0
+    max_rotation_rad: Annotated[float, Field(gt=0)] = 0.1
+
+
+class Alignment(Section):
+    """The loop."""
+
+    default_iterations: Positive = 10
+    polling_interval_seconds: Seconds = 300.0
+    strategy: str = "3st"
+    initial_constants: Path | None = None
+    stop_when_converged: bool = False
+    convergence_pull: Annotated[float, Field(gt=0)] = 0.5
+    """Converged when no constant moved by more than this many of its uncertainties."""
+
+
+class Simulation(Section):
+    """Only for simulated detectors."""
+
+    truth: Path | None = None
+
+
+class Log(Section):
+    """The workspace's log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    max_bytes: Positive = 20_000_000
+    backups: Annotated[int, Field(ge=0)] = 5
+
+
+class Config(Section):
+    """All of it."""
+
+    paths: Paths = Field(default_factory=Paths)
+    reco: Reco = Field(default_factory=Reco)
+    batch: Batch = Field(default_factory=Batch)
+    local: Local = Field(default_factory=Local)
+    htcondor: HTCondor = Field(default_factory=HTCondor)
+    millepede: Millepede = Field(default_factory=Millepede)
+    alignment: Alignment = Field(default_factory=Alignment)
+    simulation: Simulation = Field(default_factory=Simulation)
+    log: Log = Field(default_factory=Log)

@@ -1,0 +1,181 @@
+"""The configuration as it comes in: YAML (or the older JSON) file, environment, `--set`.
+
+Later sources win: defaults, file, environment (`AUTO_ITER__ALIGNMENT__STRATEGY=…`), `--set
+alignment.strategy=…`. Whatever is wrong is one line with file, line and key.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from auto_iter.config import Config
+from auto_iter.errors import UsageError
+
+FOUND_BY_DEFAULT = ("auto_iter.yaml", "config.json")
+"""Looked for in the current directory when no `--config` is given."""
+
+ENV_PREFIX = "AUTO_ITER__"
+
+
+def default_text() -> str:
+    """Return the commented default configuration."""
+    return resources.files("conf").joinpath("default.yaml").read_text()
+
+
+def load_config(
+    path: Path | None = None, overrides: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> Config:
+    """Return the validated configuration. Raises UsageError."""
+    file = path or next((Path(name) for name in FOUND_BY_DEFAULT if Path(name).is_file()), None)
+    tree, lines = _read(file) if file is not None else ({}, {})
+    origin = str(file) if file is not None else "configuration"
+    for name, value in _from_environment(env or {}):
+        _put(
+            tree,
+            name.split("."),
+            value,
+            f"environment {ENV_PREFIX}{name.upper().replace('.', '__')}",
+        )
+    for text in overrides:
+        _override(tree, text)
+    _refuse_unknown(tree, Config, (), origin, lines)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise UsageError(_explain(error, origin, lines)) from None
+
+
+def dump_config(config: Config) -> str:
+    """Return the configuration as YAML, every setting with its value."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def differences(ours: Config, theirs: Config) -> list[tuple[str, Any, Any]]:
+    """Return (key, our value, their value) of every setting that differs."""
+    a, b = (
+        dict(_leaves(ours.model_dump(mode="json"))),
+        dict(_leaves(theirs.model_dump(mode="json"))),
+    )
+    return [(key, a.get(key), b.get(key)) for key in sorted({*a, *b}) if a.get(key) != b.get(key)]
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    """Return the file's content and the line of each key. JSON is YAML, near enough."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; check --config") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not a text file") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise UsageError(f"{path}{line}: {getattr(error, 'problem', None) or 'not YAML'}") from None
+    if tree is None:
+        return {}, {}
+    if not isinstance(tree, dict):
+        raise UsageError(f"{path}: must be sections with settings, like `auto-iter config show`")
+    return tree, dict(_line_numbers(node, ()))
+
+
+def _line_numbers(
+    node: yaml.Node | None, prefix: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = (*prefix, str(key.value))
+            yield name, key.start_mark.line + 1
+            yield from _line_numbers(value, name)
+
+
+def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    for name, text in sorted(env.items()):
+        if name.startswith(ENV_PREFIX):
+            key = name.removeprefix(ENV_PREFIX).lower().replace("__", ".")
+            yield key, _value(text, f"environment {name}")
+
+
+def _override(tree: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(
+            f"--set {text}: must be key=value, e.g. alignment.polling_interval_seconds=60"
+        )
+    _put(tree, key.strip().split("."), _value(value, f"--set {text}"), f"--set {text}")
+
+
+def _value(text: str, origin: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"{origin}: the value is not YAML") from None
+
+
+def _put(tree: dict[str, Any], keys: Sequence[str], value: Any, origin: str) -> None:
+    for key in keys[:-1]:
+        inner = tree.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise UsageError(f"{origin}: {key} is not a section")
+        tree = inner
+    tree[keys[-1]] = value
+
+
+def _refuse_unknown(
+    tree: Mapping[str, Any],
+    model: type[BaseModel],
+    prefix: tuple[str, ...],
+    origin: str,
+    lines: Mapping[tuple[str, ...], int],
+) -> None:
+    for key, value in tree.items():
+        where = (*prefix, str(key))
+        field = model.model_fields.get(str(key))
+        if field is None:
+            raise UsageError(_unknown(where, model, origin, lines))
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, dict):
+            _refuse_unknown(value, inner, where, origin, lines)
+
+
+def _unknown(
+    where: tuple[str, ...],
+    model: type[BaseModel],
+    origin: str,
+    lines: Mapping[tuple[str, ...], int],
+) -> str:
+    close = difflib.get_close_matches(where[-1], model.model_fields, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(model.model_fields)}"
+    return f"{_at(origin, where, lines)}: unknown key; {hint}"
+
+
+def _at(origin: str, where: tuple[str, ...], lines: Mapping[tuple[str, ...], int]) -> str:
+    line = f":{lines[where]}" if where in lines else ""
+    return f"{origin}{line}: {'.'.join(where)}"
+
+
+def _explain(error: ValidationError, origin: str, lines: Mapping[tuple[str, ...], int]) -> str:
+    first = error.errors()[0]
+    where = tuple(str(part) for part in first["loc"])
+    while where and where not in lines and where[:-1] in lines:
+        where = where[:-1]
+    value = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{_at(origin, where, lines)}: {message}{value}"

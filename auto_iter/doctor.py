@@ -1,0 +1,228 @@
+"""Is all there that an alignment needs? Each check says what it found, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.config import Config
+from auto_iter.errors import AutoIterError
+
+ROOM_MB = 2000
+"""Constants, outputs and reports of a usual alignment; less than this is worth a warning."""
+
+NOTHING = "ClusterId == -1"
+
+
+class Verdict(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    BAD = "bad"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found; `remedy` is for the reader to do."""
+
+    subject: str
+    verdict: Verdict
+    text: str
+    remedy: str = ""
+
+
+def examine(
+    config: Config, env: Mapping[str, str], schedd: ScheddProcess | None = None
+) -> list[Finding]:
+    """Return all findings, in the order in which things are needed."""
+    return [
+        *_htcondor(config, env, schedd),
+        _raw_directory(config.paths.raw_dir),
+        *_calypso(config),
+        _pede(config, env),
+        *_work_directory(config.paths.work_dir),
+    ]
+
+
+def is_healthy(findings: list[Finding]) -> bool:
+    """Tell whether nothing that is needed is missing."""
+    return all(finding.verdict is not Verdict.BAD for finding in findings)
+
+
+def _htcondor(
+    config: Config, env: Mapping[str, str], schedd: ScheddProcess | None
+) -> Iterator[Finding]:
+    where = next((each for each in _condor_configs(env) if each.exists()), None)
+    if config.batch.system == "local" or (config.batch.system == "auto" and where is None):
+        why = "local" if config.batch.system == "local" else "auto, and no HTCondor is configured"
+        yield Finding("htcondor", Verdict.SKIPPED, f"not used: batch.system is {why}")
+        return
+    if where is None:
+        yield Finding(
+            "htcondor configuration",
+            Verdict.BAD,
+            "neither CONDOR_CONFIG nor /etc/condor/condor_config leads to a file",
+            "log in where HTCondor is set up (lxplus), or set CONDOR_CONFIG",
+        )
+    else:
+        yield Finding("htcondor configuration", Verdict.OK, str(where))
+    process = schedd or ScheddProcess(
+        pool=config.htcondor.pool,
+        schedd=config.htcondor.schedd,
+        timeout_s=config.htcondor.call_timeout_s,
+    )
+    try:
+        yield from _schedd(process)
+    finally:
+        process.close()
+
+
+def _schedd(process: ScheddProcess) -> Iterator[Finding]:
+    """Check bindings, schedd and authentication; each makes sense only after the one before."""
+    checks: tuple[tuple[str, Callable[[], str], str], ...] = (
+        ("htcondor bindings", process.version, "pip install 'htcondor>=24.12.20,<26'"),
+        (
+            "schedd",
+            lambda: _described(process.locate()),
+            "check htcondor.schedd and htcondor.pool; `condor_status -schedd` lists what there is",
+        ),
+        ("queue", lambda: _queue(process), "the schedd is slow or down: try again later"),
+        (
+            "authentication",
+            lambda: _write_nothing(process),
+            "renew the Kerberos ticket (kinit); check SEC_CLIENT_AUTHENTICATION_METHODS",
+        ),
+    )
+    for subject, check, remedy in checks:
+        try:
+            yield Finding(subject, Verdict.OK, check())
+        except AutoIterError as error:
+            yield Finding(subject, Verdict.BAD, str(error), remedy)
+            return
+
+
+def _described(located: Mapping[str, str]) -> str:
+    return f"{located['name']}, {located['version'].strip('$ ')}"
+
+
+def _queue(process: ScheddProcess) -> str:
+    return f"answers; {process.count('true', at=None).total} jobs of all users in it"
+
+
+def _write_nothing(process: ScheddProcess) -> str:
+    # Reading is allowed to anybody: only an attempt to change something shows who we are.
+    process.act("release", NOTHING, "auto-iter doctor", at=None)
+    return "we may change our jobs"
+
+
+def _condor_configs(env: Mapping[str, str]) -> Iterator[Path]:
+    if env.get("CONDOR_CONFIG"):
+        yield Path(env["CONDOR_CONFIG"])
+    yield Path("/etc/condor/condor_config")
+
+
+def _raw_directory(raw_dir: Path) -> Finding:
+    if not raw_dir.is_dir():
+        remedy = "set paths.raw_dir; is EOS mounted here (`ls /eos/experiment`)?"
+        return Finding("raw data", Verdict.BAD, f"{raw_dir} is no directory", remedy)
+    if not os.access(raw_dir, os.R_OK | os.X_OK):
+        remedy = "ask for access, or renew the Kerberos ticket (kinit)"
+        return Finding("raw data", Verdict.BAD, f"{raw_dir} may not be read", remedy)
+    return Finding("raw data", Verdict.OK, str(raw_dir))
+
+
+def _calypso(config: Config) -> Iterator[Finding]:
+    script, install = config.paths.env_script, config.paths.calypso_install
+    if script.is_file():
+        yield Finding("environment script", Verdict.OK, str(script))
+    elif install is not None:
+        yield Finding("environment script", Verdict.OK, f"{script} will be made")
+    else:
+        yield Finding(
+            "environment script",
+            Verdict.BAD,
+            f"{script} is not there, and no Calypso install to make it from",
+            "give --calypso_path (paths.calypso_install) or --env_script",
+        )
+    if install is None:
+        return
+    if (install / "setup.sh").is_file():
+        yield Finding("calypso", Verdict.OK, str(install))
+    else:
+        remedy = "paths.calypso_install is the install directory, with setup.sh in it"
+        yield Finding("calypso", Verdict.BAD, f"{install}/setup.sh is not there", remedy)
+
+
+def _pede(config: Config, env: Mapping[str, str]) -> Finding:
+    found = _find_pede(config.paths.pede_install, env)
+    if config.millepede.solver == "builtin":
+        return Finding("pede", Verdict.SKIPPED, "not used: millepede.solver is builtin")
+    if found is not None:
+        return Finding("pede", Verdict.OK, found)
+    if config.millepede.solver == "pede" or config.paths.pede_install is not None:
+        asked = config.paths.pede_install or "PATH"
+        remedy = "set paths.pede_install, or millepede.solver=builtin"
+        return Finding("pede", Verdict.BAD, f"no pede in {asked}", remedy)
+    return Finding("pede", Verdict.OK, "not installed: the built-in solver is used")
+
+
+def _find_pede(install: Path | None, env: Mapping[str, str]) -> str | None:
+    if install is None:
+        return shutil.which("pede", path=env.get("PATH"))
+    candidates = (install, install / "pede", install / "bin" / "pede")
+    return next(
+        (str(each) for each in candidates if each.is_file() and os.access(each, os.X_OK)), None
+    )
+
+
+def _work_directory(work_dir: Path) -> Iterator[Finding]:
+    place = work_dir.absolute()
+    while not place.exists():
+        place = place.parent
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        remedy = "set paths.work_dir to a directory of yours"
+        yield Finding("work directory", Verdict.BAD, f"{place} cannot be written", remedy)
+        return
+    yield Finding("work directory", Verdict.OK, str(place))
+    free_mb = shutil.disk_usage(place).free // 1_000_000
+    enough = free_mb >= ROOM_MB
+    yield Finding(
+        "disk",
+        Verdict.OK if enough else Verdict.WARNING,
+        f"{free_mb} MB free",
+        "" if enough else "remove old workspaces, or set paths.work_dir to a larger disk",
+    )
+    yield _quota(place)
+
+
+def _quota(place: Path) -> Finding:
+    """Ask the file system's own tool: neither AFS nor EOS tells statvfs about quotas."""
+    command = _quota_command(place)
+    if command is None:
+        return Finding("quota", Verdict.SKIPPED, "no quota tool for this file system here")
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding(
+            "quota", Verdict.WARNING, f"{command[0]}: {error}", "check the quota by hand"
+        )
+    lines = asked.stdout.strip().splitlines()
+    if asked.returncode != 0 or not lines:
+        return Finding("quota", Verdict.SKIPPED, f"{command[0]} says nothing about {place}")
+    return Finding("quota", Verdict.OK, lines[-1].strip())
+
+
+def _quota_command(place: Path) -> list[str] | None:
+    if place.is_relative_to("/afs") and shutil.which("fs"):
+        return ["fs", "listquota", str(place)]
+    if place.is_relative_to("/eos") and shutil.which("eos"):
+        return ["eos", "quota", str(place)]
+    return ["quota", "-s"] if shutil.which("quota") else None

@@ -1,0 +1,75 @@
+"""The environment script `reco_condor_env.sh`: found, or written from the Calypso installation."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from auto_iter.config import Config
+from auto_iter.errors import InputError, UsageError
+from auto_iter.files import write_atomically
+from auto_iter.workspace import Workspace
+
+_CVMFS_ALRB = "/cvmfs/atlas.cern.ch/repo/ATLASLocalRootBase"
+_OWN_ALRB = "ATLASLocalRootBase"
+
+
+def env_script_text(config: Config) -> str:
+    """Return the script that sets up the configured Calypso installation.
+
+    Raises UsageError without one, InputError when it is no installation.
+    """
+    install = config.paths.calypso_install
+    if install is None:
+        raise UsageError(
+            f"{config.paths.env_script}: no such environment script, and no Calypso installation "
+            f"to write one for; give --env_script or --calypso_path"
+        )
+    install = install.absolute()
+    if not (install / "setup.sh").is_file():
+        raise InputError(
+            f"{install}: no setup.sh in this Calypso installation", "check --calypso_path"
+        )
+    filled = {
+        "ATLAS_LOCAL_ROOT_BASE": _local_root_base(install),
+        "ASETUP_INPUT": config.reco.asetup_input,
+        "ATHENA": config.reco.athena,
+        "CALYPSO_INSTALL": str(install),
+    }
+    text = files("conf").joinpath("job/reco_condor_env.sh").read_text()
+    for name, value in filled.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+def _local_root_base(install: Path) -> str:
+    """Return the installation's own ATLASLocalRootBase when it brings one, else CVMFS's."""
+    own = install / _OWN_ALRB
+    return str(own) if (own / "user" / "atlasLocalSetup.sh").is_file() else _CVMFS_ALRB
+
+
+def find_env_script(workspace: Workspace, config: Config) -> str:
+    """Return the environment script's text: the workspace's copy, the configured one, or a new one.
+
+    The copy wins, so that an alignment goes on with what it was begun with.
+    """
+    for path in (workspace.env_script, config.paths.env_script):
+        try:
+            text = path.read_text()
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read as an environment script: {error}") from None
+        if not text.strip():
+            raise InputError(f"{path}: the environment script is empty", "fill it or remove it")
+        return text
+    return env_script_text(config)
+
+
+def install_env_script(workspace: Workspace, config: Config) -> None:
+    """Put the environment script into the workspace, and where it was looked for and missing."""
+    text = find_env_script(workspace, config)
+    if not config.paths.env_script.exists() and not workspace.env_script.exists():
+        write_atomically(config.paths.env_script, text, mode=0o755)
+    if not workspace.env_script.exists():
+        write_atomically(workspace.env_script, text, mode=0o755)

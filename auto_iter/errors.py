@@ -1,0 +1,56 @@
+"""Every error that auto-iter raises on purpose, and the exit code that belongs to each.
+
+A message is one line: what is wrong, where, and what to do. Foreign exceptions are translated where
+they enter (batch system, files, pede); whatever else escapes is a bug.
+"""
+
+from __future__ import annotations
+
+
+class AutoIterError(Exception):
+    """Something that a person has to know about."""
+
+    exit_code = 1
+
+
+class UsageError(AutoIterError):
+    """The command line or the configuration asks for something that makes no sense."""
+
+    exit_code = 2
+
+
+class LockedError(UsageError):
+    """Another daemon holds the workspace."""
+
+
+class PermanentError(AutoIterError):
+    """Trying again cannot help: the alignment goes to `failed` with this message."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message if not remedy else f"{message}; {remedy}")
+        self.reason = message
+        self.remedy = remedy
+
+
+class InputError(PermanentError):
+    """A file or a value that was given is missing, unreadable or malformed."""
+
+
+class CheckpointError(PermanentError):
+    """The checkpoint cannot be read, trusted or written."""
+
+
+class JobError(PermanentError):
+    """Reconstruction jobs failed for good."""
+
+
+class PhysicsError(PermanentError):
+    """The numbers make no sense: pede refused, constants not finite, no track left."""
+
+
+class TransientError(AutoIterError):
+    """The world is in the way (schedd down, stale NFS): the same step is tried again later."""
+
+    def __init__(self, message: str, delay_s: float | None = None) -> None:
+        super().__init__(message)
+        self.delay_s = delay_s

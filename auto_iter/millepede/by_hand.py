@@ -1,0 +1,173 @@
+"""The chain by hand: on an iteration that auto-iter need not have made, or link by link."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from auto_iter.config import Config
+from auto_iter.errors import InputError
+from auto_iter.files import write_atomically
+from auto_iter.millepede.constants import accumulate, changes, format_constants, read_constants
+from auto_iter.millepede.conversion import convert_sources
+from auto_iter.millepede.pede import Limits
+from auto_iter.millepede.requests import (
+    ConversionRecord,
+    ConvertRequest,
+    Cuts,
+    SolutionRecord,
+    Solver,
+    SolveRequest,
+    Source,
+)
+from auto_iter.millepede.result import read_result
+from auto_iter.millepede.solving import StepEnd, choose_engine
+from auto_iter.millepede.strategy import load_strategy
+from auto_iter.millepede.workflow import solve
+
+_NUMBERED = re.compile(r"_(\d+)\.root$")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the command line says; None leaves it to the configuration."""
+
+    strategy: str | None = None
+    iteration: int | None = None
+    solver: Solver | None = None
+    pede_install: Path | None = None
+    allow_bad: bool = False
+    modes: bool = False
+
+
+def run_iteration(
+    directory: Path, config: Config, choices: Choices, env: Mapping[str, str]
+) -> tuple[SolutionRecord, Path]:
+    """Convert and solve an iteration; return what was found and where (`3millepede`).
+
+    `directory` is the iteration, or its `1reco`. Raises InputError, PhysicsError.
+    """
+    root = _iteration_directory(directory)
+    roots = sorted((root / "2kfalignment").glob("kfalignment_*.root"))
+    if not roots:
+        raise InputError(f"{root / '2kfalignment'}: no kfalignment_*.root in there")
+    output = root / "3millepede"
+    (output / "mille").mkdir(parents=True, exist_ok=True)
+    number = choices.iteration or _iteration_number(root)
+    strategy = choices.strategy or config.alignment.strategy
+    sources = [_source(path, output / "mille", index) for index, path in enumerate(roots)]
+    records = _convert(_requests(sources, config, strategy, number))
+    good = _good_sources(sources, records, allow_bad=choices.allow_bad)
+    request = SolveRequest(
+        directory=output,
+        binaries=tuple(source.binary for source in good),
+        statistics=tuple(source.statistics for source in good),
+        previous=root / "1reco" / "inputforalign.txt",
+        strategy=strategy,
+        iteration=number,
+        solver=choices.solver or config.millepede.solver,
+        pede_install=choices.pede_install or config.paths.pede_install,
+        time_limit_s=config.millepede.time_limit_s,
+        max_shift_mm=config.millepede.max_shift_mm,
+        max_rotation_rad=config.millepede.max_rotation_rad,
+        eigen=choices.modes,
+    )
+    return solve(request, env), output
+
+
+def _iteration_directory(directory: Path) -> Path:
+    absolute = directory.absolute()
+    for candidate in (absolute, absolute.parent):
+        if (candidate / "2kfalignment").is_dir():
+            return candidate
+    raise InputError(
+        f"{directory}: no 2kfalignment in or beside it; give an iteration (iterNN) or its 1reco"
+    )
+
+
+def _iteration_number(root: Path) -> int:
+    match = re.fullmatch(r"iter(\d+)", root.name)
+    return max(int(match[1]), 1) if match else 1
+
+
+def _source(root: Path, mille: Path, index: int) -> Source:
+    match = _NUMBERED.search(root.name)
+    stem = root.stem.removeprefix("kfalignment_")
+    return Source(
+        number=int(match[1]) if match else index,
+        root=root,
+        binary=mille / f"mp2input_{stem}.bin",
+        statistics=mille / f"mp2input_{stem}.json",
+    )
+
+
+def _requests(
+    sources: Sequence[Source], config: Config, strategy: str, iteration: int
+) -> list[ConvertRequest]:
+    """Split the sources evenly among the workers."""
+    cuts = config.millepede.cuts
+    schedule = cuts.max_residual_mm
+    chosen = Cuts(
+        max_chi2=cuts.max_chi2,
+        min_pz_gev=cuts.min_pz_gev,
+        max_pz_gev=cuts.max_pz_gev,
+        min_hits=cuts.min_hits,
+        max_residual_mm=schedule[min(iteration, len(schedule)) - 1],
+    )
+    workers = min(config.millepede.workers or os.cpu_count() or 1, len(sources))
+    return [
+        ConvertRequest(
+            sources=tuple(sources[first::workers]),
+            cuts=chosen,
+            strategy=strategy,
+            iteration=iteration,
+        )
+        for first in range(workers)
+    ]
+
+
+def _convert(requests: Sequence[ConvertRequest]) -> list[ConversionRecord]:
+    if len(requests) == 1:
+        return convert_sources(requests[0])
+    # forked, they need not import everything once more; nothing here has threads
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(len(requests), mp_context=context) as pool:
+        return [record for records in pool.map(convert_sources, requests) for record in records]
+
+
+def _good_sources(
+    sources: Sequence[Source], records: Sequence[ConversionRecord], *, allow_bad: bool
+) -> list[Source]:
+    bad = {record.root: record.error for record in records if record.error is not None}
+    if bad and (not allow_bad or len(bad) == len(sources)):
+        raise InputError(
+            f"{len(bad)} of {len(sources)} ROOT files are bad, e.g. {next(iter(bad.values()))}",
+            "reconstruct them again, or go on without them: --allow-bad",
+        )
+    return [source for source in sources if source.root.name not in bad]
+
+
+def solve_steering(
+    steering: Path,
+    solver: Solver,
+    pede_install: Path | None,
+    env: Mapping[str, str],
+    modes: int = 0,
+) -> StepEnd:
+    """Do what `pede STEERING` does in the current directory, and return how it ended."""
+    if not steering.is_file():
+        raise InputError(f"{steering}: no such steering file")
+    engine = choose_engine(solver, pede_install, env, Limits(math.inf), modes)
+    return engine.run(Path.cwd(), str(steering))
+
+
+def add_result(previous: Path, result: Path, output: Path, strategy: str) -> None:
+    """Write `previous` plus a `millepede.res` to `output`."""
+    moved = changes(read_result(result).values(), load_strategy(strategy).scheme)
+    write_atomically(output, format_constants(accumulate(read_constants(previous), moved)))

@@ -1,0 +1,66 @@
+"""ROOT files → Mille binaries with statistics beside them, as the daemon's children convert them.
+
+Apart from solving, so that a converting process starts without what only solving needs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from auto_iter.errors import InputError
+from auto_iter.files import write_atomically
+from auto_iter.millepede.convert import convert_files
+from auto_iter.millepede.requests import ConversionRecord, ConvertRequest, RootFile, Source
+from auto_iter.millepede.statistics import Statistics
+from auto_iter.millepede.strategy import Strategy, load_strategy
+
+
+def convert_sources(request: ConvertRequest) -> list[ConversionRecord]:
+    """Convert every source; a bad ROOT file gives a record with `error` and no binary."""
+    strategy = load_strategy(request.strategy)
+    return [_convert_source(source, request, strategy) for source in request.sources]
+
+
+def _convert_source(
+    source: Source, request: ConvertRequest, strategy: Strategy
+) -> ConversionRecord:
+    source.statistics.unlink(missing_ok=True)
+    error, statistics = None, Statistics()
+    try:
+        status = source.root.stat()
+        version = RootFile(size=status.st_size, mtime_ns=status.st_mtime_ns)
+    except FileNotFoundError:
+        error, version = f"{source.root}: no such file", RootFile(size=0, mtime_ns=0)
+    else:
+        try:
+            statistics = convert_files(
+                [source.root], source.binary, strategy.scheme, request.cuts.track_cuts()
+            )
+        except InputError as bad:
+            error = " ".join(str(bad).split())
+    if error is not None:
+        source.binary.unlink(missing_ok=True)
+    record = ConversionRecord(
+        number=source.number,
+        root=source.root.name,
+        source=version,
+        error=error,
+        cuts=request.cuts,
+        statistics=statistics,
+    )
+    write_atomically(source.statistics, record.model_dump_json(indent=1) + "\n")
+    return record
+
+
+def read_record(path: Path) -> ConversionRecord:
+    """Return the conversion record in a statistics file. Raises InputError."""
+    try:
+        return ConversionRecord.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        raise InputError(
+            f"{path}: not the statistics of a conversion; convert the file again"
+        ) from error

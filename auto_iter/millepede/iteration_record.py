@@ -1,0 +1,115 @@
+"""`solution.json`: what an iteration's steps found, in the numbers that history and report need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from auto_iter.millepede.constants import Change
+from auto_iter.millepede.requests import (
+    ChangeRecord,
+    ModeRecord,
+    ParameterRecord,
+    SolutionRecord,
+    StepRecord,
+)
+from auto_iter.millepede.result import Parameter
+from auto_iter.millepede.solving import StepEnd
+from auto_iter.millepede.statistics import Statistics
+from auto_iter.millepede.steps import Steps
+from auto_iter.millepede.strategy import Strategy
+
+COMPONENTS = 8
+"""How many parameters of a mode are told."""
+
+
+def solution_record(
+    iteration: int,
+    strategy: Strategy,
+    steps: Steps,
+    moved: Sequence[Change],
+    statistics: Statistics,
+) -> SolutionRecord:
+    """Return the record of an iteration. Largest values count free parameters only."""
+    last = steps.ends[-1].figures
+    free = [change for change in moved if change.is_free]
+    return SolutionRecord(
+        iteration=iteration,
+        strategy=strategy.name,
+        phase=steps.phase.name,
+        solver=steps.engine.name,
+        tracks=statistics.tracks_kept,
+        records=last.records,
+        rejects=last.rejects,
+        chi2=last.chi2,
+        ndf=last.ndf,
+        chi2_ndf=last.chi2_ndf,
+        track_chi2_ndf=statistics.chi2_kept / max(statistics.ndf_kept, 1),
+        max_shift_um=1e3 * max((abs(c.value) for c in free if c.is_shift), default=0.0),
+        max_rotation_mrad=1e3 * max((abs(c.value) for c in free if not c.is_shift), default=0.0),
+        max_pull=max((pull for pull in map(_pull, steps.merged.values())), default=0.0),
+        exit_codes=tuple(end.ending.code for end in steps.ends),
+        steps=tuple(
+            _step_record(step.name, end)
+            for step, end in zip(steps.phase.steps, steps.ends, strict=True)
+        ),
+        warnings=tuple(
+            warning for number, end in enumerate(steps.ends) for warning in end.warnings(number)
+        ),
+        statistics=statistics,
+        parameters=tuple(_parameter_record(each, strategy) for each in steps.merged.values()),
+        changes=tuple(_change_record(change) for change in moved),
+        weakest_modes=mode_records(steps.ends[-1]),
+    )
+
+
+def mode_records(end: StepEnd) -> tuple[ModeRecord, ...]:
+    """Return the least determined combinations, weakest first, where they were asked for."""
+    modes = end.spectrum.weakest if end.spectrum is not None else ()
+    return tuple(
+        ModeRecord(
+            eigenvalue=mode.eigenvalue,
+            uncertainty=mode.uncertainty if math.isfinite(mode.uncertainty) else None,
+            components=dict(mode.largest(COMPONENTS)),
+        )
+        for mode in modes
+    )
+
+
+def _pull(parameter: Parameter) -> float:
+    """Return |change| in uncertainties: pede starts an iteration's first step at zero."""
+    return abs(parameter.value) / parameter.sigma if parameter.is_free and parameter.sigma else 0.0
+
+
+def _step_record(name: str, end: StepEnd) -> StepRecord:
+    figures = end.figures
+    return StepRecord(
+        name=name,
+        exit_code=end.ending.code,
+        meaning=end.ending.meaning,
+        records=figures.records,
+        rejects=figures.rejects,
+        chi2=figures.chi2,
+        ndf=figures.ndf,
+    )
+
+
+def _parameter_record(parameter: Parameter, strategy: Strategy) -> ParameterRecord:
+    place = strategy.places.get(parameter.label)
+    return ParameterRecord(
+        label=parameter.label,
+        name=place.name if place is not None else f"label {parameter.label}",
+        value=parameter.value,
+        sigma=parameter.sigma,
+        presigma=parameter.presigma,
+    )
+
+
+def _change_record(change: Change) -> ChangeRecord:
+    return ChangeRecord(
+        key=change.key,
+        parameter=change.parameter,
+        change=change.value,
+        sigma=change.sigma,
+        free=change.is_free,
+    )

@@ -1,0 +1,125 @@
+"""The local (track) fits of many records at once: normal equations, Cholesky factors, residuals.
+
+All records of a batch have the same number of local parameters L. Derivatives are kept as L rows
+over all measurements, so that each step is one operation over the whole batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auto_iter.millepede.mille_records import Floats, Indices, Measurements
+
+HUBER = 1.345
+CAUCHY = 2.3849
+_PIVOT = 1e-10  # pede's limit: a pivot below that fraction of its diagonal counts as zero
+_UNROLLED = 12  # up to here the factorisation is spelled out over the batch, beyond LAPACK does it
+
+
+@dataclass(frozen=True)
+class LocalFit:
+    """Result of one weighted fit per record.
+
+    `inverse_factor[i, j]` (per record, lower triangle) is row i of M with MᵀM = (AᵀwA)⁻¹; `fitted`
+    is A x solution per measurement; `regular` tells which records have full rank and finite result.
+    """
+
+    inverse_factor: Floats
+    fitted: Floats
+    regular: NDArray[np.bool_]
+
+
+def local_rows(m: Measurements, count: int) -> Floats:
+    """Return the dense local derivatives, shape (count, measurements)."""
+    row = np.repeat(np.arange(len(m.value)), np.diff(m.local_first))
+    at = (m.local_index.astype(np.int64) - 1) * len(m.value) + row
+    dense = np.bincount(at, weights=m.local_value, minlength=count * len(m.value))
+    return dense.reshape(count, len(m.value)).astype(np.float64, copy=False)
+
+
+def fit(
+    rows: Floats, value: Floats, weight: Floats, record_first: Indices, record: Indices
+) -> LocalFit:
+    """Fit each record's local parameters; every record has at least one measurement."""
+    count, starts = len(rows), record_first[:-1]
+    weighted = rows * weight
+    matrix = np.empty((count, count, len(starts)))
+    for i in range(count):
+        for j in range(i + 1):
+            matrix[i, j] = matrix[j, i] = np.add.reduceat(weighted[i] * rows[j], starts)
+    vector = np.stack([np.add.reduceat(weighted[i] * value, starts) for i in range(count)])
+    factor, regular = _inverse_factors(matrix)
+    half = np.einsum("ijt,jt->it", factor, vector)
+    solution = np.einsum("jit,jt->it", factor, half)
+    regular &= np.isfinite(solution).all(axis=0)
+    solution[:, ~regular] = 0.0
+    fitted = np.zeros_like(value)
+    for i in range(count):
+        fitted += rows[i] * solution[i][record]
+    return LocalFit(factor, fitted, regular)
+
+
+def _inverse_factors(matrix: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Inverse Cholesky factors (L, L, records), and which matrices have full rank."""
+    with np.errstate(all="ignore"):
+        factor = _unrolled(matrix) if len(matrix) <= _UNROLLED else _lapack(matrix)
+        diagonal = np.einsum("iit->it", matrix)
+        # 1 / ((C⁻¹)ⱼⱼ Cⱼⱼ) is the smallest pivot, relative to its diagonal, that j can ever have
+        smallest = 1.0 / (np.einsum("ijt,ijt->jt", factor, factor) * diagonal).max(axis=0)
+        regular = (smallest > 10 * _PIVOT) & np.isfinite(smallest)
+    for t in np.flatnonzero(~regular):
+        regular[t] = bool(smallest[t] > 0) and rank(matrix[:, :, t]) == len(matrix)
+    factor[:, :, ~regular] = 0.0
+    return factor, regular
+
+
+def _unrolled(matrix: Floats) -> Floats:
+    count = len(matrix)
+    lower = np.zeros_like(matrix)
+    inverse = np.zeros_like(matrix)
+    for j in range(count):
+        pivot = matrix[j, j] - sum(lower[j, k] ** 2 for k in range(j))
+        inverse[j, j] = 1.0 / np.sqrt(pivot)
+        for i in range(j + 1, count):
+            inner = sum(lower[i, k] * lower[j, k] for k in range(j))
+            lower[i, j] = (matrix[i, j] - inner) * inverse[j, j]
+    for i in range(count):
+        for j in range(i):
+            inner = sum(lower[i, k] * inverse[k, j] for k in range(j, i))
+            inverse[i, j] = -inner * inverse[i, i]
+    return inverse
+
+
+def _lapack(matrix: Floats) -> Floats:
+    stacked = np.moveaxis(matrix, -1, 0)
+    inverse = np.full_like(stacked, np.nan)
+    try:
+        inverse = np.linalg.inv(np.linalg.cholesky(stacked))
+    except np.linalg.LinAlgError:
+        for t, one in enumerate(stacked):
+            try:
+                inverse[t] = np.linalg.inv(np.linalg.cholesky(one))
+            except np.linalg.LinAlgError:
+                continue
+    return np.moveaxis(inverse, 0, -1).copy()
+
+
+def rank(matrix: Floats) -> int:
+    """Rank of one symmetric matrix as pede counts it: largest diagonal pivot first (sqminv)."""
+    work, diagonal = matrix.copy(), np.abs(np.diag(matrix))
+    if not np.isfinite(work).all():
+        return 0
+    unused = np.ones(len(work), bool)
+    for used in range(len(work)):
+        size = np.where(
+            unused & (np.abs(np.diag(work)) > _PIVOT * diagonal), np.abs(np.diag(work)), 0
+        )
+        k = int(size.argmax())
+        if size[k] == 0:
+            return used
+        work -= np.outer(work[:, k], work[k]) / work[k, k]
+        unused[k] = False
+    return len(work)

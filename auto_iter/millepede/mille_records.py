@@ -1,0 +1,234 @@
+"""Mille records as arrays: what one block of a Mille binary holds, decoded and encoded at once.
+
+A record is two parallel arrays of m words, reals and integers. Word 0 is (0.0, error count). Then,
+per measurement: (value, 0), its local derivatives (derivative, 1-based index), (sigma, 0), its
+global derivatives (derivative, label). Sources: Millepede II manual, mille.f90.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auto_iter.errors import InputError
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int32]
+Indices = NDArray[np.int64]
+
+
+class MilleError(InputError):
+    """A Mille binary does not hold what the format promises."""
+
+
+class BadRecordError(MilleError):
+    """A record can be read but makes no sense: broken structure, labels below 1, not-a-number."""
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Records in compressed-row form; row k of X is X_value[X_first[k]:X_first[k + 1]].
+
+    `record_first` (records + 1) points into the measurements, `local_first` and `global_first`
+    (measurements + 1) into the derivatives. Local indices start at 1, labels are positive.
+    """
+
+    record_first: Indices
+    value: Floats
+    sigma: Floats
+    local_first: Indices
+    local_index: Integers
+    local_value: Floats
+    global_first: Indices
+    global_label: Integers
+    global_value: Floats
+
+    @property
+    def records(self) -> int:
+        """Number of records."""
+        return len(self.record_first) - 1
+
+
+def decode(reals: NDArray[np.floating], integers: Integers, first: Indices) -> Measurements:
+    """Measurements of the records whose words are `reals`, `integers` [`first[k]`:`first[k + 1]`].
+
+    Raises BadRecordError with the position of the record within this block.
+    """
+    zero = integers == 0
+    zero[first[:-1][np.diff(first) > 0]] = False
+    zeros = np.flatnonzero(zero)
+    in_record = np.diff(np.searchsorted(zeros, first))
+    begin, middle, special = _pair_up(zeros, in_record, reals)
+    if special.any():
+        return _decode_with_special(reals, integers, first, zeros, in_record)
+    if (in_record % 2).any():
+        raise BadRecordError(_broken(int(np.flatnonzero(in_record % 2)[0])))
+    record_first = np.concatenate(([0], np.cumsum(in_record // 2)))
+    end = _measurement_ends(begin, record_first, first)
+    return _gather(reals, integers, record_first, (begin, middle, end))
+
+
+def _pair_up(
+    zeros: Indices, in_record: Indices, reals: NDArray[np.floating]
+) -> tuple[Indices, Indices, NDArray[np.bool_]]:
+    """Return value words, sigma words, and where a sigma word announces special data."""
+    if (in_record % 2).any():
+        adjacent = np.flatnonzero(np.diff(zeros) == 1)
+        return zeros, zeros, reals[zeros[adjacent + 1]] < 0
+    begin, middle = zeros[0::2], zeros[1::2]
+    return begin, middle, (middle == begin + 1) & (reals[middle] < 0)
+
+
+def _measurement_ends(begin: Indices, record_first: Indices, first: Indices) -> Indices:
+    end = np.empty_like(begin)
+    end[:-1] = begin[1:]
+    filled = np.diff(record_first) > 0
+    end[record_first[1:][filled] - 1] = first[1:][filled]
+    return end
+
+
+def _gather(
+    reals: NDArray[np.floating],
+    integers: Integers,
+    record_first: Indices,
+    words: tuple[Indices, Indices, Indices],
+) -> Measurements:
+    begin, middle, end = words
+    _refuse_nan(reals)
+    local_first, local_words = _mask(begin + 1, middle, len(reals))
+    global_first, global_words = _mask(middle + 1, end, len(reals))
+    measurements = Measurements(
+        record_first,
+        reals[begin].astype(np.float64),
+        reals[middle].astype(np.float64),
+        local_first,
+        integers[local_words],
+        reals[local_words].astype(np.float64),
+        global_first,
+        integers[global_words],
+        reals[global_words].astype(np.float64),
+    )
+    for name, numbers in (
+        ("local index", measurements.local_index),
+        ("label", measurements.global_label),
+    ):
+        if len(numbers) and numbers.min() < 1:
+            raise BadRecordError(f"a {name} is {int(numbers.min())}, must be 1 or more")
+    return measurements
+
+
+def _mask(start: Indices, stop: Indices, total: int) -> tuple[Indices, NDArray[np.bool_]]:
+    """Offsets and the mask of the ascending ranges start[k]..stop[k] - 1 among `total` words."""
+    bounds = np.empty((len(start), 2), np.int64)
+    bounds[:, 0], bounds[:, 1] = start, stop
+    lengths = np.diff(bounds.ravel(), prepend=0, append=total)
+    pattern = np.zeros(len(lengths), bool)
+    pattern[1::2] = True
+    offset = np.zeros(len(start) + 1, np.int64)
+    np.cumsum(lengths[1::2], out=offset[1:])
+    return offset, np.repeat(pattern, lengths)
+
+
+def _refuse_nan(reals: NDArray[np.floating]) -> None:
+    # the sum is not-a-number when any word is (or when infinities cancel): one pass, no mask
+    with np.errstate(invalid="ignore", over="ignore"):
+        suspicious = np.isnan(reals.sum())
+    if suspicious and np.isnan(reals).any():
+        raise BadRecordError(f"{int(np.isnan(reals).sum())} words are not a number")
+
+
+def _ranges(start: Indices, stop: Indices) -> tuple[Indices, Indices]:
+    """Offsets and the concatenation of the ranges start[k]..stop[k] - 1."""
+    length = stop - start
+    offset = np.zeros(len(start) + 1, np.int64)
+    np.cumsum(length, out=offset[1:])
+    return offset, np.repeat(start - offset[:-1], length) + np.arange(offset[-1])
+
+
+def _decode_with_special(
+    reals: NDArray[np.floating],
+    integers: Integers,
+    first: Indices,
+    zeros: Indices,
+    in_record: Indices,
+) -> Measurements:
+    """Skip special data: (any, 0), (-n, 0), n words of anything. Rare, so record by record."""
+    bounds = np.concatenate(([0], np.cumsum(in_record)))
+    found: list[tuple[int, int, int]] = []
+    record_first = [0]
+    for record in range(len(first) - 1):
+        markers = zeros[bounds[record] : bounds[record + 1]].tolist()
+        found += _walk(record, reals, markers, int(first[record + 1]))
+        record_first.append(len(found))
+    begin, middle, end = np.array(found, np.int64).reshape(-1, 3).T
+    return _gather(reals, integers, np.array(record_first), (begin, middle, end))
+
+
+def _walk(
+    record: int, reals: NDArray[np.floating], markers: list[int], stop: int
+) -> list[tuple[int, int, int]]:
+    found = []
+    position = 0
+    while position < len(markers):
+        if position + 1 == len(markers):
+            raise BadRecordError(_broken(record))
+        begin, middle = markers[position], markers[position + 1]
+        position += 2
+        if middle == begin + 1 and reals[middle] < 0:
+            resume = middle + round(-float(reals[middle]))
+            if resume >= stop:
+                if resume >= stop + 1:
+                    raise BadRecordError(_broken(record))
+                break
+            while position < len(markers) and markers[position] <= resume:
+                position += 1
+            continue
+        found.append((begin, middle, markers[position] if position < len(markers) else stop))
+    return found
+
+
+def _broken(record: int) -> str:
+    return f"record {record + 1} of the block has an odd number of markers (zeros)"
+
+
+def encode(measurements: Measurements) -> tuple[Floats, Integers, Indices]:
+    """Reals, integers and first words of records (records + 1): the inverse of `decode`."""
+    locals_ = np.diff(measurements.local_first)
+    globals_ = np.diff(measurements.global_first)
+    words_before = np.concatenate(([0], np.cumsum(locals_ + globals_ + 2)))
+    record = np.repeat(np.arange(measurements.records), np.diff(measurements.record_first))
+    begin = words_before[:-1] + record + 1
+    first = words_before[measurements.record_first] + np.arange(measurements.records + 1)
+    reals = np.zeros(first[-1])
+    integers = np.zeros(first[-1], np.int32)
+    middle = begin + locals_ + 1
+    reals[begin] = measurements.value
+    reals[middle] = measurements.sigma
+    _, local_words = _ranges(begin + 1, middle)
+    _, global_words = _ranges(middle + 1, middle + 1 + globals_)
+    reals[local_words] = measurements.local_value
+    integers[local_words] = measurements.local_index
+    reals[global_words] = measurements.global_value
+    integers[global_words] = measurements.global_label
+    return reals, integers, first
+
+
+def select_records(measurements: Measurements, records: Indices) -> Measurements:
+    """Copy of the given records in the given order (0-based positions)."""
+    m = measurements
+    record_first, rows = _ranges(m.record_first[records], m.record_first[records + 1])
+    local_first, local_words = _ranges(m.local_first[rows], m.local_first[rows + 1])
+    global_first, global_words = _ranges(m.global_first[rows], m.global_first[rows + 1])
+    return Measurements(
+        record_first,
+        m.value[rows],
+        m.sigma[rows],
+        local_first,
+        m.local_index[local_words],
+        m.local_value[local_words],
+        global_first,
+        m.global_label[global_words],
+        m.global_value[global_words],
+    )

@@ -1,0 +1,157 @@
+"""What is asked of the Mille/pede chain, and what it answers: JSON between processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from auto_iter.millepede.convert import TrackCuts
+from auto_iter.millepede.statistics import Statistics
+
+Solver = Literal["auto", "builtin", "pede"]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Cuts(_Message):
+    """The cuts of one iteration; see the configuration's `millepede.cuts`."""
+
+    max_chi2: float = 2000.0
+    min_pz_gev: float = 100.0
+    max_pz_gev: float = 5000.0
+    min_hits: int = 15
+    max_residual_mm: float = 0.05
+
+    def track_cuts(self) -> TrackCuts:
+        """Return the cuts as the converter takes them."""
+        return TrackCuts(**self.model_dump())
+
+
+class Source(_Message):
+    """One ROOT file, and where its Mille binary and its statistics go."""
+
+    number: int
+    root: Path
+    binary: Path
+    statistics: Path
+
+
+class ConvertRequest(_Message):
+    """Convert `sources`, one after the other."""
+
+    sources: tuple[Source, ...]
+    cuts: Cuts = Field(default_factory=Cuts)
+    strategy: str = "3st"
+    iteration: int = 1
+
+
+class RootFile(_Message):
+    """Which ROOT file the statistics were made from, to notice when it was replaced."""
+
+    size: int
+    mtime_ns: int
+
+
+class ConversionRecord(_Message):
+    """The content of a statistics file. With an `error` (one line) there is no binary."""
+
+    number: int
+    root: str
+    source: RootFile
+    error: str | None = None
+    cuts: Cuts
+    statistics: Statistics = Field(default_factory=Statistics)
+
+
+class SolveRequest(_Message):
+    """Solve one iteration in `directory` (3millepede); `binaries` in sorted order."""
+
+    directory: Path
+    binaries: tuple[Path, ...]
+    statistics: tuple[Path, ...]
+    previous: Path
+    strategy: str = "3st"
+    iteration: int = 1
+    solver: Solver = "auto"
+    pede_install: Path | None = None
+    time_limit_s: float = 3600.0
+    max_shift_mm: float = 5.0
+    max_rotation_rad: float = 0.1
+    eigen: bool = False
+
+
+class ParameterRecord(_Message):
+    """One label after the last step: value (mm, rad), uncertainty where there is one."""
+
+    label: int
+    name: str
+    value: float
+    sigma: float | None
+    presigma: float
+
+
+class ChangeRecord(_Message):
+    """What one constant moved by in this iteration (mm, rad)."""
+
+    key: str
+    parameter: str
+    change: float
+    sigma: float | None
+    free: bool
+
+
+class StepRecord(_Message):
+    """One run of pede: `chi2` after the fit, `ndf` reduced by the fitted parameters."""
+
+    name: str
+    exit_code: int
+    meaning: str
+    records: int
+    rejects: int
+    chi2: float
+    ndf: int
+
+
+class ModeRecord(_Message):
+    """A combination of parameters that the data hardly fix: their share in it, by label.
+
+    `uncertainty`: from the data alone, in units of mm and rad; None: the data say nothing.
+    """
+
+    eigenvalue: float
+    uncertainty: float | None
+    components: dict[int, float]
+
+
+class SolutionRecord(_Message):
+    """The content of `solution.json`.
+
+    `chi2`, `ndf`, `records`, `rejects`: pede's, after the last step. `track_chi2_ndf`: of the
+    tracks as reconstructed with the iteration's constants. `max_…`: of free parameters only.
+    """
+
+    iteration: int
+    strategy: str
+    phase: str
+    solver: Literal["builtin", "pede"]
+    tracks: int
+    records: int
+    rejects: int
+    chi2: float
+    ndf: int
+    chi2_ndf: float
+    track_chi2_ndf: float
+    max_shift_um: float
+    max_rotation_mrad: float
+    max_pull: float
+    exit_codes: tuple[int, ...]
+    steps: tuple[StepRecord, ...]
+    warnings: tuple[str, ...]
+    statistics: Statistics
+    parameters: tuple[ParameterRecord, ...]
+    changes: tuple[ChangeRecord, ...]
+    weakest_modes: tuple[ModeRecord, ...] = ()

@@ -1,0 +1,69 @@
+"""What pede leaves behind: `millepede.res`, one line per parameter, and `millepede.end`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from auto_iter.errors import InputError
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of `millepede.res`.
+
+    `presigma` < 0 means fixed. `change` is the difference to the start value, `sigma` the
+    uncertainty; both None where pede does not print them.
+    """
+
+    label: int
+    value: float
+    presigma: float = 0.0
+    change: float | None = None
+    sigma: float | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether pede could move it."""
+        return self.presigma >= 0
+
+
+def read_result(path: Path) -> dict[int, Parameter]:
+    """Return the parameters of a `millepede.res` by label, in the file's order.
+
+    Raises InputError, with the line number, for what is not such a file, and for NaN.
+    """
+    try:
+        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if not lines or not lines[0].lstrip().lower().startswith("parameter"):
+        raise InputError(f"{path}: line 1 is not the header 'Parameter …' of a millepede.res")
+    parameters: dict[int, Parameter] = {}
+    for number, line in enumerate(lines[1:], 2):
+        fields = line.split("!", 1)[0].split()
+        if fields:
+            parameter = _parameter(fields, f"{path}: line {number}")
+            if parameter.label in parameters:
+                raise InputError(f"{path}: line {number}: label {parameter.label} comes twice")
+            parameters[parameter.label] = parameter
+    if not parameters:
+        raise InputError(f"{path}: no parameters")
+    return parameters
+
+
+def _parameter(fields: list[str], where: str) -> Parameter:
+    try:
+        label = int(fields[0])
+        numbers = [float(field) for field in fields[1:5]]
+    except ValueError as error:
+        raise InputError(f"{where}: not 'label value presigma [change [sigma]]'") from error
+    if not numbers:
+        raise InputError(f"{where}: label {label} has no value")
+    if not all(math.isfinite(number) for number in numbers):
+        raise InputError(f"{where}: label {label} is not finite")
+    parameter = Parameter(label, *numbers)
+    # pede prints the root of a negative variance with a minus sign: no uncertainty is known
+    is_uncertain = parameter.sigma is None or parameter.sigma < 0
+    return replace(parameter, sigma=None) if is_uncertain else parameter

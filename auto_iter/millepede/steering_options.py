@@ -1,0 +1,185 @@
+"""The options of a steering file: defaults, and the table of keywords that change them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+METHODS = (
+    "diagonalization",
+    "inversion",
+    "fullMINRES",
+    "sparseMINRES",
+    "fullMINRES-QLP",
+    "sparseMINRES-QLP",
+    "decomposition",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the solver is asked to do; the defaults are pede's (mpmod.f90)."""
+
+    method: str = "sparseMINRES"
+    iterations: int = 1
+    convergence: float = 0.0
+    chi2_cut: float = 0.0
+    chi2_cut_second: float = 0.0
+    huge_cut: float = 50.0
+    down_weighting: int = 0
+    down_weight_cut: float = 0.0
+    entries: int = 25
+    accepted_entries: int = 10
+    iterate_entries: int = 0
+    count_records: bool = False
+    default_presigma: float = 0.0
+    regularise: bool = False
+    regularisation: float = 1.0
+    matrix_iterations: int = 0
+    line_search: int = 2
+    elimination: bool = True
+    skip_empty_constraints: bool = False
+    weighted_constraints: bool = False
+    feasible_start: bool = True
+    subito: bool = False
+    force: bool = False
+    scale_global: float = 1.0
+    scale_local: float = 1.0
+    max_records: int = 0
+    print_counts: int = 0
+    global_correlations: bool = False
+    read_error_is_end: bool = False
+
+
+Numbers = Sequence[float]
+Change = Callable[[Options, Numbers], Options]
+
+
+def _chisqcut(options: Options, numbers: Numbers) -> Options:
+    if not numbers:
+        return replace(options, chi2_cut=1.0, chi2_cut_second=1.0)
+    first = numbers[0] if numbers[0] >= 1 else -1.0
+    second = max(numbers[1], 1.0) if len(numbers) > 1 else 1.0
+    if first >= 1:
+        second = min(second, first)
+    return replace(options, chi2_cut=first, chi2_cut_second=second)
+
+
+def _entries(options: Options, numbers: Numbers) -> Options:
+    given = [round(n) if n > 0.5 else 0 for n in numbers]
+    if given and given[0]:
+        options = replace(options, entries=given[0])
+    if len(given) > 1 and given[1]:
+        options = replace(options, accepted_entries=given[1])
+    if len(given) > 2 and given[2]:
+        options = replace(options, iterate_entries=round(numbers[0] * numbers[2]))
+    return options
+
+
+def _regularise(options: Options, numbers: Numbers) -> Options:
+    options = replace(options, regularise=True, regularisation=numbers[0])
+    return replace(options, default_presigma=numbers[1]) if len(numbers) > 1 else options
+
+
+def _down_weighting(options: Options, numbers: Numbers) -> Options:
+    iterations = round(numbers[0])
+    return replace(options, down_weighting=max(iterations, 2) if iterations > 0 else iterations)
+
+
+def _scale(options: Options, numbers: Numbers) -> Options:
+    if not numbers:
+        return options
+    return replace(options, scale_global=numbers[0], scale_local=numbers[min(1, len(numbers) - 1)])
+
+
+def _first(field: str, kind: Callable[[float], float], default: float | None) -> Change:
+    """Return a change of one field to the first number (to `default` when there is none)."""
+
+    def change(options: Options, numbers: Numbers) -> Options:
+        value = kind(numbers[0]) if numbers else default
+        return options if value is None else replace(options, **{field: value})  # type: ignore[arg-type]  # fields are numbers
+
+    return change
+
+
+def _switch(field: str, value: bool) -> Change:
+    def change(options: Options, _numbers: Numbers) -> Options:
+        return replace(options, **{field: value})  # type: ignore[arg-type]  # fields are flags
+
+    return change
+
+
+def _ignore(options: Options, _numbers: Numbers) -> Options:
+    return options
+
+
+# in pede's order, because the first that matches counts
+KEYWORDS: dict[str, Change] = {
+    "print": _ignore,
+    "debug": _ignore,
+    "entries": _entries,
+    "printrecord": _ignore,
+    "maxrecord": _first("max_records", round, None),
+    "cache": _ignore,
+    "chisqcut": _chisqcut,
+    "hugecut": _first("huge_cut", lambda n: max(n, 1.0), None),
+    "linesearch": _first("line_search", round, None),
+    "localfit": _ignore,
+    "regularization": _regularise,
+    "regularisation": _regularise,
+    "presigma": _first("default_presigma", float, None),
+    "matiter": _first("matrix_iterations", round, None),
+    "matmoni": _ignore,
+    "bandwidth": _ignore,
+    "outlierdownweighting": _down_weighting,
+    "dwfractioncut": _first("down_weight_cut", lambda n: min(n, 0.5), None),
+    "pullrange": _ignore,
+    "subito": _switch("subito", value=True),
+    "force": _switch("force", value=True),
+    "memorydebug": _ignore,
+    "globalcorr": _switch("global_correlations", value=True),
+    "printcounts": _first("print_counts", lambda n: round(n) if n > 0 else 1, 1),
+    "weightedcons": _first("weighted_constraints", lambda n: round(n) > 0, True),
+    "skipemptycons": _switch("skip_empty_constraints", value=True),
+    "withelimination": _switch("elimination", value=True),
+    "withmultipliers": _switch("elimination", value=False),
+    "monitorprogress": _ignore,
+    "scaleerrors": _scale,
+    "iterateentries": _first("iterate_entries", round, 2**31 - 1),
+    "threads": _ignore,
+    "compress": _ignore,
+    "countrecords": _switch("count_records", value=True),
+    "errlabels": _ignore,
+    "pairentries": _ignore,
+    "wolfe": _ignore,
+    "mrestol": _ignore,
+    "mrestranscond": _ignore,
+    "mresmode": _ignore,
+    "nofeasiblestart": _switch("feasible_start", value=False),
+    "histprint": _ignore,
+    "readerroraseof": _switch("read_error_is_end", value=True),
+    "closeandreopen": _ignore,
+    "closeandreprocess": _ignore,
+    "lapackwitherrors": _ignore,
+    "withlapackelimination": _ignore,
+    "checkparametergroups": _ignore,
+    "outlierfracwarnthreshold": _ignore,
+}
+NEEDS_A_NUMBER = (
+    "regularization",
+    "regularisation",
+    "presigma",
+    "matiter",
+    "outlierdownweighting",
+    "dwfractioncut",
+)
+REFUSED = {
+    "checkinput": "the built-in solver only solves",
+    "monitorresiduals": "millepede.mon is not written by the built-in solver",
+    "monitorpulls": "millepede.mon is not written by the built-in solver",
+    "rootfiles": "Mille records in ROOT files are not read",
+    "postprocessing": "commands in a steering file are not run",
+    "maxlocalcond": "the condition of local fits is not cut on",
+    "resolveredundancycons": "redundant constraints are not resolved",
+    "comment": "comments are not copied to millepede.res",
+}

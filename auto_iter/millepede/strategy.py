@@ -1,0 +1,243 @@
+"""Strategies: which parameters are free in which step, and for how many iterations.
+
+A strategy is a YAML file: phases, one after the other, each with the steps that pede runs in one
+iteration. Those that come with auto-iter are in `conf/strategies`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from auto_iter.errors import InputError
+from auto_iter.millepede.labels import Modules, Place, Scheme, places
+from auto_iter.millepede.rules import Rule, parse_rule, stations_of
+
+# YAML reads a component number as an integer
+Name = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Labels(_Part):
+    """Which parameters exist at all. FASER's: layers, x of each side, rz of each module."""
+
+    modules: Modules = "x_rz"
+    layers: bool = True
+    layer_z: bool = False
+    stations: bool = False
+
+    @property
+    def scheme(self) -> Scheme:
+        """The label scheme."""
+        return Scheme(self.modules, self.layers, self.layer_z, self.stations)
+
+
+class Presigma(_Part):
+    """How far one kind of component may go in an iteration: shifts in mm, rotations in rad."""
+
+    shift: Positive = 0.05
+    rotation: Positive = 0.005
+
+
+class Presigmas(_Part):
+    """Presigmas by depth; `module` also means its sides."""
+
+    station: Presigma = Field(default_factory=Presigma)
+    layer: Presigma = Field(default_factory=Presigma)
+    module: Presigma = Field(default_factory=Presigma)
+
+    def of(self, place: Place) -> float:
+        """Return the presigma of a free parameter, in mm or rad."""
+        depth = place.component.depth
+        kind = {"station": self.station, "layer": self.layer}.get(depth, self.module)
+        return kind.shift if place.is_shift else kind.rotation
+
+
+class Step(_Part):
+    """One run of pede. `start`: where fixed parameters stay, at zero or where the last step ended.
+
+    Free ones start at zero.
+    """
+
+    name: str = ""
+    fix: tuple[Name, ...] = ()
+    start: Literal["zero", "previous"] = "previous"
+    presigmas: Presigmas | None = None
+
+    @field_validator("fix")
+    @classmethod
+    def _rules_are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for rule in value:
+            try:
+                parse_rule(rule)
+            except InputError as error:
+                raise ValueError(str(error)) from error
+        return value
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that say what is fixed."""
+        return tuple(parse_rule(text) for text in self.fix)
+
+    def fixes(self, place: Place) -> bool:
+        """Tell whether this step fixes the parameter at `place`."""
+        return any(rule.covers(place) for rule in self.rules)
+
+
+class Phase(_Part):
+    """Some iterations that run the same steps; without a number: all that remain."""
+
+    name: str
+    iterations: Annotated[int, Field(gt=0)] | None = None
+    steps: tuple[Step, ...] = Field(min_length=1)
+
+
+class Pede(_Part):
+    """What the steering file says besides the files."""
+
+    method: Annotated[str, Field(pattern=r"^(inversion|diagonalization) \d+ [0-9.eE+-]+$")] = (
+        "inversion 3 0.001"
+    )
+    hugecut: Positive | None = 2000.0
+    options: tuple[str, ...] = ()
+    """Further lines, e.g. `chisqcut 30. 6.` or `outlierdownweighting 3`."""
+
+
+class Strategy(_Part):
+    """A whole strategy."""
+
+    name: str
+    description: str = ""
+    stations: tuple[Name, ...] = ("3ST",)
+    labels: Labels = Field(default_factory=Labels)
+    presigmas: Presigmas = Field(default_factory=Presigmas)
+    constraints: tuple[Literal["module_x", "module_rz"], ...] = ("module_x", "module_rz")
+    pede: Pede = Field(default_factory=Pede)
+    phases: tuple[Phase, ...] = Field(min_length=1)
+
+    @field_validator("stations")
+    @classmethod
+    def _stations_are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            stations_of(value)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Strategy:
+        for phase in self.phases[:-1]:
+            if phase.iterations is None:
+                raise ValueError(
+                    f"phase {phase.name!r} needs `iterations`: only the last may go on"
+                )
+        if not self.places:
+            raise ValueError("labels: switch on modules, layers or stations")
+        for phase, step in self._steps():
+            if all(step.fixes(place) for place in self.places.values()):
+                raise ValueError(f"phase {phase.name!r}: a step fixes every parameter")
+        return self
+
+    def _steps(self) -> Iterator[tuple[Phase, Step]]:
+        return ((phase, step) for phase in self.phases for step in phase.steps)
+
+    @property
+    def scheme(self) -> Scheme:
+        """The label scheme."""
+        return self.labels.scheme
+
+    @cached_property
+    def station_numbers(self) -> tuple[int, ...]:
+        """The stations that may be aligned, counted from 0."""
+        return stations_of(self.stations)
+
+    @cached_property
+    def places(self) -> dict[int, Place]:
+        """All labels of these stations, in the parameter file's order."""
+        return places(self.station_numbers, self.scheme)
+
+    @property
+    def iterations(self) -> int | None:
+        """How many iterations all phases take; None when the last one is open."""
+        numbers = [phase.iterations for phase in self.phases]
+        return None if None in numbers else sum(number or 0 for number in numbers)
+
+    def phase_for(self, iteration: int) -> Phase:
+        """Return the phase of `iteration` (from 1); after the end, the last phase goes on."""
+        end = 0
+        for phase in self.phases:
+            end += phase.iterations or 0
+            if phase.iterations is None or iteration <= end:
+                return phase
+        return self.phases[-1]
+
+
+def strategy_names() -> list[str]:
+    """Return the names of the strategies that come with auto-iter."""
+    entries = files("conf").joinpath("strategies").iterdir()
+    return sorted(entry.name.removesuffix(".yaml") for entry in entries if ".yaml" in entry.name)
+
+
+def load_strategy(name_or_path: str | Path) -> Strategy:
+    """Return a strategy by name (of ours) or by the path of a YAML file.
+
+    Raises InputError naming file and key, with a suggestion where one is near.
+    """
+    name = str(name_or_path)
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        path = Path(name).expanduser()
+        try:
+            return parse_strategy(path.read_text(encoding="utf-8"), name)
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"strategy {name}: cannot be read ({error})") from error
+    known = strategy_names()
+    if name not in known:
+        close = difflib.get_close_matches(name.lower(), known, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise InputError(
+            f"no strategy {name!r}; {hint}there are {', '.join(known)}, or give a file"
+        )
+    text = files("conf").joinpath("strategies", f"{name}.yaml").read_text(encoding="utf-8")
+    return parse_strategy(text, name)
+
+
+def parse_strategy(text: str, where: str) -> Strategy:
+    """Return the strategy in a YAML `text`; `where` names it in errors (InputError)."""
+    try:
+        return Strategy.model_validate(yaml.safe_load(text))
+    except yaml.MarkedYAMLError as error:
+        line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"strategy {where}:{line}: {error.problem}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "file"
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = f"unknown key{_suggest_key(str(first['loc'][-1]))}"
+        raise InputError(f"strategy {where}: {key}: {message}") from error
+
+
+def _suggest_key(key: str) -> str:
+    models = (Strategy, Labels, Presigmas, Presigma, Step, Phase, Pede)
+    known = {name for model in models for name in model.model_fields}
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,74 @@
+"""What a conversion or a solution was, in a few lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from auto_iter.errors import InputError
+from auto_iter.millepede.labels import Scheme, place_of
+from auto_iter.millepede.requests import ModeRecord, SolutionRecord
+from auto_iter.millepede.statistics import Statistics
+
+
+def format_statistics(statistics: Statistics) -> str:
+    """Return tracks, hits, reasons and residual widths per layer, one subject a line."""
+    tracks, hits = _reasons(statistics.dropped_tracks), _reasons(statistics.dropped_hits)
+    lines = [
+        f"tracks {statistics.tracks}, kept {statistics.tracks_kept}{tracks}",
+        f"hits {statistics.hits}, kept {statistics.hits_kept}{hits}",
+        f"records {statistics.records}",
+    ]
+    lines += [
+        f"layer {number}: residual width {layer.before.width_um:.1f} µm, "
+        f"{layer.after.width_um:.1f} µm after cuts ({layer.after.hits} hits)"
+        for number, layer in sorted(statistics.layers.items())
+    ]
+    return "\n".join(lines)
+
+
+def _reasons(dropped: dict[str, int]) -> str:
+    told = ", ".join(f"{reason} {count}" for reason, count in dropped.items() if count)
+    return f" (dropped: {told})" if told else ""
+
+
+def format_solution(record: SolutionRecord) -> str:
+    """Return what pede found, one subject a line."""
+    lines = [
+        f"strategy {record.strategy}, {record.phase}, solver {record.solver}",
+        *(
+            f"step {number}{f' ({step.name})' if step.name else ''}: "
+            f"exit code {step.exit_code}, {step.meaning}; "
+            f"chi2/ndf {step.chi2 / step.ndf if step.ndf else 0:.4f}, "
+            f"{step.rejects} of {step.records} records rejected"
+            for number, step in enumerate(record.steps)
+        ),
+        f"tracks {record.tracks}, chi2/ndf {record.track_chi2_ndf:.3f} as reconstructed",
+        f"largest shift {record.max_shift_um:.2f} µm",
+        f"largest rotation {record.max_rotation_mrad:.3f} mrad",
+        f"largest change {record.max_pull:.2f} σ",
+    ]
+    return "\n".join([*lines, *(f"warning: {warning}" for warning in record.warnings)])
+
+
+def format_modes(modes: Iterable[ModeRecord], scheme: Scheme) -> list[str]:
+    """Return a line for each combination: how well the data fix it, and what it is made of."""
+    return [
+        f"mode {number}: {_uncertainty(mode)}; "
+        + ", ".join(
+            f"{share:+.2f} {_name(label, scheme)}" for label, share in mode.components.items()
+        )
+        for number, mode in enumerate(modes, 1)
+    ]
+
+
+def _uncertainty(mode: ModeRecord) -> str:
+    if mode.uncertainty is None:
+        return "not fixed by the data"
+    return f"fixed to ±{1e3 * mode.uncertainty:.3g} (µm, mrad)"
+
+
+def _name(label: int, scheme: Scheme) -> str:
+    try:
+        return place_of(label, scheme).name
+    except InputError:
+        return f"label {label}"

@@ -1,0 +1,81 @@
+"""`python -m auto_iter.millepede.worker convert|solve REQUEST.json`: one child of the daemon.
+
+Exit code 0: done. 1: one line on standard error says why. It dies with its parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the request says; return the exit code."""
+    # threads would change the order of sums, and workers already fill the cores; numpy reads this
+    # when it is imported, hence the imports below
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    from auto_iter.errors import AutoIterError
+
+    try:
+        _run(*arguments)
+    except AutoIterError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(what: str = "", request: str = "", *rest: str) -> None:
+    from pydantic import ValidationError
+
+    from auto_iter.errors import UsageError
+
+    if what not in ("convert", "solve") or not request or rest:
+        raise UsageError("usage: python -m auto_iter.millepede.worker convert|solve REQUEST.json")
+    try:
+        content = Path(request).read_bytes()
+        if what == "convert":
+            _convert(content)
+        else:
+            _solve(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{request}: {key}: {first['msg']}") from error
+
+
+def _convert(content: bytes) -> None:
+    from auto_iter.millepede.conversion import convert_sources
+    from auto_iter.millepede.requests import ConvertRequest
+
+    convert_sources(ConvertRequest.model_validate_json(content))
+
+
+def _solve(content: bytes) -> None:
+    from auto_iter.millepede.requests import SolveRequest
+    from auto_iter.millepede.workflow import solve
+
+    solve(SolveRequest.model_validate_json(content), os.environ)
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process when the daemon is gone (Linux)."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    exit_code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # taking the interpreter apart takes longer than converting a small file
+    os._exit(exit_code)

@@ -1,0 +1,100 @@
+"""The Mille/pede chain of an iteration: ROOT files → Mille → pede, step by step → new constants.
+
+Used by the daemon through `worker`, and by hand. Same input, same bytes: nothing written here
+depends on time, place or order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from auto_iter.files import write_atomically
+from auto_iter.millepede.constants import (
+    accumulate,
+    changes,
+    check_limits,
+    format_constants,
+    read_constants,
+)
+from auto_iter.millepede.constants_yaml import format_yaml
+from auto_iter.millepede.conversion import read_record
+from auto_iter.millepede.iteration_record import solution_record
+from auto_iter.millepede.pede import Limits
+from auto_iter.millepede.pedefiles import CONSTRAINTS, PARAMETERS, STEERING
+from auto_iter.millepede.requests import (
+    SolutionRecord,
+    SolveRequest,
+)
+from auto_iter.millepede.solving import choose_engine
+from auto_iter.millepede.statistics import Statistics, total
+from auto_iter.millepede.steps import run_steps
+from auto_iter.millepede.strategy import load_strategy
+
+KEPT = (
+    "millepede.res",
+    "millepede.end",
+    "millepede.log",
+    CONSTRAINTS,
+    PARAMETERS,
+    STEERING,
+    "matrix.npz",
+)
+"""Copied from the last step to the iteration's directory."""
+NEW_CONSTANTS = "inputforalign.txt"
+CONSTANTS_YAML = "constants.yaml"
+SOLUTION = "solution.json"
+MEMORY_SHARE = 0.9
+"""How much of the machine's memory pede may take before it is ended."""
+MODES = 10
+"""How many of the least determined combinations of constants are told on request."""
+
+
+def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
+    """Run the steps of the iteration's phase, write the new constants, then `solution.json`.
+
+    Raises InputError for bad input, PhysicsError when pede or the numbers say no; then there is no
+    `solution.json`.
+    """
+    directory = request.directory.absolute()
+    (directory / SOLUTION).unlink(missing_ok=True)
+    strategy = load_strategy(request.strategy)
+    previous = read_constants(request.previous)
+    statistics = _statistics(request)
+    engine = choose_engine(
+        request.solver,
+        request.pede_install,
+        env,
+        Limits(request.time_limit_s, MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
+        modes=MODES if request.eigen else 0,
+    )
+    seen = {int(number[0]) - 1 for number in statistics.layers}
+    phase = strategy.phase_for(request.iteration)
+    steps = run_steps(
+        directory, [binary.absolute() for binary in request.binaries], strategy, phase, seen, engine
+    )
+    moved = changes(steps.merged.values(), strategy.scheme, steps.covariance)
+    constants = accumulate(previous, moved)
+    check_limits(constants, moved, request.max_shift_mm, request.max_rotation_rad)
+    record = solution_record(request.iteration, strategy, steps, moved, statistics)
+    _keep_last_step(directory, len(steps.ends) - 1)
+    write_atomically(directory / NEW_CONSTANTS, format_constants(constants))
+    write_atomically(directory / CONSTANTS_YAML, format_yaml(constants, moved))
+    write_atomically(directory / SOLUTION, record.model_dump_json(indent=1) + "\n")
+    return record
+
+
+def _statistics(request: SolveRequest) -> Statistics:
+    records = map(read_record, request.statistics)
+    return total(record.statistics for record in records if record.error is None)
+
+
+def _keep_last_step(directory: Path, last: int) -> None:
+    for name in KEPT:
+        source = directory / f"step{last}" / name
+        if source.exists():
+            write_atomically(directory / name, source.read_bytes())
+        else:
+            (directory / name).unlink(missing_ok=True)

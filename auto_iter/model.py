@@ -1,0 +1,109 @@
+"""The values that pass between the parts: jobs, batches, submissions, tallies.
+
+Plain frozen dataclasses; nothing here does I/O. What goes into the checkpoint is in `snapshot`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one job may use. `None` leaves it to the batch system."""
+
+    cpus: int = 1
+    memory_mb: int | None = None
+    disk_mb: int | None = None
+    time_limit_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """The reconstruction of one raw file.
+
+    `number` (the raw-file number, at most five digits) names the job within its batch: its logs
+    are `logs/reco_<number, 5 digits>.{out,err,log}`. `output` is the name of the file that the job
+    script leaves in its sandbox, or delivers into `Batch.deliver_to`. `directory` is the job's own
+    directory, relative to `Batch.directory`: the local system's sandbox, elsewhere the place where
+    fetched files land.
+    """
+
+    number: int
+    arguments: tuple[str, ...]
+    output: str
+    directory: str = ""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one submission holds: one job for each raw file still outstanding.
+
+    `directory` is the iteration's `1reco`: the submit description, `logs/` and the relative paths
+    of jobs live there. `inputs` are files that every job needs in its sandbox. A job that shares a
+    file system with us delivers by itself when given `--deliver <deliver_to>`; otherwise the batch
+    system moves `Job.output` there.
+    """
+
+    key: str
+    directory: Path
+    executable: Path
+    inputs: tuple[Path, ...]
+    deliver_to: Path
+    jobs: tuple[Job, ...]
+    resources: Resources = field(default_factory=Resources)
+    avoid_machines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One cluster: what a batch system made of a batch. Small, and enough to find it again."""
+
+    key: str
+    cluster: str
+    jobs: int
+    submitted_at: float
+    schedd: str | None = None
+
+
+class Trouble(StrEnum):
+    """Why a job is neither idle, running nor well ended."""
+
+    HELD = "held"
+    FAILED = "failed"
+    REMOVED = "removed"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One job that needs attention; `code`, `subcode`: HTCondor's hold codes on every system."""
+
+    number: int
+    trouble: Trouble
+    reason: str
+    code: int | None = None
+    subcode: int | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    machine: str | None = None
+    job_id: str = ""
+    memory_mb: int | None = None
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How a submission stands. `ended`: jobs that will not run again, however they ended."""
+
+    idle: int = 0
+    running: int = 0
+    held: int = 0
+    ended: int = 0
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing will change any more unless somebody acts."""
+        return self.idle + self.running + self.held == 0

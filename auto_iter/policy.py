@@ -1,0 +1,41 @@
+"""What the configuration says about going on, waiting and giving up; the states decide by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from auto_iter.config import Config, Holds
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Limits of one alignment."""
+
+    poll_interval_s: float
+    max_attempts: int
+    min_success_fraction: float
+    straggler_quantile: float
+    straggler_factor: float | None
+    stop_when_converged: bool
+    convergence_pull: float
+    memory_mb: int
+    holds: Holds
+
+    @classmethod
+    def of(cls, config: Config) -> Policy:
+        """Return the limits that `config` sets."""
+        return cls(
+            poll_interval_s=config.alignment.polling_interval_seconds,
+            max_attempts=config.reco.max_attempts,
+            min_success_fraction=config.reco.min_success_fraction,
+            straggler_quantile=config.reco.straggler_quantile,
+            straggler_factor=config.reco.straggler_factor,
+            stop_when_converged=config.alignment.stop_when_converged,
+            convergence_pull=config.alignment.convergence_pull,
+            memory_mb=config.reco.memory_mb,
+            holds=config.htcondor.holds,
+        )
+
+    def is_converged(self, max_pull: float) -> bool:
+        """Tell whether no constant moved by more than the set part of its uncertainty."""
+        return self.stop_when_converged and max_pull < self.convergence_pull

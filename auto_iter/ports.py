@@ -1,0 +1,173 @@
+"""What the state machine needs from the world, as protocols. The adapters implement them.
+
+`batch/local.py` and `batch/htcondor.py` are batch systems; `reconstruction.py` is the workspace's
+side of an iteration's jobs; `chain.py` runs the Mille/pede chain in child processes. Tests hand in
+small in-memory twins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from auto_iter.model import Batch, Problem, Resources, Submission, Tally
+
+
+class BatchSystem(Protocol):
+    """Where jobs run. One object serves all submissions of a workspace.
+
+    Every method may raise `TransientError` (try again later) or `PermanentError`; none blocks for
+    longer than a stated time limit; all are idempotent.
+    """
+
+    name: str
+
+    def new_key(self, iteration: int, attempt: int) -> str:
+        """Return a fresh submission key: workspace id, iteration, attempt, random part.
+
+        The system remembers, in memory only, that nothing was submitted under it yet.
+        """
+        ...
+
+    def find(self, key: str) -> Submission | None:
+        """Return what was submitted under `key`, or None when certainly nothing was.
+
+        Raises TransientError when that cannot be told. What can never run (never got its input) is
+        removed, and None returned.
+        """
+        ...
+
+    def submit(self, batch: Batch) -> Submission:
+        """Submit all jobs of `batch` under its key, all or none."""
+        ...
+
+    def poll(self, submission: Submission) -> Tally:
+        """Return how the submission stands; cost O(1) + O(problems)."""
+        ...
+
+    def fetch(self, submission: Submission) -> None:
+        """Bring home what finished jobs left with the batch system (outputs, logs)."""
+        ...
+
+    def release(
+        self, submission: Submission, numbers: Collection[int], resources: Resources | None = None
+    ) -> None:
+        """Let held jobs run again, with other resources when given."""
+        ...
+
+    def remove(
+        self, submission: Submission, reason: str, numbers: Collection[int] | None = None
+    ) -> None:
+        """End jobs for good, whole process trees; all of the submission when `numbers` is None."""
+        ...
+
+    def retire(self, submission: Submission) -> None:
+        """Drop what the batch system still keeps of a submission that is over and safely home."""
+        ...
+
+    def watch(self, submissions: Collection[Submission]) -> Iterable[int]:
+        """File descriptors that become readable when a job ends; empty when there are none.
+
+        They belong to the batch system and stay valid until the next call.
+        """
+        ...
+
+    def has_news(self, submissions: Collection[Submission]) -> bool:
+        """Tell cheaply, without asking the schedd, whether a poll would show a change."""
+        ...
+
+
+class Reconstruction(Protocol):
+    """The workspace's side of reconstruction: raw files in, `2kfalignment` files out."""
+
+    def check_inputs(self) -> None:
+        """Raise InputError when raw files, scripts or starting constants are not there."""
+        ...
+
+    def prepare(self, iteration: int) -> None:
+        """Make `iterNN/` with constants, job script, env script and submit description."""
+        ...
+
+    def wanted(self) -> frozenset[int]:
+        """Raw-file numbers that an iteration reconstructs."""
+        ...
+
+    def delivered(self, iteration: int) -> frozenset[int]:
+        """Raw-file numbers whose output lies in `2kfalignment`."""
+        ...
+
+    def reject(self, iteration: int, number: int) -> None:
+        """Set a bad output aside so that its file counts as outstanding again."""
+        ...
+
+    def batch(
+        self,
+        iteration: int,
+        key: str,
+        numbers: Collection[int],
+        resources: Mapping[str, int],
+        avoid_machines: Collection[str],
+    ) -> Batch:
+        """Return the batch that reconstructs `numbers`; `resources` override the configuration."""
+        ...
+
+    def evidence(self, iteration: int, problem: Problem) -> str:
+        """Return the end of a job's error log, with the meaning of its exit code."""
+        ...
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How the conversion of an iteration's files stands."""
+
+    converted: frozenset[int] = frozenset()
+    pending: int = 0
+    bad: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What pede made of an iteration, in the numbers that the history keeps."""
+
+    tracks: int
+    chi2_ndf: float
+    max_shift_um: float
+    max_rotation_mrad: float
+    max_pull: float
+    warnings: tuple[str, ...] = ()
+
+
+class Millepede(Protocol):
+    """The Mille/pede chain. Works in child processes: each call returns at once."""
+
+    def convert(self, iteration: int, numbers: Collection[int]) -> Conversion:
+        """Start converting what is not converted yet, and tell how far it is."""
+        ...
+
+    def solve(self, iteration: int, numbers: Collection[int]) -> Solution | None:
+        """Start or continue the solving of `iteration`; None while it runs.
+
+        Raises PhysicsError when pede or the numbers say no.
+        """
+        ...
+
+    def report(self, iteration: int) -> None:
+        """Refresh tables and plots with what is known up to `iteration`."""
+        ...
+
+    def watch(self) -> Iterable[int]:
+        """File descriptors that become readable when a child process ends."""
+        ...
+
+    def stop(self) -> None:
+        """End the child processes; nothing that they left is half-written."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, as handed to whoever needs it."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        ...

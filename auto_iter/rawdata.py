@@ -1,0 +1,169 @@
+"""Raw files: which ones a command line means, and where they lie.
+
+The range follows the scripts that auto-iter replaces: `400-450` and `400:450` exclude their end, so
+they mean 50 files, 00400 to 00449; `400` means one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from auto_iter.errors import UsageError
+
+_RANGE = re.compile(r"(\d+)(?:[-:](\d+))?", re.ASCII)
+_MAX_NUMBER = 99_999
+_MAX_RUN = 999_999
+_YEARS = range(2020, 2101)
+
+
+@dataclass(frozen=True)
+class RawRange:
+    """The raw files `first` to `stop` - 1."""
+
+    first: int
+    stop: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.first < self.stop <= _MAX_NUMBER + 1:
+            raise UsageError(
+                f"raw files {self.first}-{self.stop}: the end is excluded, has to lie above the "
+                f"start, and numbers have at most five digits"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> RawRange:
+        """Return the files that `400`, `400-450` or `400:450` (end excluded) mean.
+
+        Raises UsageError when `text` is none of these, has numbers of more than five digits, or
+        ends where it starts or before.
+        """
+        match = _RANGE.fullmatch(text.strip())
+        if match is None:
+            raise UsageError(
+                f"raw files {text!r}: give one number (400) or a range whose end is excluded "
+                f"(400-450 or 400:450 for 00400 to 00449)"
+            )
+        first = _number(match[1], text)
+        if match[2] is None:
+            return cls(first, first + 1)
+        stop = _number(match[2], text, _MAX_NUMBER + 1)
+        if stop <= first:
+            raise UsageError(
+                f"raw files {text!r}: the end is excluded, so it has to lie above the start "
+                f"({first}-{first + 1} or just {first} means that one file)"
+            )
+        return cls(first, stop)
+
+    @property
+    def numbers(self) -> range:
+        """The raw-file numbers, in order."""
+        return range(self.first, self.stop)
+
+    @property
+    def text(self) -> str:
+        """The range as it names the workspace: `400-450`, or `400` for a single file."""
+        return str(self.first) if len(self) == 1 else f"{self.first}-{self.stop}"
+
+    @property
+    def summary(self) -> str:
+        """One line for people: how many files, first and last."""
+        if len(self) == 1:
+            return f"1 raw file, {self.first:05d}"
+        return f"{len(self)} raw files, {self.first:05d} to {self.stop - 1:05d}"
+
+    def __len__(self) -> int:
+        return self.stop - self.first
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.numbers)
+
+
+def _number(digits: str, text: str, largest: int = _MAX_NUMBER) -> int:
+    number = int(digits) if len(digits) <= 9 else largest + 1  # no huge int() for a typing error
+    if number > largest:
+        raise UsageError(f"raw files {text!r}: file numbers have at most five digits")
+    return number
+
+
+def parse_run(text: str) -> int:
+    """Return the run number that `011705` or `11705` means; UsageError for anything else."""
+    digits = text.strip()
+    if not re.fullmatch(r"\d{1,6}", digits, re.ASCII) or not 0 < int(digits) <= _MAX_RUN:
+        raise UsageError(f"run {text!r}: give a number of at most six digits, e.g. 011705")
+    return int(digits)
+
+
+def parse_year(text: str) -> int:
+    """Return the year of data taking (four digits); UsageError for anything else."""
+    digits = text.strip()
+    if not re.fullmatch(r"\d{4}", digits, re.ASCII) or int(digits) not in _YEARS:
+        raise UsageError(
+            f"year {text!r}: give four digits from {_YEARS[0]} to {_YEARS[-1]}, e.g. 2023"
+        )
+    return int(digits)
+
+
+def raw_name(run: int, number: int) -> str:
+    """Return a raw file's name, e.g. `Faser-Physics-011705-00400.raw`."""
+    return f"Faser-Physics-{run:06d}-{number:05d}.raw"
+
+
+def raw_path(raw_dir: Path, year: int, run: int, number: int) -> Path:
+    """Return where a raw file lies: `<raw_dir>/<year>/<run>/Faser-Physics-<run>-<file>.raw`."""
+    return raw_dir / f"{year:04d}" / f"{run:06d}" / raw_name(run, number)
+
+
+@dataclass(frozen=True)
+class MissingRaw:
+    """A raw file that cannot be reconstructed, and why."""
+
+    number: int
+    path: Path
+    reason: str
+
+
+def missing(raw_dir: Path, year: int, run: int, numbers: Collection[int]) -> tuple[MissingRaw, ...]:
+    """Return every raw file of `numbers` that is not there, empty or not readable, in order."""
+    found = []
+    for number in sorted(numbers):
+        path = raw_path(raw_dir, year, run, number)
+        reason = _why_unusable(path)
+        if reason:
+            found.append(MissingRaw(number, path, reason))
+    return tuple(found)
+
+
+def _why_unusable(path: Path) -> str:
+    try:
+        with path.open("rb") as raw:
+            # access(2) says yes to everything when root asks, and guesses on EOS: read instead.
+            return "" if os.fstat(raw.fileno()).st_size and raw.read(1) else "empty"
+    except FileNotFoundError:
+        return "not there"
+    except OSError as error:
+        return f"unreadable: {error.strerror or error}"
+
+
+def describe_missing(lost: Collection[MissingRaw]) -> str:
+    """Return one line that names every missing file: `00402 00410 (not there); 00411 (empty)`."""
+    by_reason: dict[str, list[int]] = {}
+    for one in lost:
+        by_reason.setdefault(one.reason, []).append(one.number)
+    return "; ".join(f"{_compact(numbers)} ({reason})" for reason, numbers in by_reason.items())
+
+
+def _compact(numbers: list[int]) -> str:
+    """Write consecutive numbers as `00402..00407`: all are named and the line stays readable."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return " ".join(
+        f"{run[0]:05d}" if len(run) == 1 else f"{run[0]:05d}..{run[-1]:05d}" for run in runs
+    )

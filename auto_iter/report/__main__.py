@@ -1,0 +1,56 @@
+"""`python -m auto_iter.report WORKSPACE`: tables and plots of an alignment as far as it is.
+
+Writes `WORKSPACE/report/`: `constants.txt`, `convergence_<depth>_<parameter>.png`, `chi2.png`,
+`residuals.png`, for a simulated detector `pulls.png`, and `report.json`:
+
+- `schema` (1), `title`, `state`, `notes` (what could not be read), `files`;
+- `iterations`: for each finished one `iteration`, `phase`, `solver`, `tracks`, `track_chi2_ndf` (as
+  reconstructed), `pede_chi2_ndf` (after the fit), `max_shift_um`, `max_rotation_mrad`, `max_pull`,
+  `warnings`, `residual_width_um` (`before_cuts`, `after_cuts` by layer: label digits);
+- `constants`: for each that was ever free `key`, `parameter`, `name`, `values` (start, then after
+  each iteration), `sigma` (as pede says), `change` (last), in mm and rad; for a simulated detector
+  `truth`, and without the weak modes `difference` (found − truth), `difference_sigma`, `pull`;
+- `weak_modes` (null without Mille binaries): `parameters`, `weak` (how many combinations the data
+  fix less than `threshold` times what the presigmas do), `eigenvalues` (ascending, in units of the
+  presigmas), `named`: `name`, `count`, `information`, `labels` (label → share in the first one);
+- `pulls` (null without truth): of the constants `constants` (number), `mean`, `width`, `largest`,
+  `largest_in_quoted_uncertainties`; of independent combinations `combinations` (number),
+  `combinations_mean`, `combinations_width`, `chi2`.
+
+Exit code 0, also when no iteration is finished yet; 1 with one line on standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the report; return the exit code."""
+    # before numpy is imported: the cores belong to the jobs, and threads change the last digits
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    from auto_iter.errors import AutoIterError
+    from auto_iter.report.build import write_report
+
+    if len(arguments) != 1:
+        print("usage: python -m auto_iter.report WORKSPACE", file=sys.stderr)
+        return 2
+    try:
+        files = write_report(Path(arguments[0]))
+    except AutoIterError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.filename or 'report'}: {error.strerror}", file=sys.stderr)
+        return 1
+    print(files[0])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,143 @@
+"""What the numbers of an alignment amount to: weak modes, and found constants against the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from auto_iter.errors import InputError
+from auto_iter.millepede.constants import Change, Constants, changes
+from auto_iter.millepede.labels import Scheme
+from auto_iter.millepede.pedefiles import CONSTRAINTS
+from auto_iter.millepede.result import Parameter
+from auto_iter.millepede.solving import FIRST_MODULE_LABEL
+from auto_iter.millepede.steering import read_text
+from auto_iter.report.history import ConstantName, History
+from auto_iter.report.information import data_hessian
+from auto_iter.report.label_space import Floats, label_values
+from auto_iter.report.modes import Eigenmodes, WeakMode, eigenmodes, name_weak_modes
+from auto_iter.report.truth import Comparison, compare_in
+
+
+@dataclass(frozen=True)
+class AgainstTruth:
+    """Found − truth without weak modes, after the last iteration.
+
+    `constants`: by constant, mm or rad; those that the data do not determine are absent. `paths`:
+    by constant, the same at the start and after each iteration.
+    """
+
+    comparison: Comparison
+    constants: dict[ConstantName, Change]
+    paths: dict[ConstantName, list[float]]
+
+    @property
+    def pulls(self) -> dict[ConstantName, float]:
+        """(found − truth) / uncertainty of each constant."""
+        return {
+            name: change.value / change.sigma
+            for name, change in self.constants.items()
+            if change.sigma
+        }
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """All that is made of a history. `modes` is None when no Mille binary could be read."""
+
+    modes: Eigenmodes | None = None
+    weak: tuple[WeakMode, ...] = ()
+    against_truth: AgainstTruth | None = None
+    notes: tuple[str, ...] = ()
+
+
+def assess(history: History) -> Assessment:
+    """Return the assessment of the last finished iteration; what is impossible is in `notes`."""
+    if not history.iterations:
+        return Assessment()
+    free = history.free_labels
+    if not free:
+        return Assessment(notes=("weak modes are not known: no parameter has a presigma",))
+    presigma = np.array(list(free.values()))
+    try:
+        millepede = history.last.paths.millepede
+        hessian = data_hessian(history.last.binaries, list(free))
+        modes = eigenmodes(
+            list(free), hessian, presigma, constraints=constraint_rows(millepede, list(free))
+        )
+    except InputError as error:
+        return Assessment(notes=(f"weak modes and pulls are not known: {error}",))
+    scheme = history.strategy.scheme
+    weak = name_weak_modes(modes, scheme)
+    against = None
+    if history.truth is not None:
+        against = _against_truth(history, history.truth, modes, weak)
+    return Assessment(modes, weak, against)
+
+
+def constraint_rows(millepede: Path, labels: list[int]) -> Floats:
+    """Return the constraints of the steps in a `3millepede` directory.
+
+    Rows of factors over `labels`; none: no rows. A step's constraint file lacks what the step
+    fixes, so those of all steps are read.
+    """
+    rows: dict[tuple[int, ...], Floats] = {}
+    for path in sorted(millepede.glob(f"step*/{CONSTRAINTS}")):
+        for constraint in read_text(path).constraints:
+            row = np.zeros(len(labels))
+            for label, factor in constraint.terms:
+                if label in labels:
+                    row[labels.index(label)] = factor
+            if row.any():
+                rows[tuple(label for label, _ in constraint.terms)] = row
+    return np.array(list(rows.values())).reshape(len(rows), len(labels))
+
+
+def _against_truth(
+    history: History, truth: Constants, modes: Eigenmodes, weak: tuple[WeakMode, ...]
+) -> AgainstTruth:
+    scheme = history.strategy.scheme
+    true = label_values(truth, modes.labels, scheme)
+
+    def residual(constants: Constants) -> Comparison:
+        return compare_in(modes, weak, label_values(constants, modes.labels, scheme) - true)
+
+    last = residual(history.last.constants)
+    states = [history.start, *(iteration.constants for iteration in history.iterations)]
+    steps = [_by_constant(residual(state), scheme) for state in states]
+    paths = {name: [step[name].value for step in steps] for name in steps[-1]}
+    return AgainstTruth(last, steps[-1], paths)
+
+
+def _by_constant(comparison: Comparison, scheme: Scheme) -> dict[ConstantName, Change]:
+    """Turn labels into constants: of a module both sides are needed."""
+    determined = {
+        label: Parameter(label, float(value), 0.0, None, float(sigma))
+        for label, value, sigma in zip(
+            comparison.labels, comparison.difference, comparison.sigma, strict=True
+        )
+        if np.isfinite(sigma)
+    }
+    covariance = _within_modules(comparison.labels, comparison.covariance)
+    return {
+        (change.key, change.parameter): change
+        for change in changes(determined.values(), scheme, covariance)
+        if change.sigma
+    }
+
+
+def _within_modules(labels: tuple[int, ...], covariance: Floats) -> dict[tuple[int, int], float]:
+    members: dict[int, list[int]] = {}
+    for position, label in enumerate(labels):
+        members.setdefault(label // 100 if label >= FIRST_MODULE_LABEL else -label, []).append(
+            position
+        )
+    return {
+        (labels[one], labels[other]): float(covariance[one, other])
+        for positions in members.values()
+        for one in positions
+        for other in positions
+        if one != other
+    }

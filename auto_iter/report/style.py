@@ -1,0 +1,75 @@
+"""How plots look, and how they are written: the same numbers give the same bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from auto_iter.files import write_atomically
+
+STATION_COLOURS = ("#7a4fb5", "#1f5fa8", "#d1660f", "#2a8c4a")
+"""IFT, stations 1 to 3: told apart by colour-blind eyes, too."""
+LAYER_LINES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
+LAYER_MARKERS = ("o", "s", "^")
+GREY = "#6b6b6b"
+FIRST, LAST = "#9a9a9a", "#1f5fa8"
+DPI = 130
+_Group = Literal[
+    "axes", "axes.spines", "figure", "figure.constrained_layout", "font", "grid", "legend", "lines"
+]
+_STYLE: dict[_Group, dict[str, Any]] = {
+    "font": {"family": "DejaVu Sans", "size": 11},
+    "axes": {
+        "titlesize": 12,
+        "titleweight": "bold",
+        "titlelocation": "left",
+        "labelsize": 11,
+        "grid": True,
+        "axisbelow": True,
+    },
+    "axes.spines": {"top": False, "right": False},
+    "grid": {"color": "#e4e4e4", "linewidth": 0.8},
+    "lines": {"linewidth": 1.6, "markersize": 5},
+    "legend": {"frameon": False, "fontsize": 9.5},
+    "figure": {"facecolor": "white"},
+    "figure.constrained_layout": {"use": True},
+}
+
+
+@contextmanager
+def plot_style() -> Iterator[None]:
+    """Use our style, and nothing of what the user's matplotlibrc says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        for group, settings in _STYLE.items():
+            mpl.rc(group, **settings)
+        yield
+
+
+def new_figure(width: float, height: float, title: str, subtitle: str) -> Figure:
+    """Return an empty figure (inches) with a heading."""
+    figure = Figure(figsize=(width, height))
+    figure.suptitle(f"{title}", x=0.012, ha="left", fontsize=13, fontweight="bold")
+    figure.supxlabel(subtitle, x=0.988, ha="right", fontsize=8.5, color=GREY)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG, whole or not at all, without version or date in it. Raises OSError."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
+    write_atomically(path, content.getvalue())
+
+
+def iteration_axis(axes: Axes, label: str = "iteration") -> None:
+    """Make x count iterations."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlabel(label)

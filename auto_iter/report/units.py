@@ -1,0 +1,23 @@
+"""How constants are shown: µm and mrad, in words."""
+
+from __future__ import annotations
+
+from auto_iter.millepede.labels import TRANSLATIONS, component_of_key
+
+SCALE = 1000.0
+"""From mm to µm, and from rad to mrad."""
+
+
+def unit_of(parameter: str) -> str:
+    """Return the unit in which a parameter is shown."""
+    return "µm" if parameter in TRANSLATIONS else "mrad"
+
+
+def kind_of(key: str, parameter: str) -> str:
+    """Return what a constant belongs to in plots, e.g. `layer x`, `module rz`, `station y`."""
+    return f"{component_of_key(key).depth} {parameter}"
+
+
+def constant_name(key: str, parameter: str) -> str:
+    """Return a constant's name in words, e.g. `station 1 layer 0 rz`."""
+    return f"{component_of_key(key).name} {parameter}"

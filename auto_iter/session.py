@@ -1,0 +1,235 @@
+"""A daemon's life from the command line's side: start, lock, log, run, say how it ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import psutil
+
+import states
+from auto_iter import app, checkpoint
+from auto_iter.app import Opened
+from auto_iter.clock import Signals
+from auto_iter.compose import Parts, compose
+from auto_iter.config import Config
+from auto_iter.daemon import Daemon, Ending, Memory
+from auto_iter.errors import AutoIterError, UsageError
+from auto_iter.lock import WorkspaceLock, live_holder
+from auto_iter.log import get_logger, logging_to
+from auto_iter.progress import Display
+from auto_iter.snapshot import Arguments, Snapshot
+from auto_iter.status import Status
+from auto_iter.workspace import Workspace
+from states.machine import StateMachine
+from states.table import TERMINAL
+
+
+def start(arguments: Arguments, config: Config, *, allow_missing: bool, now: float) -> Opened:
+    """Return the workspace of these arguments, made if it is not there yet."""
+    workspace = app.locate(arguments, config)
+    if workspace.checkpoint.exists() or checkpoint.backup_path(workspace.checkpoint).exists():
+        opened = app.open_workspace(workspace.root)
+        app.refuse_differences(opened, arguments, app.settled(config))
+        return opened
+    return app.create_workspace(workspace, arguments, config, allow_missing=allow_missing, now=now)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line asks of a session beyond going on.
+
+    `until`: states at which it ends early. `iterations`, `overrides`: changes to the workspace.
+    """
+
+    steal_lock: bool = False
+    iterations: int | None = None
+    overrides: tuple[str, ...] = ()
+    until: frozenset[str] = frozenset()
+
+
+def run_session(opened: Opened, wishes: Wishes) -> int:
+    """Run the daemon on a workspace, under its lock; return the exit code."""
+    workspace = opened.workspace
+    lock = WorkspaceLock(workspace.lock)
+    lock.acquire(steal=wishes.steal_lock)
+    try:
+        # Only now nobody else writes: what was read before the lock may be old.
+        opened = app.open_workspace(workspace.root)
+        opened = app.change(opened, wishes.iterations, wishes.overrides)
+        snapshot = app.revive(opened.snapshot, time.time())
+        with ExitStack() as stack:
+            stack.enter_context(logging_to(workspace.log, opened.config.log))
+            return _run(opened, snapshot, lock, stack, wishes.until)
+    finally:
+        lock.release()
+
+
+def _run(
+    opened: Opened,
+    snapshot: Snapshot,
+    lock: WorkspaceLock,
+    stack: ExitStack,
+    until: frozenset[str],
+) -> int:
+    log = get_logger()
+    if opened.remark:
+        log.warning("checkpoint", remark=opened.remark)
+    if snapshot.state in TERMINAL:
+        return _tell(opened.workspace, snapshot, Ending(snapshot.state))
+    signals = Signals()
+    signals.install()
+    parts = compose(opened, signals.should_stop)
+    stack.callback(parts.close)
+    _greet(opened, snapshot, parts)
+    display = stack.enter_context(Display(opened.workspace.root.name, sys.stderr))
+    daemon = Daemon(
+        snapshot,
+        states.ALL,
+        parts.ports,
+        signals,
+        Memory(
+            save=lambda new: checkpoint.save(opened.workspace.checkpoint, new),
+            seen=lambda new: _seen(new, display, lock.refresh),
+        ),
+    )
+    ending = daemon.run(until)
+    if ending is Ending.INTERRUPTED:
+        jobs = sum(attempt.jobs for attempt in daemon.snapshot.live_attempts)
+        log.info("interrupted", by=signals.stop_requested, jobs_left_running=jobs)
+    if ending in {Ending.DONE, Ending.FAILED}:
+        parts.chain.finish()
+    display.close()
+    return _tell(opened.workspace, daemon.snapshot, ending)
+
+
+def _seen(snapshot: Snapshot, display: Display, refresh: Callable[[], None]) -> None:
+    refresh()
+    display.update(snapshot)
+
+
+def _greet(opened: Opened, snapshot: Snapshot, parts: Parts) -> None:
+    wanted = sorted(parts.ports.reconstruction.wanted())
+    get_logger().info(
+        "alignment",
+        workspace=str(opened.workspace.root),
+        files=len(wanted),
+        first=f"{wanted[0]:05d}",
+        last=f"{wanted[-1]:05d}",
+        iterations=snapshot.arguments.iterations,
+        batch=parts.ports.batch.name,
+        pid=os.getpid(),
+    )
+
+
+def _tell(workspace: Workspace, snapshot: Snapshot, ending: Ending) -> int:
+    """Print how it ended; the exit code says it to programs."""
+    if ending is Ending.INTERRUPTED:
+        print(f"stopped; go on with: auto-iter resume {workspace.root}")
+        return 0
+    print(Status(workspace, snapshot, None, time.time()).as_text())
+    if ending is Ending.REACHED:
+        return 0
+    if ending is Ending.DONE:
+        print_result(workspace)
+        return 0
+    return 1
+
+
+def print_result(workspace: Workspace) -> None:
+    """Print the table of constants and where the report is."""
+    table = workspace.report / "constants.txt"
+    if table.is_file():
+        print("\n" + table.read_text().rstrip())
+    for path in sorted(workspace.report.glob("*")):
+        print(path)
+
+
+def stop_daemon(workspace: Workspace, timeout_s: float) -> bool:
+    """Ask the daemon to stop and wait for it; False when none runs. Raises AutoIterError."""
+    holder = live_holder(workspace.lock)
+    if holder is None:
+        return False
+    if not holder.is_here:
+        raise UsageError(f"the daemon runs on {holder.host}; stop it there")
+    process = psutil.Process(holder.pid)
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout_s)
+    except psutil.TimeoutExpired:
+        raise AutoIterError(f"pid {holder.pid} has not stopped after {timeout_s:.0f} s") from None
+    return True
+
+
+def remove_jobs(opened: Opened, now: float) -> None:
+    """Remove every job of a workspace that no daemon holds, and note that it is stopped."""
+    del now
+    lock = WorkspaceLock(opened.workspace.lock)
+    lock.acquire()
+    try:
+        snapshot = app.open_workspace(opened.workspace.root).snapshot
+        parts = compose(opened, lambda: False)
+        try:
+            for attempt in snapshot.live_attempts:
+                parts.ports.batch.remove(attempt.submission, "stopped by the operator")
+            if snapshot.intent is not None:
+                found = parts.ports.batch.find(snapshot.intent.key)
+                if found is not None:
+                    parts.ports.batch.remove(found, "stopped by the operator")
+        finally:
+            parts.close()
+        over = tuple(each.model_copy(update={"is_over": True}) for each in snapshot.attempts)
+        if snapshot.state not in TERMINAL:
+            state = StateMachine(snapshot.state).fire("stop")
+            checkpoint.save(
+                opened.workspace.checkpoint,
+                snapshot.but(state=state, attempts=over, intent=None),
+            )
+    finally:
+        lock.release()
+
+
+def start_reco(
+    arguments: Arguments, config: Config, iteration: int, *, allow_missing: bool, now: float
+) -> Opened:
+    """Return the workspace of these arguments at `iteration`, made if it is not there yet."""
+    workspace = app.locate(arguments, config)
+    if not workspace.checkpoint.exists():
+        return app.at_iteration(
+            start(arguments, config, allow_missing=allow_missing, now=now), iteration, now
+        )
+    lock = WorkspaceLock(workspace.lock)
+    lock.acquire()
+    try:
+        opened = app.open_workspace(workspace.root)
+        # How many iterations there will be is no concern of a single one.
+        kept = opened.snapshot.arguments.iterations
+        app.refuse_differences(
+            opened, arguments.model_copy(update={"iterations": kept}), app.settled(config)
+        )
+        return app.at_iteration(opened, iteration, now)
+    finally:
+        lock.release()
+
+
+def fetch_cluster(opened: Opened, cluster: str) -> tuple[int, int]:
+    """Fetch a cluster of the current iteration; return how many raw files are in, and of how many.
+
+    Raises UsageError when the workspace has no such cluster.
+    """
+    known = {attempt.cluster: attempt for attempt in opened.snapshot.attempts}
+    if cluster not in known:
+        here = ", ".join(known) or "none"
+        raise UsageError(f"cluster {cluster}: not of this iteration; its clusters: {here}")
+    parts = compose(opened, lambda: False)
+    try:
+        parts.ports.batch.fetch(known[cluster].submission)
+        done = parts.ports.reconstruction.delivered(opened.snapshot.iteration)
+        return len(done), len(parts.ports.reconstruction.wanted())
+    finally:
+        parts.close()

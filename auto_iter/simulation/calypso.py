@@ -1,0 +1,103 @@
+"""The programs of the stand-in Calypso, as the job script calls them.
+
+Each takes the command line of the real one as far as the job script uses it, and returns an exit
+code; an error is one line on stderr. Numerics are imported by the reconstruction only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from auto_iter.errors import AutoIterError
+from auto_iter.simulation import conditions
+
+
+def write_alignment_config(geometry: str, arguments: Sequence[str]) -> int:
+    """Stand in for `WriteAlignmentConfig_Faser<geometry>.py PROPERTY`."""
+    parser = _parser(f"WriteAlignmentConfig_Faser{geometry}.py")
+    parser.add_argument("property")
+    parsed = parser.parse_args(arguments)
+    return _reported(parser.prog, lambda: _write(geometry, parsed.property))
+
+
+def atl_cool_console(arguments: Sequence[str]) -> int:
+    """Stand in for `AtlCoolConsole.py CONNECTION`, which reads commands from stdin."""
+    parser = _parser("AtlCoolConsole.py")
+    parser.add_argument("connection")
+    parsed = parser.parse_args(arguments)
+    return _reported(parser.prog, lambda: _console(parsed.connection))
+
+
+def atl_cool_copy(arguments: Sequence[str]) -> int:
+    """Stand in for `AtlCoolCopy SOURCE TARGET -fnp -ot TAG`."""
+    parser = _parser("AtlCoolCopy")
+    parser.add_argument("source")
+    parser.add_argument("target")
+    parser.add_argument("-fnp", action="store_true")
+    parser.add_argument("-ot", required=True)
+    parsed = parser.parse_args(arguments)
+    return _reported(
+        parser.prog, lambda: conditions.copy_tag(parsed.source, parsed.target, parsed.ot)
+    )
+
+
+def faser_reco_alignment(arguments: Sequence[str], flipped: str | None = None) -> int:
+    """Stand in for `faser_reco_alignment.py RAW --alignment --noBackward [--noIFT]`.
+
+    Constants come from the conditions database under ATLAS_POOLCOND_PATH; output goes to the
+    current directory, named after the raw file.
+    """
+    parser = _parser("faser_reco_alignment.py")
+    parser.add_argument("raw", type=Path)
+    parser.add_argument("--alignment", action="store_true", required=True)
+    direction = parser.add_mutually_exclusive_group()
+    direction.add_argument("--noBackward", action="store_true")
+    direction.add_argument("--noForward", action="store_true")
+    parser.add_argument("--noIFT", action="store_true")
+    parser.add_argument("--output_level", default="INFO")
+    parsed = parser.parse_args(arguments)
+    return _reported(
+        parser.prog, lambda: _reconstruct(parsed.raw, with_ift=not parsed.noIFT, flipped=flipped)
+    )
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog=name, description="Stand-in of auto-iter's simulation.")
+
+
+def _reported(program: str, action: Callable[[], object]) -> int:
+    try:
+        action()
+    except AutoIterError as error:
+        sys.stderr.write(f"{program}: {error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"{program}: {error.filename}: {error.strerror}\n")
+        return 1
+    return 0
+
+
+def _write(geometry: str, argument: str) -> None:
+    conditions.write_alignment(Path(), geometry, conditions.parse_property(argument))
+
+
+def _console(connection: str) -> None:
+    tags = conditions.tags_in(connection)
+    for line in sys.stdin:
+        if line.strip() == "exit":
+            return
+        sys.stdout.write("".join(f"{tag}\n" for tag in tags))
+
+
+def _reconstruct(raw: Path, *, with_ift: bool, flipped: str | None) -> None:
+    from auto_iter.simulation.reconstruct import reconstruct
+
+    constants = conditions.read_alignment(Path(os.environ.get("ATLAS_POOLCOND_PATH", ".")))
+    output = Path(f"{raw.stem}-kfalignment.root")
+    tracks = reconstruct(raw, constants, output, with_ift=with_ift, flipped=flipped)
+    Path(f"{raw.stem}-xAOD.root").write_bytes(b"")
+    sys.stdout.write(f"{tracks} tracks written to {output}\n")

@@ -1,0 +1,72 @@
+"""The stand-in's installation directory: what `calypso_install` points at.
+
+`setup.sh` puts `bin/` first on PATH and names the DBRelease; `ATLASLocalRootBase/` stands in for
+the one on CVMFS. The programs run in the interpreter that wrote the installation.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from auto_iter.files import write_atomically
+from auto_iter.simulation.conditions import GEOMETRIES, write_release
+
+_SETUP = """\
+# Stand-in for a Calypso installation, written by `auto-iter simulate`. Source it from bash.
+FASER_SIMULATION=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export FASER_SIMULATION
+export FASER_DBRELEASE="$FASER_SIMULATION/DBRelease/current"
+# one job, one thread: what it writes must not depend on the machine it runs on
+export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+export PATH="$FASER_SIMULATION/bin:$PATH"
+"""
+_LOCAL_SETUP = """\
+# Stand-in for ATLASLocalRootBase's setup: all that a job needs of it is asetup.
+asetup() {
+    echo "asetup (stand-in): $*"
+}
+"""
+_ASETUP = '#!/bin/sh\necho "asetup (stand-in): $*"\n'
+_PROGRAM = """\
+#!/usr/bin/env python
+# Stand-in of auto-iter's simulation.
+import sys
+
+from auto_iter.simulation import calypso
+
+sys.exit(calypso.{call})
+"""
+
+
+def write_install(install: Path, *, flipped: str | None = None) -> None:
+    """Write the stand-in Calypso to the directory `install`, made when missing.
+
+    `flipped` names a derivative branch (without `fitParam_`) whose sign its reconstruction turns:
+    only for tests that show that an alignment then fails.
+    """
+    programs = install / "bin"
+    release = install / "DBRelease" / "current" / "sqlite200"
+    user = install / "ATLASLocalRootBase" / "user"
+    for directory in (programs, release, user):
+        directory.mkdir(parents=True, exist_ok=True)
+    write_atomically(install / "setup.sh", _SETUP)
+    write_atomically(user / "atlasLocalSetup.sh", _LOCAL_SETUP)
+    write_release(release / "ALLP200.db")
+    interpreter = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n'
+    scripts = {"python": interpreter, "asetup": _ASETUP} | _programs(flipped)
+    for name, text in scripts.items():
+        write_atomically(programs / name, text, mode=0o755)
+
+
+def _programs(flipped: str | None) -> dict[str, str]:
+    calls = {
+        "faser_reco_alignment.py": f"faser_reco_alignment(sys.argv[1:], {flipped!r})",
+        "AtlCoolConsole.py": "atl_cool_console(sys.argv[1:])",
+        "AtlCoolCopy": "atl_cool_copy(sys.argv[1:])",
+    } | {
+        f"WriteAlignmentConfig_Faser{tag}.py": f'write_alignment_config("{tag}", sys.argv[1:])'
+        for tag in GEOMETRIES
+    }
+    return {name: _PROGRAM.format(call=call) for name, call in calls.items()}

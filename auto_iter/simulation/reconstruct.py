@@ -1,0 +1,69 @@
+"""The reconstruction of one raw file: constants in, fitted tracks out. It knows no truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from auto_iter.simulation.fit import chi2_of, cross
+from auto_iter.simulation.geometry import LAYERS, MODULES, SIDES, Constants, build_detector
+from auto_iter.simulation.pattern import Found, find_tracks
+from auto_iter.simulation.rawfile import RawFile, read_raw
+from auto_iter.simulation.rootfile import branches, write_tree
+
+
+def reconstruct(
+    raw_file: Path,
+    constants: Constants,
+    output: Path,
+    *,
+    with_ift: bool = True,
+    flipped: str | None = None,
+) -> int:
+    """Fit the muons of `raw_file` under `constants`, write them to `output`, return their number.
+
+    `flipped` turns the sign of one derivative branch, e.g. `align_local_derivation_x_rz`: a test's
+    way to break an alignment. Raises InputError when the raw file cannot be used.
+    """
+    detector = build_detector(constants)
+    found = find_tracks(_in_use(read_raw(raw_file), with_ift=with_ift), detector)
+    hits_per_track = np.asarray(
+        np.bincount(found.hits.track, minlength=len(found.tracks)), np.int64
+    )
+    write_tree(output, branches(found, detector, flipped), hits_per_track)
+    return len(found.tracks)
+
+
+def chi2_per_ndf(
+    raw_files: Iterable[Path], constants: Constants, *, with_ift: bool = True
+) -> float:
+    """Return Σ chi2 / Σ ndf of all tracks of `raw_files`; with the true constants: the ideal."""
+    detector = build_detector(constants)
+    chi2, ndf = 0.0, 0
+    for path in raw_files:
+        found = find_tracks(_in_use(read_raw(path), with_ift=with_ift), detector)
+        chi2 += float(_chi2(found, constants).sum())
+        ndf += len(found.hits.track) - 5 * len(found.tracks)
+    return chi2 / ndf
+
+
+def _chi2(found: Found, constants: Constants) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    crossings = cross(found.tracks, found.hits, build_detector(constants))
+    residual = found.hits.position - crossings.u
+    return np.asarray(chi2_of(residual, found.hits, len(found.tracks)))
+
+
+def _in_use(raw: RawFile, *, with_ift: bool) -> RawFile:
+    if with_ift:
+        return raw
+    kept = raw.sensor >= LAYERS * MODULES * SIDES
+    return replace(
+        raw,
+        event=raw.event[kept],
+        sensor=raw.sensor[kept],
+        position=raw.position[kept],
+        strips=raw.strips[kept],
+    )

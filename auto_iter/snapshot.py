@@ -1,0 +1,138 @@
+"""What the checkpoint holds: all that the daemon has to remember, and nothing else.
+
+Small whatever the number of raw files: sets of files are read off the workspace (which outputs are
+there), and only exceptions - files that failed, were released, are missing - are listed here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from auto_iter.model import Submission
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Arguments(_Record):
+    """What makes this alignment the one it is; a workspace never changes these but `iterations`."""
+
+    year: int
+    run: int
+    files: str
+    iterations: int = Field(gt=0)
+    stations: int = Field(default=3, ge=3, le=4)
+
+
+class Intent(_Record):
+    """A submission that is about to be made, or was made and not noted: found again by its key."""
+
+    key: str
+    attempt: int
+
+
+class Attempt(_Record):
+    """One submission of the current iteration."""
+
+    number: int
+    key: str
+    cluster: str
+    jobs: int
+    submitted_at: float
+    schedd: str | None = None
+    is_over: bool = False
+
+    @property
+    def submission(self) -> Submission:
+        """The submission, as batch systems know it."""
+        return Submission(self.key, self.cluster, self.jobs, self.submitted_at, self.schedd)
+
+
+class Progress(_Record):
+    """How far the current iteration's jobs are, as last seen."""
+
+    wanted: int = 0
+    delivered: int = 0
+    idle: int = 0
+    running: int = 0
+    held: int = 0
+    expected_end: float | None = None
+
+
+class IterationRecord(_Record):
+    """What is kept of a finished iteration."""
+
+    iteration: int
+    started_at: float
+    finished_at: float
+    attempts: int
+    files: int
+    left_out: tuple[int, ...] = ()
+    tracks: int
+    chi2_ndf: float
+    max_shift_um: float
+    max_rotation_mrad: float
+    max_pull: float
+    warnings: tuple[str, ...] = ()
+
+
+class Failure(_Record):
+    """Why the alignment stopped, what to do, and where it was."""
+
+    state: str
+    reason: str
+    remedy: str = ""
+    at: float
+
+
+class SolutionSummary(_Record):
+    """pede's answer for the current iteration, on its way into the history."""
+
+    tracks: int
+    chi2_ndf: float
+    max_shift_um: float
+    max_rotation_mrad: float
+    max_pull: float
+    warnings: tuple[str, ...] = ()
+
+
+class Snapshot(_Record):
+    """The alignment at one instant."""
+
+    workspace_id: str
+    arguments: Arguments
+    state: str = "prepare"
+    iteration: int = Field(default=1, gt=0)
+    iteration_started_at: float
+    excluded: tuple[int, ...] = ()
+    """Raw files that were missing at the start and that `--allow-missing` leaves out."""
+    intent: Intent | None = None
+    attempts: tuple[Attempt, ...] = ()
+    failures: dict[int, int] = Field(default_factory=dict)
+    """Failed tries in this iteration, for raw files that had any."""
+    troubles: dict[int, str] = Field(default_factory=dict)
+    """What was last wrong with those raw files."""
+    releases: dict[int, int] = Field(default_factory=dict)
+    """How often a held job of a raw file was released."""
+    held_since: dict[int, float] = Field(default_factory=dict)
+    avoid_machines: tuple[str, ...] = ()
+    quantile_at: float | None = None
+    """When the straggler quantile of this iteration's files was in."""
+    rerun: Literal["no", "wanted", "made"] = "no"
+    """Whether this iteration's stragglers are run a second time."""
+    progress: Progress = Field(default_factory=Progress)
+    solution: SolutionSummary | None = None
+    history: tuple[IterationRecord, ...] = ()
+    failure: Failure | None = None
+
+    def but(self, **changes: Any) -> Snapshot:
+        """Return a validated copy with some fields changed."""
+        return self.model_validate({**dict(self), **changes})
+
+    @property
+    def live_attempts(self) -> tuple[Attempt, ...]:
+        """Submissions of which jobs may still run."""
+        return tuple(attempt for attempt in self.attempts if not attempt.is_over)

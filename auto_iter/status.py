@@ -1,0 +1,115 @@
+"""Where an alignment is. `as_json` is a contract: keys may be added, never changed or removed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from auto_iter.lock import Holder, live_holder
+from auto_iter.snapshot import Snapshot
+from auto_iter.workspace import Workspace
+from states.table import TERMINAL
+
+
+@dataclass(frozen=True)
+class Status:
+    """A snapshot, and whether somebody is working on it."""
+
+    workspace: Workspace
+    snapshot: Snapshot
+    holder: Holder | None
+    now: float
+
+    @classmethod
+    def of(cls, workspace: Workspace, snapshot: Snapshot, now: float) -> Status:
+        """Return the status of a workspace."""
+        return cls(workspace, snapshot, live_holder(workspace.lock), now)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the stable form: plain values, times in seconds since the epoch."""
+        snapshot = self.snapshot
+        return {
+            "version": 1,
+            "workspace": str(self.workspace.root),
+            "state": snapshot.state,
+            "iteration": snapshot.iteration,
+            "iterations": snapshot.arguments.iterations,
+            "year": snapshot.arguments.year,
+            "run": f"{snapshot.arguments.run:06d}",
+            "files": snapshot.arguments.files,
+            "stations": snapshot.arguments.stations,
+            "daemon": None
+            if self.holder is None
+            else {"pid": self.holder.pid, "host": self.holder.host, "since": self.holder.since},
+            "jobs": snapshot.progress.model_dump(),
+            "attempts": [
+                {
+                    "attempt": each.number,
+                    "cluster": each.cluster,
+                    "jobs": each.jobs,
+                    "over": each.is_over,
+                }
+                for each in snapshot.attempts
+            ],
+            "failed_files": {
+                f"{number:05d}": {"tries": tries, "reason": snapshot.troubles.get(number, "")}
+                for number, tries in sorted(snapshot.failures.items())
+            },
+            "excluded_files": [f"{number:05d}" for number in snapshot.excluded],
+            "failure": None if snapshot.failure is None else snapshot.failure.model_dump(),
+            "history": [record.model_dump(mode="json") for record in snapshot.history],
+        }
+
+    def as_text(self) -> str:
+        """Return a screenful for a person."""
+        return "\n".join([*self._headline(), *self._jobs(), *self._failure(), *self._history()])
+
+    def _headline(self) -> list[str]:
+        snapshot = self.snapshot
+        who = "no daemon is running"
+        if self.holder is not None:
+            who = f"daemon: pid {self.holder.pid} on {self.holder.host}, since {self.holder.since}"
+        elif snapshot.state not in TERMINAL:
+            who += f"; go on with: auto-iter resume {self.workspace.root.name}"
+        where = f"iteration {snapshot.iteration} of {snapshot.arguments.iterations}"
+        return [f"{self.workspace.root.name}: {snapshot.state}, {where}", who]
+
+    def _jobs(self) -> list[str]:
+        progress = self.snapshot.progress
+        if self.snapshot.state in TERMINAL or not progress.wanted:
+            return []
+        line = (
+            f"files: {progress.delivered} of {progress.wanted} reconstructed; jobs: "
+            f"{progress.running} running, {progress.idle} idle, {progress.held} held"
+        )
+        if progress.expected_end is not None:
+            line += (
+                f"; expected until {time.strftime('%H:%M', time.localtime(progress.expected_end))}"
+            )
+        failing = [
+            f"  file {number:05d}: {tries} failed, last: {self.snapshot.troubles.get(number, '')}"
+            for number, tries in sorted(self.snapshot.failures.items())
+        ]
+        return [line, *failing]
+
+    def _failure(self) -> list[str]:
+        failure = self.snapshot.failure
+        if failure is None:
+            return []
+        lines = [f"failed in {failure.state}: {failure.reason}"]
+        if failure.remedy:
+            lines.append(f"what to do: {failure.remedy}")
+        return [*lines, f"then: auto-iter resume {self.workspace.root.name}"]
+
+    def _history(self) -> list[str]:
+        if not self.snapshot.history:
+            return []
+        head = "iteration  files   tracks  chi2/ndf  max shift [um]  max rotation [mrad]  time [s]"
+        rows = [
+            f"{each.iteration:9d} {each.files:6d} {each.tracks:8d} {each.chi2_ndf:9.4f} "
+            f"{each.max_shift_um:15.3f} {each.max_rotation_mrad:20.5f} "
+            f"{each.finished_at - each.started_at:9.0f}"
+            for each in self.snapshot.history
+        ]
+        return [head, *rows]

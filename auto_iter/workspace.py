@@ -1,0 +1,144 @@
+"""Every path of a workspace, in one place.
+
+The tree is the one that users know from the scripts before: `Y2023_R011705_F400-450/iter01/
+{1reco,2kfalignment,3millepede}`, plus what the daemon keeps (checkpoint, configuration, log,
+report).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def workspace_name(year: int, run: int, files: str) -> str:
+    """Return the directory name, e.g. `Y2023_R011705_F400-450`; `files` is the range."""
+    return f"Y{year}_R{run:06d}_F{files}"
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """The directories and files of one iteration."""
+
+    root: Path
+    run: int
+
+    @property
+    def reco(self) -> Path:
+        """Reconstruction: submit description, constants, logs, per-file directories."""
+        return self.root / "1reco"
+
+    @property
+    def kfalignment(self) -> Path:
+        """The fitted tracks, one ROOT file for each raw file."""
+        return self.root / "2kfalignment"
+
+    @property
+    def millepede(self) -> Path:
+        """Mille binaries, pede's input and output, the new constants."""
+        return self.root / "3millepede"
+
+    @property
+    def constants(self) -> Path:
+        """The constants that this iteration reconstructs with."""
+        return self.reco / "inputforalign.txt"
+
+    @property
+    def new_constants(self) -> Path:
+        """The constants that this iteration found: the next one's input."""
+        return self.millepede / "inputforalign.txt"
+
+    @property
+    def submit_description(self) -> Path:
+        """The HTCondor submit description; works with `condor_submit` by hand."""
+        return self.reco / "reco.sub"
+
+    @property
+    def job_script(self) -> Path:
+        """The job script, the same on every batch system."""
+        return self.reco / "run_alignment.sh"
+
+    @property
+    def logs(self) -> Path:
+        """Standard output, error and event log of each job."""
+        return self.reco / "logs"
+
+    def job_log(self, number: int, kind: str) -> Path:
+        """Return a job's log; `kind` is `out`, `err` or `log`."""
+        return self.logs / f"reco_{number:05d}.{kind}"
+
+    def job_directory(self, number: int) -> Path:
+        """Return the per-file work directory `<run>/<file>/`."""
+        return self.reco / f"{self.run:06d}" / f"{number:05d}"
+
+    def output_name(self, number: int) -> str:
+        """Return the name of a raw file's fitted tracks."""
+        return f"kfalignment_{self.run:06d}_{number:05d}.root"
+
+    def output(self, number: int) -> Path:
+        """Return where a raw file's fitted tracks are delivered."""
+        return self.kfalignment / self.output_name(number)
+
+    @property
+    def mille(self) -> Path:
+        """Mille binaries and conversion statistics, a pair for each ROOT file."""
+        return self.millepede / "mille"
+
+    def mille_binary(self, number: int) -> Path:
+        """Return the Mille binary made from one ROOT file."""
+        return self.mille / f"mp2input_{self.run:06d}_{number:05d}.bin"
+
+    def mille_statistics(self, number: int) -> Path:
+        """Return the conversion statistics (JSON) of one ROOT file; written last."""
+        return self.mille / f"mp2input_{self.run:06d}_{number:05d}.json"
+
+    @property
+    def solution(self) -> Path:
+        """What the solving found, as JSON; written last, so its presence means it is complete."""
+        return self.millepede / "solution.json"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One alignment's directory."""
+
+    root: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state of the daemon."""
+        return self.root / "state.yaml"
+
+    @property
+    def config(self) -> Path:
+        """The configuration as used."""
+        return self.root / "config.yaml"
+
+    @property
+    def log(self) -> Path:
+        """JSON lines."""
+        return self.root / "auto_iter.log"
+
+    @property
+    def lock(self) -> Path:
+        """Who runs this workspace."""
+        return self.root / "daemon.lock"
+
+    @property
+    def env_script(self) -> Path:
+        """The workspace's own copy of the environment script."""
+        return self.root / "reco_condor_env.sh"
+
+    @property
+    def batch_records(self) -> Path:
+        """Where the local batch system keeps its submissions."""
+        return self.root / "batch"
+
+    @property
+    def report(self) -> Path:
+        """Tables and plots."""
+        return self.root / "report"
+
+    def iteration(self, number: int, run: int) -> Iteration:
+        """Return the paths of iteration `number` (from 1)."""
+        return Iteration(self.root / f"iter{number:02d}", run)

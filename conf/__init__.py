@@ -1,0 +1,1 @@
+"""What auto-iter ships beside its code: defaults, strategies, job templates."""

@@ -1,0 +1,230 @@
+#!/bin/bash
+# Reconstructs one raw file with given alignment constants; the same script on every batch system.
+#
+#   run_alignment.sh --raw PATH --run 011705 --file 00400 --stations 3|4 --tag 04
+#                    --program faser_reco_alignment.py --direction noBackward --level INFO
+#                    [--deliver DIR]
+#
+# Starts in the job's sandbox. reco_condor_env.sh, aligndb_copy.sh and inputforalign.txt are taken
+# from the sandbox (HTCondor's file transfer puts them there), else from beside this script. Leaves
+# kfalignment_<run>_<file>.root in the sandbox, or puts it into DIR, whole or not at all. Works in a
+# scratch directory under $_CONDOR_SCRATCH_DIR that does not outlive it.
+#
+# Exit codes (auto_iter/batch/exitcodes.py has the same list, with remedies):
+#   0    the output was delivered
+#   10   the arguments make no sense
+#   11   reco_condor_env.sh, aligndb_copy.sh or inputforalign.txt is missing
+#   12   the raw file cannot be read
+#   20   the environment script failed, or did not put the programs on PATH
+#   21   no scratch directory could be made
+#   22   the conditions database cannot be copied
+#   30   WriteAlignmentConfig failed
+#   31   AtlCoolConsole failed
+#   32   AtlCoolCopy failed
+#   33   the constants' pool files were not written
+#   40   the reconstruction failed
+#   41   the reconstruction left no kfalignment file
+#   42   the kfalignment file is empty, cut short or no ROOT file
+#   43   the kfalignment file holds no track
+#   50   the output could not be delivered
+#   143  the job was told to end (SIGTERM) and cleaned up
+set -u
+
+say() { echo "$(date '+%F %T') run_alignment.sh: $*"; }
+
+give_up() {
+    local code=$1
+    shift
+    say "$*" >&2
+    exit "$code"
+}
+
+HOSTNAME=${HOSTNAME:-unknown}
+sandbox=$PWD
+beside=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+scratch=
+child=
+sourcing=
+partial=
+
+clean_up() {
+    local code=$?
+    trap '' TERM INT HUP
+    # A setup script may call exit, which ends us as well: say whose fault it was.
+    if [ -n "$sourcing" ]; then
+        say "$env_script ended the shell with exit code $code" >&2
+        code=20
+    fi
+    cd / || true
+    [ -n "$partial" ] && rm -f -- "$partial"
+    [ -n "$scratch" ] && rm -rf -- "$scratch"
+    exit "$code"
+}
+
+told_to_end() {
+    trap '' TERM INT HUP
+    sourcing=
+    if [ -n "$child" ]; then
+        kill -TERM -- "-$child" 2>/dev/null
+        wait "$child" 2>/dev/null
+    fi
+    give_up 143 "told to end"
+}
+
+# Runs a step in the background, in its own process group: bash runs traps only between foreground
+# commands, and the step's own children have to go with it.
+step() {
+    set -m
+    "$@" &
+    child=$!
+    set +m
+    wait "$child"
+    local code=$?
+    child=
+    return "$code"
+}
+
+find_input() {
+    local directory
+    for directory in "$sandbox" "$beside"; do
+        if [ -r "$directory/$1" ]; then
+            echo "$directory/$1"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# Calypso's scripts are executable; one that is not is a Python program.
+launcher() { [ -x "$1" ] || echo python; }
+
+trap clean_up EXIT
+trap told_to_end TERM INT
+
+raw='' run='' file='' stations='' tag='' program='' direction='' level='' deliver=''
+while [ $# -gt 0 ]; do
+    [ $# -ge 2 ] || give_up 10 "$1 needs a value"
+    case $1 in
+        --raw) raw=$2 ;;
+        --run) run=$2 ;;
+        --file) file=$2 ;;
+        --stations) stations=$2 ;;
+        --tag) tag=$2 ;;
+        --program) program=$2 ;;
+        --direction) direction=$2 ;;
+        --level) level=$2 ;;
+        --deliver) deliver=$2 ;;
+        *) give_up 10 "unknown argument $1" ;;
+    esac
+    shift 2
+done
+for name in raw run file stations tag program direction level; do
+    [ -n "${!name}" ] || give_up 10 "--$name is missing"
+done
+case $stations in
+    3) station_flag=--noIFT ;;
+    4) station_flag= ;;
+    *) give_up 10 "--stations is 3 or 4, not $stations" ;;
+esac
+
+say "raw file $file of run $run on $HOSTNAME, $stations stations, geometry $tag"
+env_script=$(find_input reco_condor_env.sh) || give_up 11 "reco_condor_env.sh is missing"
+aligndb_copy=$(find_input aligndb_copy.sh) || give_up 11 "aligndb_copy.sh is missing"
+constants=$(find_input inputforalign.txt) || give_up 11 "inputforalign.txt is missing"
+case $raw in
+    root://*) ;; # read through xrootd: only the reconstruction can tell
+    *) head -c 1 -- "$raw" >/dev/null || give_up 12 "cannot read $raw" ;;
+esac
+
+# Foreign setup scripts read unset variables, overwrite ours, and return what they like: what counts
+# is whether the programs are there afterwards.
+run_alignment_settings=$(declare -p sandbox raw run file tag program direction level deliver \
+    station_flag env_script aligndb_copy constants)
+sourcing=yes
+set +u
+source "$env_script"
+status=$?
+set +e -u
+sourcing=
+eval "$run_alignment_settings"
+trap clean_up EXIT
+trap told_to_end TERM INT
+[ "$status" -eq 0 ] || say "$env_script returned $status" >&2
+reco=$(command -v -- "$program") \
+    || give_up 20 "$program is not on PATH after $env_script (which returned $status)"
+for name in "WriteAlignmentConfig_Faser$tag.py" AtlCoolConsole.py AtlCoolCopy; do
+    command -v -- "$name" >/dev/null \
+        || give_up 20 "$name is not on PATH after $env_script (which returned $status)"
+done
+
+scratch=$(mktemp -d "${_CONDOR_SCRATCH_DIR:-${TMPDIR:-/tmp}}/alignment.XXXXXX") \
+    && mkdir -p "$scratch/data/sqlite200" "$scratch/data/poolcond" && cd "$scratch" \
+    || give_up 21 "no scratch directory under ${_CONDOR_SCRATCH_DIR:-${TMPDIR:-/tmp}}"
+export ATLAS_POOLCOND_PATH=$scratch/data
+export EOS_MGM_URL=${EOS_MGM_URL:-root://eosuser.cern.ch}
+
+release=${FASER_DBRELEASE:-/cvmfs/faser.cern.ch/repo/sw/database/DBRelease/current}
+step cp -- "$release/sqlite200/ALLP200.db" data/sqlite200/ALLP200.db \
+    || give_up 22 "cannot copy $release/sqlite200/ALLP200.db"
+chmod u+w data/sqlite200/ALLP200.db || give_up 22 "data/sqlite200/ALLP200.db stays read-only"
+
+say "writing the alignment database from $constants"
+step bash "$aligndb_copy" "$tag" "$constants"
+status=$?
+case $status in
+    0) ;;
+    3[0-3]) give_up "$status" "the alignment database was not written" ;;
+    *) give_up 30 "aligndb_copy.sh failed with exit code $status" ;;
+esac
+
+say "reconstructing $raw"
+# shellcheck disable=SC2046,SC2086 # both vanish when empty
+step $(launcher "$reco") "$reco" "$raw" --alignment "--$direction" $station_flag \
+    --output_level "$level" \
+    || give_up 40 "$program failed with exit code $?"
+
+shopt -s nullglob
+outputs=(Faser-Physics-*kfalignment.root)
+[ ${#outputs[@]} -eq 1 ] \
+    || give_up 41 "$program left ${#outputs[@]} files Faser-Physics-*kfalignment.root, not one"
+output=${outputs[0]}
+
+# A ROOT file begins with "root", a version, then the places where its data begin and end: 4 bytes
+# each, big-endian, the end in 8 bytes for versions from 1000000 (files above 2 GB). Its size is the
+# end; ROOT's file format, TFile.
+[ "$(head -c 4 -- "$output" | tr -d '\0')" = root ] || give_up 42 "$output is not a ROOT file"
+number() { # OFFSET LENGTH: a big-endian number of the output's header
+    echo "$((16#0$(od -An -v -tx1 -j "$1" -N "$2" -- "$output" | tr -d ' \n')))"
+}
+end=$(number 12 4)
+[ "$(number 4 4)" -lt 1000000 ] || end=$(number 12 8)
+size=$(wc -c <"$output")
+[ "$end" -gt 0 ] && [ "$size" -ge "$end" ] \
+    || give_up 42 "$output was cut short: $size bytes instead of $end"
+
+# Calypso brings PyROOT; elsewhere the reader of the file judges.
+if command -v python >/dev/null; then
+    step timeout 300 python - "$output" <<'PYTHON'
+import sys
+try:
+    import ROOT
+except Exception:
+    sys.exit(0)
+try:
+    tracks = ROOT.TFile.Open(sys.argv[1]).Get("tree")
+except (OSError, AttributeError, ReferenceError):
+    sys.exit(42)
+sys.exit(0 if tracks and tracks.GetEntries() > 0 else 43)
+PYTHON
+    status=$?
+    [ "$status" -ne 42 ] || give_up 42 "ROOT cannot open $output"
+    [ "$status" -ne 43 ] || give_up 43 "$output holds no track"
+fi
+
+name=kfalignment_${run}_$file.root
+partial=${deliver:-$sandbox}/.$name.$HOSTNAME.$$
+step cp -- "$output" "$partial" && sync -- "$partial" \
+    && mv -f -- "$partial" "${deliver:-$sandbox}/$name" \
+    || give_up 50 "cannot deliver $name to ${deliver:-$sandbox}"
+partial=
+say "delivered $name, $size bytes, to ${deliver:-$sandbox}"

@@ -1,0 +1,18 @@
+"""mille: what is not converted yet, and a last look at every input of pede."""
+
+from __future__ import annotations
+
+from auto_iter.snapshot import Snapshot
+from states.outputs import convert
+from states.step import Fire, Note, Outcome, Ports, Stay
+
+
+def run(snapshot: Snapshot, ports: Ports) -> Outcome:
+    """Convert the fitted tracks; a bad output sends its raw file back to reconstruction."""
+    checked, conversion, notes = convert(snapshot, ports)
+    if conversion.pending:
+        return Stay(checked, notes=notes)
+    if conversion.bad:
+        return Fire("reco_incomplete", checked, notes)
+    note = Note("converted", {"files": len(conversion.converted)})
+    return Fire("converted", checked, (*notes, note))

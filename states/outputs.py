@@ -1,0 +1,43 @@
+"""Reconstructed files as they come in: converted to Mille, and rejected when they are bad.
+
+Converting reads every track, so it is also the check that an output is whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from auto_iter.ports import Conversion
+from auto_iter.snapshot import Snapshot
+from states.step import Note, Ports
+
+
+def convert(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, Conversion, tuple[Note, ...]]:
+    """Convert what was delivered; count bad outputs as failures of their raw files.
+
+    While a submission is live they are only set aside: what it did not bring is counted at its
+    end, and must not be counted twice.
+    """
+    delivered = ports.reconstruction.delivered(snapshot.iteration)
+    conversion = ports.millepede.convert(snapshot.iteration, delivered)
+    notes = []
+    for number, reason in sorted(conversion.bad.items()):
+        ports.reconstruction.reject(snapshot.iteration, number)
+        notes.append(Note("bad output", {"file": number, "reason": reason}, "warning"))
+    if snapshot.live_attempts:
+        troubles = {**snapshot.troubles, **conversion.bad}
+        checked = snapshot if not conversion.bad else snapshot.but(troubles=troubles)
+    else:
+        checked = count_failures(snapshot, conversion.bad.items())
+    return checked, conversion, tuple(notes)
+
+
+def count_failures(snapshot: Snapshot, failed: Iterable[tuple[int, str]]) -> Snapshot:
+    """Return the snapshot with one more failed try, and its reason, for each of `failed`."""
+    troubles = dict(failed)
+    if not troubles:
+        return snapshot
+    counts = {number: snapshot.failures.get(number, 0) + 1 for number in troubles}
+    return snapshot.but(
+        failures={**snapshot.failures, **counts}, troubles={**snapshot.troubles, **troubles}
+    )

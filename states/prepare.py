@@ -1,0 +1,16 @@
+"""prepare: the iteration's directory, with everything its jobs need."""
+
+from __future__ import annotations
+
+from auto_iter.snapshot import Snapshot
+from states.step import Fire, Note, Outcome, Ports
+
+
+def run(snapshot: Snapshot, ports: Ports) -> Outcome:
+    """Check the inputs and make the directory of the current iteration."""
+    ports.reconstruction.check_inputs()
+    ports.reconstruction.prepare(snapshot.iteration)
+    wanted = len(ports.reconstruction.wanted())
+    note = Note("iteration prepared", {"files": wanted})
+    progress = snapshot.progress.model_copy(update={"wanted": wanted})
+    return Fire("prepared", snapshot.but(progress=progress), (note,))

@@ -1,0 +1,60 @@
+"""What a state is handed and what it answers.
+
+A state is one function `run(snapshot, ports) -> Fire | Stay`. It may have been run before, wholly
+or in part; it never saves, sleeps or touches the machine. The daemon does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from auto_iter.policy import Policy
+from auto_iter.ports import BatchSystem, Clock, Millepede, Reconstruction
+from auto_iter.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The world, as the states see it."""
+
+    batch: BatchSystem
+    reconstruction: Reconstruction
+    millepede: Millepede
+    clock: Clock
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line for the log: a short constant phrase and its fields."""
+
+    phrase: str
+    fields: dict[str, object] = field(default_factory=dict)
+    level: str = "info"
+
+
+@dataclass(frozen=True)
+class Fire:
+    """The state's work is done; `event` says how."""
+
+    event: str
+    snapshot: Snapshot
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stay:
+    """Not done yet: save the snapshot if it changed, and come back.
+
+    `wait_s` is how long nothing is expected to happen; None stands for the poll interval.
+    """
+
+    snapshot: Snapshot
+    wait_s: float | None = None
+    notes: tuple[Note, ...] = ()
+
+
+Outcome: TypeAlias = Fire | Stay
+State: TypeAlias = Callable[[Snapshot, Ports], Outcome]

@@ -1,0 +1,154 @@
+"""wait_reco: watch the jobs, help those that are held, convert outputs as they come in.
+
+A job has succeeded when its output is there and good; that it left the queue says nothing. So the
+submission is over when none of its jobs will run any more, and what counts is which outputs are
+missing then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from auto_iter.errors import JobError
+from auto_iter.model import Problem, Tally, Trouble
+from auto_iter.snapshot import Attempt, Progress, Snapshot
+from states import held_jobs, stragglers
+from states.outputs import convert, count_failures
+from states.step import Fire, Note, Outcome, Ports, Stay
+from states.submit_reco import outstanding_files
+
+SHOWN_FAILURES = 3
+"""So many failed files are described in full; a screen has room for no more."""
+
+
+def run(snapshot: Snapshot, ports: Ports) -> Outcome:
+    """Poll every live submission once, act on what it shows, and see whether all is in."""
+    notes: list[Note] = []
+    tallies = []
+    before = snapshot
+    for attempt in snapshot.live_attempts:
+        tally = ports.batch.poll(attempt.submission)
+        ports.batch.fetch(attempt.submission)
+        snapshot, said = held_jobs.treat(snapshot, attempt, tally.problems, ports)
+        notes += said
+        tallies.append(tally)
+        if tally.is_over:
+            snapshot, said = _closed(snapshot, attempt, tally, ports)
+            notes += said
+    snapshot, conversion, rejected = convert(snapshot, ports)
+    notes += rejected
+    snapshot = _with_progress(snapshot, tallies, ports)
+    if (
+        snapshot.live_attempts
+        and snapshot.rerun == "made"
+        and not outstanding_files(snapshot, ports)
+    ):
+        stragglers.end(snapshot, ports)
+        return Stay(snapshot, wait_s=stragglers.LOOK_AGAIN_S, notes=tuple(notes))
+    if snapshot.live_attempts and stragglers.are_due(snapshot, ports):
+        return Fire("stragglers", snapshot.but(rerun="wanted"), tuple(notes))
+    if snapshot.live_attempts or conversion.pending:
+        return Stay(snapshot, notes=tuple(notes))
+    if snapshot != before:
+        # What is known is saved before it is acted on: a failure keeps the reasons, and a
+        # submission is dropped by the batch system only when nobody will ask for it again.
+        return Stay(snapshot, wait_s=0, notes=tuple(notes))
+    for attempt in snapshot.attempts:
+        ports.batch.retire(attempt.submission)
+    return _judged(snapshot, ports, notes)
+
+
+def _closed(
+    snapshot: Snapshot, attempt: Attempt, tally: Tally, ports: Ports
+) -> tuple[Snapshot, list[Note]]:
+    """Count what a finished submission did not bring."""
+    problems = {problem.number: problem for problem in tally.problems}
+    missing = sorted(outstanding_files(snapshot, ports))
+    reasons = {number: _reason(problems.get(number), snapshot, number) for number in missing}
+    over = attempt.model_copy(update={"is_over": True})
+    attempts = tuple(over if each.key == attempt.key else each for each in snapshot.attempts)
+    notes = [
+        Note("job failed", _fields(number, problems.get(number), reason), "warning")
+        for number, reason in reasons.items()
+    ]
+    closed = count_failures(snapshot.but(attempts=attempts), reasons.items())
+    return closed.but(avoid_machines=_avoided(closed, problems)), notes
+
+
+def _reason(problem: Problem | None, snapshot: Snapshot, number: int) -> str:
+    if problem is not None:
+        return problem.reason
+    return snapshot.troubles.get(number) or "the job ended well, but left no output"
+
+
+def _fields(number: int, problem: Problem | None, reason: str) -> dict[str, object]:
+    fields: dict[str, object] = {"file": number, "reason": reason}
+    if problem is not None:
+        fields |= {"job": problem.job_id, "machine": problem.machine}
+    return fields
+
+
+def _avoided(snapshot: Snapshot, problems: Mapping[int, Problem]) -> tuple[str, ...]:
+    """Add machines on which two or more jobs failed and which may be black holes."""
+    failed = [
+        problem.machine
+        for problem in problems.values()
+        if problem.machine and problem.trouble is Trouble.FAILED
+    ]
+    suspects = {machine for machine in failed if failed.count(machine) > 1}
+    return (*snapshot.avoid_machines, *sorted(suspects - set(snapshot.avoid_machines)))
+
+
+def _with_progress(snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> Snapshot:
+    now = Progress(
+        wanted=len(ports.reconstruction.wanted()),
+        delivered=len(ports.reconstruction.delivered(snapshot.iteration)),
+        idle=sum(tally.idle for tally in tallies),
+        running=sum(tally.running for tally in tallies),
+        held=sum(tally.held for tally in tallies),
+        expected_end=snapshot.progress.expected_end,
+    )
+    if now == snapshot.progress:
+        return snapshot
+    return snapshot.but(
+        progress=now.model_copy(update={"expected_end": _end(snapshot, now, ports)}),
+        quantile_at=stragglers.quantile_at(snapshot, now, ports),
+    )
+
+
+def _end(snapshot: Snapshot, progress: Progress, ports: Ports) -> float | None:
+    """Extrapolate the rate so far; None before the first output."""
+    if not progress.delivered or not snapshot.attempts:
+        return None
+    elapsed_s = ports.clock.now() - snapshot.attempts[0].submitted_at
+    left = progress.wanted - progress.delivered
+    return ports.clock.now() + elapsed_s * left / progress.delivered
+
+
+def _judged(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outcome:
+    """Go on, try again, or give up, now that nothing runs any more."""
+    wanted = ports.reconstruction.wanted()
+    missing = wanted - ports.reconstruction.delivered(snapshot.iteration)
+    if not missing:
+        return Fire("reco_finished", snapshot, tuple(notes))
+    if outstanding_files(snapshot, ports):
+        return Fire("reco_incomplete", snapshot, tuple(notes))
+    if 1 - len(missing) / len(wanted) >= ports.policy.min_success_fraction:
+        left_out = Note("going on without", {"files": sorted(missing)}, "warning")
+        return Fire("reco_finished", snapshot, (*notes, left_out))
+    raise JobError(
+        _verdict(snapshot, missing, len(wanted), ports),
+        "mend the cause, then `auto-iter resume` continues with just these files",
+    )
+
+
+def _verdict(snapshot: Snapshot, missing: frozenset[int], wanted: int, ports: Ports) -> str:
+    lines = [f"{len(missing)} of {wanted} raw files could not be reconstructed"]
+    for number in sorted(missing)[:SHOWN_FAILURES]:
+        reason = snapshot.troubles.get(number, "no output")
+        problem = Problem(number, Trouble.FAILED, reason)
+        lines.append(ports.reconstruction.evidence(snapshot.iteration, problem))
+    if len(missing) > SHOWN_FAILURES:
+        others = " ".join(f"{number:05d}" for number in sorted(missing)[SHOWN_FAILURES:][:50])
+        lines.append(f"also: {others}")
+    return "\n".join(lines)

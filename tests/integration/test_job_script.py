@@ -1,0 +1,222 @@
+"""The job script against a Calypso made of shell stubs: every step that can fail, does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import subprocess
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+RECO = """#!/bin/bash
+echo "$@" > "$SPY/reco.arguments"
+cp data/sqlite200/ALLP200.db "$SPY/" && ls data/poolcond > "$SPY/poolcond"
+cp "$SPY/good.root" "Faser-Physics-011705-00400-kfalignment.root"
+echo x > Faser-Physics-011705-00400-xAOD.root
+"""
+WRITER = """#!/bin/bash
+echo "$1" > "$SPY/constants"
+touch FASER-04_ALLP200.db Faser_Align.pool.root PoolFileCatalog.xml
+"""
+COPY = """#!/bin/bash
+echo "$@" > "$SPY/copy.arguments"
+echo aligned >> data/sqlite200/ALLP200.db
+"""
+CONSOLE = '#!/bin/bash\nread -r word && [ "$word" = exit ]\n'
+
+
+def root_file(payload: int = 100) -> bytes:
+    """Return the head of a ROOT file of version 6.30, then `payload` bytes."""
+    return b"root" + struct.pack(">III", 63000, 100, 16 + payload) + bytes(payload)
+
+
+class Site:
+    """A sandbox, the inputs beside the script, and a Calypso whose parts can be replaced."""
+
+    def __init__(self, root: Path) -> None:
+        self.beside, self.sandbox, self.bin = root / "1reco", root / "sandbox", root / "bin"
+        self.spy, self.scratch, self.delivered = root / "spy", root / "scratch", root / "out"
+        for directory in (
+            self.beside, self.sandbox, self.bin, self.spy, self.scratch, self.delivered,
+            root / "release/sqlite200",
+        ):  # fmt: skip
+            directory.mkdir(parents=True)
+        for name in ("run_alignment.sh", "aligndb_copy.sh"):
+            script = files("conf").joinpath("job", name).read_text()
+            (self.beside / name).write_text(script)
+        self.database = root / "release/sqlite200/ALLP200.db"
+        self.database.write_text("conditions\n")
+        self.database.chmod(0o444)
+        self.raw = root / "Faser-Physics-011705-00400.raw"
+        self.raw.write_text("raw")
+        self.constants = self.beside / "inputforalign.txt"
+        self.constants.write_text('"10": [0.1, 0, 0, 0, 0, 0]')
+        self.env = self.beside / "reco_condor_env.sh"
+        self.env.write_text(
+            f"export PATH={self.bin}:$PATH FASER_DBRELEASE={root}/release SPY={self.spy}\n"
+            "raw=clobbered; : $NOT_SET; return_value=3; return 3\n"
+        )
+        self.program("faser_reco_alignment.py", RECO)
+        self.program("WriteAlignmentConfig_Faser04.py", WRITER)
+        self.program("AtlCoolConsole.py", CONSOLE)
+        self.program("AtlCoolCopy", COPY)
+        self.good = self.spy / "good.root"
+        self.good.write_bytes(root_file())
+        self.output = self.sandbox / "kfalignment_011705_00400.root"
+
+    def program(self, name: str, text: str) -> None:
+        (self.bin / name).write_text(text)
+        (self.bin / name).chmod(0o755)
+
+    def command(self, *extra: str, stations: str = "3") -> list[str]:
+        return [
+            "bash", str(self.beside / "run_alignment.sh"), "--raw", str(self.raw),
+            "--run", "011705", "--file", "00400", "--stations", stations, "--tag", "04",
+            "--program", "faser_reco_alignment.py", "--direction", "noBackward",
+            "--level", "INFO", *extra,
+        ]  # fmt: skip
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": "/usr/bin:/bin",
+            "HOME": os.environ["HOME"],
+            "_CONDOR_SCRATCH_DIR": str(self.scratch),
+        }
+
+    def run(self, *extra: str, stations: str = "3") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*extra, stations=stations), cwd=self.sandbox, env=self.environment(),
+            capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_the_output_is_left_in_the_sandbox_and_nothing_else(site: Site) -> None:
+    done = site.run()
+    assert done.returncode == 0, done.stderr
+    assert site.output.read_bytes() == root_file()
+    assert list(site.sandbox.iterdir()) == [site.output]
+    assert list(site.scratch.iterdir()) == []
+
+
+def test_the_steps_get_what_production_gives_them(site: Site) -> None:
+    assert site.run().returncode == 0
+    assert (site.spy / "reco.arguments").read_text() == (
+        f"{site.raw} --alignment --noBackward --noIFT --output_level INFO\n"
+    )
+    assert (site.spy / "constants").read_text() == (
+        'AlignDbTool.AlignmentConstants={"10": [0.1, 0, 0, 0, 0, 0]}\n'
+    )
+    assert (site.spy / "copy.arguments").read_text() == (
+        "sqlite://;schema=./FASER-04_ALLP200.db;dbname=CONDBR3 "
+        "sqlite://;schema=data/sqlite200/ALLP200.db;dbname=CONDBR3 -fnp -ot TRACKER-ALIGN-04\n"
+    )
+    assert (site.spy / "ALLP200.db").read_text() == "conditions\naligned\n"
+    assert (site.spy / "poolcond").read_text().split() == [
+        "Faser_Align.pool.root", "PoolCat_oflcond.xml", "PoolFileCatalog.xml",
+    ]  # fmt: skip
+
+
+def test_four_stations_keep_the_interface_tracker(site: Site) -> None:
+    assert site.run(stations="4").returncode == 0
+    assert "--noIFT" not in (site.spy / "reco.arguments").read_text()
+
+
+def test_the_output_is_delivered_where_told(site: Site) -> None:
+    assert site.run("--deliver", str(site.delivered)).returncode == 0
+    assert [path.name for path in site.delivered.iterdir()] == [site.output.name]
+    assert list(site.sandbox.iterdir()) == []
+
+
+def test_inputs_in_the_sandbox_win_over_those_beside_the_script(site: Site) -> None:
+    (site.sandbox / "inputforalign.txt").write_text("")
+    assert site.run().returncode == 0
+    assert (site.spy / "constants").read_text() == "AlignDbTool.AlignmentConstants={}\n"
+
+
+def _remove_catalogue(site: Site) -> None:
+    site.program("WriteAlignmentConfig_Faser04.py", WRITER + "rm PoolFileCatalog.xml\n")
+
+
+def _no_scratch(site: Site) -> None:
+    site.scratch.rmdir()
+    site.scratch.write_text("a file")
+
+
+def _no_delivery(site: Site) -> None:
+    site.delivered.rmdir()
+
+
+def _cut_short(site: Site) -> None:
+    site.good.write_bytes(root_file()[:-1])
+
+
+def _idle(site: Site) -> None:
+    site.program("faser_reco_alignment.py", "#!/bin/bash\n")
+
+
+def _fails(name: str) -> Callable[[Site], object]:
+    return lambda site: site.program(name, "#!/bin/bash\nexit 7\n")
+
+
+FAILURES: dict[str, tuple[int, Callable[[Site], object], str]] = {
+    "arguments": (10, lambda _: None, "unknown argument --colour"),
+    "missing env script": (11, lambda site: site.env.unlink(), "reco_condor_env.sh"),
+    "missing constants": (11, lambda site: site.constants.unlink(), "inputforalign.txt"),
+    "missing raw file": (12, lambda site: site.raw.unlink(), "cannot read"),
+    "env script exits": (20, lambda site: site.env.write_text("exit 0\n"), "ended the shell"),
+    "env without programs": (20, lambda site: site.env.write_text("set -e\n"), "not on PATH"),
+    "scratch": (21, _no_scratch, "no scratch directory"),
+    "database": (22, lambda site: site.database.unlink(), "ALLP200.db"),
+    "writer": (30, _fails("WriteAlignmentConfig_Faser04.py"), "exit code 7"),
+    "console": (31, _fails("AtlCoolConsole.py"), "exit code 7"),
+    "copy": (32, _fails("AtlCoolCopy"), "exit code 7"),
+    "pool files": (33, _remove_catalogue, "PoolFileCatalog.xml"),
+    "reconstruction": (40, _fails("faser_reco_alignment.py"), "exit code 7"),
+    "no output": (41, _idle, "left 0 files"),
+    "empty output": (42, lambda site: site.good.write_bytes(b""), "not a ROOT file"),
+    "no ROOT file": (42, lambda site: site.good.write_bytes(b"PK" * 50), "not a ROOT file"),
+    "cut short": (42, _cut_short, "115 bytes instead of 116"),
+    "delivery": (50, _no_delivery, "cannot deliver"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_each_step_that_fails_has_its_exit_code_and_says_why(site: Site, name: str) -> None:
+    code, break_it, said = FAILURES[name]
+    break_it(site)
+    extra = {"arguments": ["--colour", "red"], "delivery": ["--deliver", str(site.delivered)]}
+    done = site.run(*extra.get(name, []))
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert not site.output.exists()
+    assert not site.scratch.is_dir() or list(site.scratch.iterdir()) == []
+
+
+def test_an_output_without_tracks_is_found_where_root_is_at_hand(site: Site) -> None:
+    site.program("python", "#!/bin/bash\ncat > $SPY/check.py\nexit 43\n")
+    done = site.run()
+    assert (done.returncode, "holds no track" in done.stderr) == (43, True)
+    compile((site.spy / "check.py").read_text(), "check.py", "exec")
+
+
+def test_told_to_end_it_takes_the_reconstruction_along_and_cleans_up(site: Site) -> None:
+    started = site.spy / "started"
+    os.mkfifo(started)
+    site.program("faser_reco_alignment.py", f"#!/bin/bash\nsleep 60 & echo $! > {started}\nwait\n")
+    with subprocess.Popen(
+        site.command(), cwd=site.sandbox, env=site.environment(), stderr=subprocess.PIPE, text=True
+    ) as job:
+        sleeper = int(started.read_text())
+        job.send_signal(signal.SIGTERM)
+        _, stderr = job.communicate(timeout=10)
+    assert (job.returncode, "told to end" in stderr) == (143, True)
+    assert list(site.scratch.iterdir()) == []
+    assert not Path(f"/proc/{sleeper}").exists() or "Z" in Path(f"/proc/{sleeper}/stat").read_text()

@@ -1,0 +1,153 @@
+"""`auto-iter millepede` and `auto-iter constants`, called as a person calls them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from auto_iter.cli import constants, millepede
+from auto_iter.errors import AutoIterError, InputError, UsageError
+
+REFERENCE = Path(__file__).parents[1] / "data/kfalignment/clean"
+
+
+def call(*words: str | Path) -> int:
+    parser = argparse.ArgumentParser()
+    subparsers = parser.add_subparsers()
+    millepede.add_parser(subparsers)
+    constants.add_parser(subparsers)
+    parsed = parser.parse_args([str(word) for word in words])
+    code: int = parsed.call(parsed)
+    return code
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run where no configuration lies about and no pede is on PATH."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    for name in [name for name in os.environ if name.startswith("AUTO_ITER__")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def iteration(tmp_path: Path) -> Path:
+    root = tmp_path / "Y2023_R011705_F450-452/iter03"
+    shutil.copytree(REFERENCE / "2kfalignment", root / "2kfalignment")
+    (root / "1reco").mkdir()
+    shutil.copy(REFERENCE / "previous.txt", root / "1reco/inputforalign.txt")
+    return root
+
+
+@pytest.mark.parametrize("words", [["run", "-i"], ["-i"]])
+@pytest.mark.parametrize("place", ["1reco", "."])
+def test_an_iteration_that_auto_iter_did_not_make_is_solved(
+    iteration: Path, words: list[str], place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("millepede", *words, iteration / place, "--strategy", "3st-single") == 0
+    ours = (iteration / "3millepede/inputforalign.txt").read_text()
+    assert ours == (REFERENCE / "inputforalign.txt").read_text()
+    assert '"iteration": 3,' in (iteration / "3millepede/solution.json").read_text()
+    assert "chi2/ndf 0.8819" in capsys.readouterr().out
+
+
+def test_the_weakest_modes_are_told_on_request(
+    iteration: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("millepede", "run", "-i", iteration, "--strategy", "3st-single", "--modes")
+    assert "mode 1: not fixed by the data; +" in capsys.readouterr().out
+
+
+def test_bad_root_files_are_refused_unless_allowed(iteration: Path) -> None:
+    (iteration / "2kfalignment/kfalignment_011705_00452.root").write_text("words")
+    with pytest.raises(InputError, match=r"1 of 3 ROOT files are bad.*00452"):
+        call("millepede", "run", "-i", iteration)
+    assert call("millepede", "run", "-i", iteration, "--allow-bad") == 0
+
+
+def test_a_directory_that_is_no_iteration_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no 2kfalignment"):
+        call("millepede", "run", "-i", tmp_path)
+
+
+def test_without_directory_and_action_the_usage_is_told() -> None:
+    with pytest.raises(UsageError, match="-i DIRECTORY"):
+        call("millepede")
+
+
+def test_each_link_of_the_chain_works_by_hand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roots = sorted((REFERENCE / "2kfalignment").glob("*.root"))
+    assert call("millepede", "convert", *roots, "-o", "mp2input.bin") == 0
+    assert "tracks 1200, kept 1092 (dropped: hits 108)" in capsys.readouterr().out
+    assert Path("mp2input.bin").read_bytes() == (REFERENCE / "mp2input.bin").read_bytes()
+    for name in ("mp2con.txt", "mp2par.txt", "steer.txt", "previous.txt"):
+        shutil.copy(REFERENCE / name, tmp_path)
+    assert call("millepede", "solve", "steer.txt") == 0
+    assert Path("millepede.end").read_text() == (REFERENCE / "millepede.end").read_text()
+    assert call("millepede", "constants", "-i", "previous.txt", "millepede.res", "-o", "n.txt") == 0
+    assert Path("n.txt").read_text() == (REFERENCE / "inputforalign.txt").read_text()
+
+
+def test_labels_and_cuts_are_options_of_convert(capsys: pytest.CaptureFixture[str]) -> None:
+    root = REFERENCE / "2kfalignment/kfalignment_011705_00450.root"
+    options = ["--layers", "off", "--modules", "all", "--stations", "--min-hits", "19"]
+    call("millepede", "convert", root, "-o", "out.bin", *options)
+    assert "kept 0" in capsys.readouterr().out
+    assert Path("out.bin").stat().st_size == 0
+
+
+def test_an_abort_gives_exit_code_one(tmp_path: Path) -> None:
+    (tmp_path / "steer.txt").write_text("Cfiles\nend\n")
+    assert call("millepede", "solve", "steer.txt") == 1
+    assert Path("millepede.end").read_text().split()[0] == "14"
+
+
+def test_a_mille_binary_can_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("millepede", "check", REFERENCE / "mp2input.bin") == 0
+    assert "1092" in capsys.readouterr().out
+    assert call("millepede", "dump", "-n", "1", REFERENCE / "mp2input.bin") == 0
+    assert capsys.readouterr().out.count("record ") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["millepede", "convert", "none.root", "-o", "out.bin"],
+        ["millepede", "convert", "none.root", "-o", "no/where/out.bin"],
+        ["millepede", "solve", "none.txt"],
+        ["millepede", "solve", "none.txt", "--pede", "/nowhere"],
+        ["millepede", "constants", "-i", "none.txt", "none.res", "-o", "new.txt"],
+        ["millepede", "check", "none.bin"],
+        ["millepede", "dump", "none.bin"],
+        ["constants", "show", "none.txt"],
+        ["constants", "diff", "none.txt", "none.txt"],
+    ],
+)
+def test_a_missing_file_is_one_clear_line_and_leaves_nothing(
+    words: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises((AutoIterError, OSError), match=r"no/where|nowhere|none\.") as caught:
+        call(*words)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_constants_are_shown_and_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = REFERENCE / "previous.txt", REFERENCE / "inputforalign.txt"
+    assert call("constants", "show", old) == 0
+    assert "station 2 layer 1 module 2" in capsys.readouterr().out
+    assert call("constants", "diff", old, new) == 0
+    assert "largest y" in capsys.readouterr().out
+    assert call("constants", "diff", old, old) == 0
+    assert capsys.readouterr().out == "no difference\n"
+
+
+def test_constants_are_plotted(tmp_path: Path) -> None:
+    assert call("constants", "plot", REFERENCE / "inputforalign.txt", "-o", "plot.png") == 0
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,85 @@
+#!/bin/bash
+# Brings a pool up, installs this checkout where the pool's user can read it, runs tests there, and
+# takes everything down again, whatever happens.
+#
+#   run.sh [PYTEST ARGUMENTS]     run tests/pool (or what the arguments name) as the pool's user
+#   run.sh --command CMD...       run CMD with the same environment instead
+#
+# From the environment: POOL_DIR, POOL_PORT, POOL_SLOTS as for pool.sh; KEEP=1 leaves the pool and
+# the virtual environment there for the next run (end with `pool.sh destroy`, rm -r $SCRATCH).
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+checkout=$(cd "$here/../.." && pwd)
+export POOL_DIR=${POOL_DIR:-/var/tmp/auto-iter-test-pool}
+export POOL_PORT=${POOL_PORT:-9720}
+export POOL_SLOTS=${POOL_SLOTS:-8}
+# /tmp is the one place that the pool and this machine both see under the same name.
+SCRATCH=${SCRATCH:-/tmp/auto-iter-pool-$POOL_PORT}
+UID_IN_POOL=5001
+
+[ "$(id -u)" = 0 ] || {
+    echo "run.sh: needs root, to make the pool and to become its user" >&2
+    exit 1
+}
+
+take_down() {
+    local code=$?
+    trap '' INT TERM
+    if [ "${KEEP:-}" != 1 ]; then
+        "$here/pool.sh" destroy || code=1
+        rm -rf "$SCRATCH"
+    fi
+    exit "$code"
+}
+trap take_down EXIT
+trap 'exit 130' INT TERM
+
+as_user() {
+    setpriv --reuid $UID_IN_POOL --regid $UID_IN_POOL --clear-groups env -i \
+        HOME="$SCRATCH/home" USER=faser LOGNAME=faser LANG=C.UTF-8 \
+        PATH="$SCRATCH/venv/bin:/usr/bin:/bin" CONDOR_CONFIG="$SCRATCH/client.conf" \
+        PYTHONDONTWRITEBYTECODE=1 \
+        POOL_DIR="$POOL_DIR" POOL_COLLECTOR="127.0.0.1:$POOL_PORT" "$@"
+}
+
+make_venv() { # from Debian's own Python: the pool has a copy of it
+    [ -x "$SCRATCH/venv/bin/pip" ] && return
+    /usr/bin/python3 -c 'import ensurepip' 2>/dev/null ||
+        apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+    /usr/bin/python3 -m venv "$SCRATCH/venv"
+}
+
+install_checkout() {
+    local constraints=()
+    [ -f "$checkout/constraints.txt" ] && constraints=(-c "$checkout/constraints.txt")
+    # A copy: pip leaves build directories beside what it installs.
+    rm -rf "$SCRATCH/source" "$SCRATCH/project"
+    mkdir -p "$SCRATCH/source" "$SCRATCH/project"
+    tar -C "$checkout" --exclude=__pycache__ -c auto_iter states conf setup.cfg pyproject.toml \
+        README.md | tar -C "$SCRATCH/source" -x
+    tar -C "$checkout" --exclude=__pycache__ -c tests benchmarks setup.cfg |
+        tar -C "$SCRATCH/project" -x
+    "$SCRATCH/venv/bin/pip" install --quiet --disable-pip-version-check --no-warn-script-location \
+        "${constraints[@]}" "$SCRATCH/source" pytest hypothesis 2> >(grep -v '^WARNING: Location' >&2)
+    "$SCRATCH/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+        --force-reinstall "$SCRATCH/source" 2> >(grep -v '^WARNING: Location' >&2)
+}
+
+began=$SECONDS
+"$here/pool.sh" up >/dev/null
+echo "run.sh: pool up after $((SECONDS - began)) s"
+mkdir -p "$SCRATCH/home" "$SCRATCH/work"
+"$here/pool.sh" client >"$SCRATCH/client.conf"
+make_venv
+install_checkout
+chown $UID_IN_POOL:$UID_IN_POOL "$SCRATCH/home" "$SCRATCH/work" "$SCRATCH/project"
+chmod 755 "$SCRATCH"
+echo "run.sh: installed after $((SECONDS - began)) s"
+cd "$SCRATCH/project"
+if [ "${1:-}" = --command ]; then
+    shift
+    as_user "$@"
+else
+    [ $# -gt 0 ] || set -- tests/pool
+    as_user python -m pytest -p no:cacheprovider --basetemp "$SCRATCH/work/pytest" "$@"
+fi

@@ -1,0 +1,33 @@
+"""The doctor on a pool: a schedd that we may write to, one that hangs, one that knows us not."""
+
+from __future__ import annotations
+
+import os
+
+from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.config import Config
+from auto_iter.doctor import Verdict, examine
+from tests.pool.conftest import ScheddDaemon
+
+CONFIG = Config.model_validate({"batch": {"system": "htcondor"}, "htcondor": {"call_timeout_s": 2}})
+
+
+def verdicts(schedd: ScheddProcess | None = None) -> dict[str, Verdict]:
+    return {each.subject: each.verdict for each in examine(CONFIG, os.environ, schedd)}
+
+
+def test_a_schedd_that_is_ours_passes_every_check() -> None:
+    found = verdicts()
+    names = ("htcondor configuration", "htcondor bindings", "schedd", "queue", "authentication")
+    assert [found[name] for name in names] == [Verdict.OK] * len(names)
+
+
+def test_a_hung_schedd_is_found_within_the_time_limit(schedd_daemon: ScheddDaemon) -> None:
+    schedd_daemon.stop()
+    found = verdicts()
+    assert found["queue"] is Verdict.BAD
+    assert "authentication" not in found
+
+
+def test_a_schedd_that_is_not_there_is_found() -> None:
+    assert verdicts(ScheddProcess(schedd="nobody@nowhere", timeout_s=5))["schedd"] is Verdict.BAD

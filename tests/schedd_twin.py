@@ -1,0 +1,199 @@
+"""A schedd made of dictionaries: it obeys `batch.schedd.Schedd`, with real ClassAd constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import classad2
+
+from auto_iter.batch.schedd import Ad, Counts, JobAction, Placed, SandboxError, Value
+from auto_iter.errors import TransientError
+
+Job = dict[str, Value]
+
+
+@dataclass
+class ScheddTwin:
+    """Queue and history as lists of ads; a test plays the pool with `jobs` and the switches."""
+
+    queue: list[Job] = field(default_factory=list)
+    past: list[Job] = field(default_factory=list)
+    is_down: bool = False
+    history_is_down: bool = False
+    dies_before_spool: bool = False
+    unreadable: set[int] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+    """Every call made, for the tests of costs."""
+    clusters: int = 0
+    time: int = 1_700_000_000
+
+    def job(self, number: int) -> Job:
+        """Return the ad of a raw file's queued job."""
+        return next(job for job in self.queue if job["AutoIterRawFile"] == number)
+
+    def end(self, number: int, exit_code: int = 0, *, signal: int | None = None) -> None:
+        """Let a job end; a spooled one stays in the queue until it was fetched."""
+        job = self.job(number)
+        job |= {"JobStatus": 4, "LastJobStatus": 2, "EnteredCurrentStatus": self.time}
+        job |= {"ExitBySignal": signal is not None, "LastRemoteHost": "slot1@node7"}
+        job |= {"ExitCode": exit_code} if signal is None else {"ExitSignal": signal}
+        if not job["AutoIterSpool"]:
+            self.leave(number)
+
+    def leave(self, number: int) -> None:
+        """Move a job from the queue to the history."""
+        job = self.job(number)
+        self.queue.remove(job)
+        self.past.insert(0, job)
+
+    def hold(self, number: int, code: int, reason: str) -> None:
+        """Hold a job."""
+        self.job(number).update(
+            JobStatus=5, HoldReasonCode=code, HoldReasonSubCode=0, HoldReason=reason
+        )
+
+    def run(self, *numbers: int) -> None:
+        """Let jobs run."""
+        for number in numbers:
+            self.job(number)["JobStatus"] = 2
+
+    def _reached(self, call: str) -> None:
+        self.asked.append(call)
+        if self.is_down:
+            raise TransientError("the schedd is down")
+
+    def name(self, *, at: str | None) -> str:
+        self._reached("name")
+        return at or "bigbird07.cern.ch"
+
+    def count(self, constraint: str, *, at: str | None) -> Counts:
+        del at
+        self._reached("count")
+        found = [job["JobStatus"] for job in _matching(self.queue, constraint)]
+        numbers = {name: found.count(status) for name, status in _STATUS.items()}
+        return Counts(total=len(found), **numbers)
+
+    def query(
+        self, constraint: str, projection: Sequence[str], *, at: str | None, limit: int = -1
+    ) -> list[Ad]:
+        del at
+        self._reached("query")
+        return _projected(_matching(self.queue, constraint), projection, limit)
+
+    def cluster_ad(self, cluster: int, projection: Sequence[str], *, at: str | None) -> Ad | None:
+        del cluster, projection, at
+        self._reached("cluster_ad")
+        return None
+
+    def history(
+        self, constraint: str, projection: Sequence[str], *, at: str | None, limit: int
+    ) -> list[Ad]:
+        del at
+        self._reached("history")
+        if self.history_is_down:
+            raise TransientError("the history does not answer")
+        return _projected(_matching(self.past, constraint), projection, limit)
+
+    def submit(
+        self,
+        description: Mapping[str, str],
+        rows: Sequence[Mapping[str, str]],
+        *,
+        spool: bool,
+        at: str | None,
+    ) -> Placed:
+        self._reached("submit")
+        self.clusters += 1
+        for proc, row in enumerate(rows):
+            self.queue.append(self._ad(description, row, proc, spool=spool))
+        return Placed(self.clusters, len(rows), at or "bigbird07.cern.ch")
+
+    def _ad(
+        self, description: Mapping[str, str], row: Mapping[str, str], proc: int, *, spool: bool
+    ) -> Job:
+        filled = {}
+        for name, text in description.items():
+            for variable, value in row.items():
+                text = text.replace(f"$({variable})", value)  # noqa: PLW2901 - filled in by turns
+            filled[name] = text
+        own = {
+            name.removeprefix("My."): classad2.ExprTree(text).eval()
+            for name, text in filled.items()
+            if name.startswith("My.")
+        }
+        ad: Job = {
+            **own,
+            "ClusterId": self.clusters,
+            "ProcId": proc,
+            "JobStatus": 5 if spool else 1,
+            "QDate": self.time,
+            "GlobalJobId": f"bigbird07.cern.ch#{self.clusters}.{proc}#{self.time}",
+            "EnteredCurrentStatus": self.time,
+            "RequestMemory": int(filled["request_memory"].removesuffix("MB")),
+        }
+        if spool:
+            ad |= {"HoldReasonCode": 16, "SUBMIT_Iwd": filled["initialdir"]}
+        return ad
+
+    def spool(self, placed: Placed) -> None:
+        if self.dies_before_spool:
+            raise TransientError("the schedd died")
+        self._reached("spool")
+        for job in self.queue:
+            if job["ClusterId"] == placed.cluster:
+                job |= {"StageInFinish": self.time, "JobStatus": 1}
+                del job["HoldReasonCode"]
+
+    def retrieve(self, cluster: int, procs: Collection[int], *, at: str | None) -> None:
+        del at
+        self._reached("retrieve")
+        for job in self.queue:
+            if job["ClusterId"] != cluster or job["ProcId"] not in procs:
+                continue
+            if job["AutoIterRawFile"] in self.unreadable:
+                raise SandboxError("receiveJobSandbox: it did not come")
+            job["StageOutFinish"] = self.time
+            if job.get("ExitCode") == 0:
+                Path(str(job["SUBMIT_Iwd"]), str(job["AutoIterPlace"])).write_text("fitted\n")
+
+    def act(self, action: JobAction, constraint: str, reason: str, *, at: str | None) -> int:
+        del at
+        self._reached(action)
+        found = _matching(self.queue, constraint)
+        for job in found:
+            if action == "remove":
+                before = job["JobStatus"]
+                job |= {"LastJobStatus": before, "JobStatus": 3, "RemoveReason": reason}
+                self.queue.remove(job)
+                self.past.insert(0, job)
+            elif action == "release":
+                job["JobStatus"] = 1
+            else:
+                job |= {"JobStatus": 5, "HoldReasonCode": 1, "HoldReason": reason}
+        return len(found)
+
+    def edit(self, constraint: str, attribute: str, value: str, *, at: str | None) -> int:
+        del at
+        self._reached("edit")
+        found = _matching(self.queue, constraint)
+        for job in found:
+            job[attribute] = int(value)
+        return len(found)
+
+    def close(self) -> None:
+        pass
+
+
+_STATUS = {"idle": 1, "held": 5, "completed": 4, "removed": 3}
+
+
+def _matching(jobs: list[Job], constraint: str) -> list[Job]:
+    expression = classad2.ExprTree(constraint)
+    return [job for job in jobs if expression.eval(classad2.ClassAd(job)) is True]
+
+
+def _projected(jobs: list[Job], projection: Sequence[str], limit: int) -> list[Ad]:
+    chosen = jobs if limit < 0 else jobs[:limit]
+    return [{name: job[name] for name in projection if name in job} for job in chosen]

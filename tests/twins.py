@@ -1,0 +1,127 @@
+"""In-memory twins of what surrounds the state machine: they obey the protocols, on plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from auto_iter.errors import InputError, PhysicsError
+from auto_iter.model import Batch, Job, Problem
+from auto_iter.ports import Conversion, Solution
+
+
+@dataclass
+class FrozenClock:
+    """Time that passes only when somebody sleeps."""
+
+    seconds: float = 1_700_000_000.0
+
+    def now(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class TwinSleeper:
+    """Lets the clock jump, tells the world that time has passed, and can be asked to stop."""
+
+    clock: FrozenClock
+    passed: Callable[[float], None] = lambda _seconds: None
+    stop_after: int | None = None
+    slept: list[float] = field(default_factory=list)
+
+    def should_stop(self) -> bool:
+        return self.stop_after is not None and len(self.slept) >= self.stop_after
+
+    def sleep(
+        self,
+        seconds: float,
+        descriptors: Iterable[int] = (),
+        has_news: Callable[[], bool] | None = None,
+    ) -> None:
+        del descriptors, has_news
+        self.slept.append(seconds)
+        self.clock.seconds += seconds
+        self.passed(seconds)
+
+
+@dataclass
+class TwinReconstruction:
+    """Raw files and outputs as sets of numbers."""
+
+    files: frozenset[int]
+    outputs: dict[int, set[int]] = field(default_factory=dict)
+    prepared: list[int] = field(default_factory=list)
+    rejected: list[int] = field(default_factory=list)
+    missing: frozenset[int] = frozenset()
+
+    def check_inputs(self) -> None:
+        if self.missing:
+            raise InputError(f"raw files {sorted(self.missing)} are not there", "bring them back")
+
+    def prepare(self, iteration: int) -> None:
+        self.prepared.append(iteration)
+        self.outputs.setdefault(iteration, set())
+
+    def wanted(self) -> frozenset[int]:
+        return self.files
+
+    def delivered(self, iteration: int) -> frozenset[int]:
+        return frozenset(self.outputs.get(iteration, ()))
+
+    def reject(self, iteration: int, number: int) -> None:
+        self.outputs[iteration].discard(number)
+        self.rejected.append(number)
+
+    def batch(
+        self,
+        iteration: int,
+        key: str,
+        numbers: Collection[int],
+        resources: Mapping[str, int],
+        avoid_machines: Collection[str],
+    ) -> Batch:
+        del resources
+        jobs = tuple(
+            Job(number, ("--file", str(number)), f"{number}.root") for number in sorted(numbers)
+        )
+        here = Path(f"iter{iteration:02d}")
+        return Batch(
+            key, here, here / "job.sh", (), here, jobs, avoid_machines=tuple(avoid_machines)
+        )
+
+    def evidence(self, iteration: int, problem: Problem) -> str:
+        return f"iteration {iteration}, file {problem.number}: {problem.reason}"
+
+
+@dataclass
+class TwinMillepede:
+    """Converts and solves at once; `bad` are the outputs that cannot be converted."""
+
+    bad: set[int] = field(default_factory=set)
+    refusal: str | None = None
+    solved: list[tuple[int, frozenset[int]]] = field(default_factory=list)
+    max_pulls: list[float] = field(default_factory=lambda: [10.0])
+    reports: list[int] = field(default_factory=list)
+    stopped: bool = False
+
+    def convert(self, iteration: int, numbers: Collection[int]) -> Conversion:
+        del iteration
+        refused = self.bad & set(numbers)
+        return Conversion(frozenset(numbers) - refused, 0, dict.fromkeys(refused, "no tracks"))
+
+    def solve(self, iteration: int, numbers: Collection[int]) -> Solution | None:
+        if self.refusal is not None:
+            raise PhysicsError(self.refusal, "look at millepede.log")
+        self.solved.append((iteration, frozenset(numbers)))
+        pull = self.max_pulls[min(iteration, len(self.max_pulls)) - 1]
+        return Solution(1000, 1.0, 5.0, 0.1, pull)
+
+    def report(self, iteration: int) -> None:
+        self.reports.append(iteration)
+
+    def watch(self) -> Iterable[int]:
+        return ()
+
+    def stop(self) -> None:
+        self.stopped = True

@@ -1,0 +1,162 @@
+"""The checkpoint comes back as it was saved, or says why it cannot."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auto_iter import checkpoint
+from auto_iter.errors import CheckpointError
+from auto_iter.snapshot import Arguments, Attempt, Intent, IterationRecord, Snapshot
+
+FRESH = Snapshot(
+    workspace_id="0123abcd",
+    arguments=Arguments(year=2023, run=11705, files="400-450", iterations=10),
+    iteration_started_at=1_700_000_000.25,
+)
+BUSY = FRESH.but(
+    state="wait_reco",
+    iteration=2,
+    intent=Intent(key="0123abcd-2-1-ff", attempt=1),
+    attempts=(Attempt(number=1, key="k", cluster="17", jobs=50, submitted_at=1.5, schedd="bird"),),
+    failures={400: 2, 7: 1},
+    troubles={400: "µ: exit code 40: 'quoted', [odd] #text", 7: "held"},
+    history=(
+        IterationRecord(
+            iteration=1, started_at=1.0, finished_at=2.0, attempts=1, files=50, tracks=9,
+            chi2_ndf=1 / 3, max_shift_um=1e-7, max_rotation_mrad=0.0, max_pull=float(2**60),
+        ),
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.yaml"
+
+
+@pytest.mark.parametrize("snapshot", [FRESH, BUSY])
+def test_what_was_saved_is_loaded(path: Path, snapshot: Snapshot) -> None:
+    checkpoint.save(path, snapshot)
+    assert checkpoint.load(path) == (snapshot, None)
+
+
+@given(
+    text=st.text(max_size=40),
+    number=st.floats(allow_nan=False, allow_infinity=False),
+    counts=st.dictionaries(st.integers(0, 99_999), st.integers(1, 9), max_size=5),
+)
+def test_any_value_survives(
+    tmp_path_factory: pytest.TempPathFactory, text: str, number: float, counts: dict[int, int]
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "state.yaml"
+    snapshot = FRESH.but(
+        failures=counts, troubles=dict.fromkeys(counts, text), iteration_started_at=number
+    )
+    checkpoint.save(path, snapshot)
+    assert checkpoint.load(path) == (snapshot, None)
+
+
+def test_the_one_before_is_kept(path: Path) -> None:
+    checkpoint.save(path, FRESH)
+    checkpoint.save(path, BUSY)
+    assert checkpoint.load(checkpoint.backup_path(path)) == (FRESH, None)
+
+
+def test_a_checkpoint_cut_anywhere_falls_back_to_the_backup(path: Path) -> None:
+    checkpoint.save(path, FRESH)
+    checkpoint.save(path, BUSY)
+    whole = path.read_bytes()
+    for length in range(0, len(whole) - 1, 23):
+        path.write_bytes(whole[:length])
+        snapshot, damage = checkpoint.load(path)
+        assert snapshot == FRESH
+        assert damage is not None
+        assert str(path) in damage
+
+
+def test_a_truncated_checkpoint_without_backup_is_one_clear_line(path: Path) -> None:
+    checkpoint.save(path, FRESH)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(
+        CheckpointError, match=r"state\.yaml.*(damaged|truncated).*restore"
+    ) as caught:
+        checkpoint.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_changed_value_is_noticed(path: Path) -> None:
+    checkpoint.save(path, FRESH)
+    path.write_text(path.read_text().replace("iteration: 1", "iteration: 3"))
+    with pytest.raises(CheckpointError, match="checksum does not match"):
+        checkpoint.load(path)
+
+
+def _edited(path: Path, old: str, new: str) -> None:
+    checkpoint.save(path, FRESH)
+    document = yaml.safe_load(path.read_text().replace(old, new))
+    path.write_text(yaml.safe_dump({**document, "checksum": checkpoint.EDITED}))
+
+
+def test_a_deliberate_edit_is_taken(path: Path) -> None:
+    _edited(path, "iteration: 1", "iteration: 3")
+    snapshot, _ = checkpoint.load(path)
+    assert snapshot.iteration == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("iteration: 1", "iteration: one", "iteration"),
+        ("iteration: 1", "iteration: -1", "iteration"),
+        ("year: 2023", "yaer: 2023", "arguments.year"),
+    ],
+)
+def test_a_wrong_edit_says_where(path: Path, old: str, new: str, where: str) -> None:
+    _edited(path, old, new)
+    with pytest.raises(CheckpointError, match=where):
+        checkpoint.load(path)
+
+
+def test_a_newer_schema_is_refused_even_with_a_backup(path: Path) -> None:
+    checkpoint.save(path, FRESH)
+    checkpoint.save(path, FRESH)
+    path.write_text(path.read_text().replace("schema: 1", "schema: 99"))
+    with pytest.raises(CheckpointError, match=r"schema 99 is newer.*upgrade"):
+        checkpoint.load(path)
+
+
+def test_old_schemas_are_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint.save(path, FRESH)
+    path.write_text(path.read_text().replace("checksum: ", "checksum: edited #"))
+    monkeypatch.setattr(checkpoint, "SCHEMA", 2)
+    monkeypatch.setattr(checkpoint, "MIGRATIONS", {1: lambda body: {**body, "iteration": 7}})
+    snapshot, _ = checkpoint.load(path)
+    assert snapshot.iteration == 7
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint.save(path, FRESH)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("auto_iter.files.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save(path, BUSY)
+    assert checkpoint.load(path) == (FRESH, None)
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["state.yaml"]
+
+
+def test_the_size_does_not_grow_with_the_files(path: Path) -> None:
+    sizes = []
+    for stop in (401, 10_400):
+        arguments = FRESH.arguments.model_copy(update={"files": f"400-{stop}"})
+        checkpoint.save(path, FRESH.but(arguments=arguments))
+        sizes.append(path.stat().st_size)
+    assert sizes[1] - sizes[0] < 10

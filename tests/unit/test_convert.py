@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import uproot
+
+from auto_iter.errors import InputError
+from auto_iter.millepede import kfalignment as kf
+from auto_iter.millepede.convert import Converter, TrackCuts, convert_files, convert_tracks
+from auto_iter.millepede.labels import Scheme
+from auto_iter.millepede.statistics import Statistics, total
+
+REFERENCE = Path(__file__).parents[1] / "data/kfalignment"
+SCALARS = ("fitParam_chi2", "fitParam_pz")
+
+
+def sources(name: str) -> list[Path]:
+    return sorted((REFERENCE / name / "2kfalignment").glob("*.root"))
+
+
+def branches(path: Path) -> dict[str, Any]:
+    with uproot.open(path) as file:
+        record = file["tree"].arrays(library="ak")
+    return {name: record[name] for name in record.fields}
+
+
+def write(path: Path, content: dict[str, Any], **options: Any) -> Path:
+    types = {
+        name: "f8" if name.startswith("fitParam_") and "align" not in name else "var * float64"
+        for name in content
+    }
+    with uproot.recreate(path, **options) as file:
+        file.mktree("tree", types).extend(content)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tracks() -> dict[str, Any]:
+    return branches(sources("dirty")[0])
+
+
+@pytest.mark.parametrize("name", ["clean", "dirty"])
+def test_the_binary_is_that_of_the_converter_in_use_byte_for_byte(
+    tmp_path: Path, name: str
+) -> None:
+    statistics = convert_files(sources(name), tmp_path / "mp2input.bin", Scheme(), TrackCuts())
+    reference = (REFERENCE / name / "mp2input.bin").read_bytes()
+    assert (tmp_path / "mp2input.bin").read_bytes() == reference
+    assert statistics.tracks == 1200
+    assert statistics.tracks_kept == {"clean": 1092, "dirty": 1062}[name]
+    assert statistics.records == {"clean": 1092, "dirty": 1056}[name]
+
+
+@pytest.mark.parametrize("compression", [None, uproot.ZLIB(4), uproot.LZ4(1), uproot.ZSTD(1)])
+def test_counted_arrays_of_any_compression_give_the_same_bytes(
+    tmp_path: Path, tracks: dict[str, Any], compression: Any
+) -> None:
+    copy = write(tmp_path / "copy.root", tracks, compression=compression)
+    ours, theirs = io.BytesIO(), io.BytesIO()
+    convert_tracks(copy, ours, Scheme(), TrackCuts())
+    convert_tracks(sources("dirty")[0], theirs, Scheme(), TrackCuts())
+    assert ours.getvalue() == theirs.getvalue()
+
+
+@pytest.mark.parametrize("size", [1, 7, 250, 10_000])
+def test_the_size_of_chunks_changes_nothing(size: int) -> None:
+    source = sources("dirty")[0]
+    converter = Converter()
+    with kf.TrackFile(source, converter.branches) as file:
+        words = [converter.convert(chunk) for chunk in file.chunks(size)]
+    whole = io.BytesIO()
+    statistics = convert_tracks(source, whole, Scheme(), TrackCuts())
+    assert np.concatenate(words).tobytes() == whole.getvalue()
+    assert converter.statistics.dropped_hits == statistics.dropped_hits
+
+
+def test_every_drop_is_counted_with_its_reason() -> None:
+    statistics = total(
+        convert_tracks(path, io.BytesIO(), Scheme(), TrackCuts()) for path in sources("dirty")
+    )
+    assert sum(statistics.dropped_tracks.values()) == statistics.tracks - statistics.tracks_kept
+    assert sum(statistics.dropped_hits.values()) == statistics.hits - statistics.hits_kept
+    assert set(statistics.layers) == {"20", "21", "22", "30", "31", "32", "40", "41", "42"}
+    for layer in statistics.layers.values():
+        assert layer.after.width_um < layer.before.width_um
+        assert layer.after.hits < layer.before.hits
+
+
+def test_statistics_add_up() -> None:
+    one, other = (
+        convert_tracks(path, io.BytesIO(), Scheme(), TrackCuts()) for path in sources("clean")
+    )
+    both = one + other
+    assert both.tracks == 1200
+    assert both.layers["20"].after.hits == sum(s.layers["20"].after.hits for s in (one, other))
+    assert Statistics.model_validate_json(both.model_dump_json()) == both
+
+
+def one_track(**changed: Any) -> dict[str, Any]:
+    """Return a track with 15 hits; `changed` sets whole branches by the end of their names."""
+    sides = [(0, 0), (0, 1), (1, 0), (2, 0), (3, 1)]
+    ids = [1000.0 + 100 * layer + 10 * m + side for layer in range(3) for m, side in sides]
+    names = [*Converter().branches, kf.ALIGN_ID]
+    hits = {name: [[0.5] * 15] for name in names}
+    hits |= {kf.ALIGN_ID: [ids], kf.RESIDUAL: [[0.01] * 15], kf.UNCERTAINTY: [[0.02] * 15]}
+    content = {"fitParam_chi2": [10.0], "fitParam_pz": [1000.0], **hits}
+    for ending, value in changed.items():
+        (name,) = [name for name in content if name.endswith(ending)]
+        content[name] = value
+    return content
+
+
+def convert(path: Path, content: dict[str, Any], **options: Any) -> tuple[list[int], Statistics]:
+    """Return lengths of the records and the statistics."""
+    import awkward as ak
+
+    arrays = {
+        name: np.array(value) if name in SCALARS else ak.Array(value)
+        for name, value in content.items()
+    }
+    sink = io.BytesIO()
+    statistics = convert_tracks(
+        write(path / "t.root", arrays),
+        sink,
+        options.get("scheme", Scheme()),
+        options.get("cuts", TrackCuts()),
+    )
+    lengths, position, words = [], 0, sink.getvalue()
+    while position < len(words):
+        (length,) = struct.unpack_from("<i", words, position)
+        lengths.append(length)
+        position += 4 * (length + 1)
+    return lengths, statistics
+
+
+FULL = 2 * (15 * 14 + 1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept"),
+    [
+        ({}, True),
+        ({"chi2": [2000.0]}, True),
+        ({"chi2": [2000.1]}, False),
+        ({"pz": [100.0]}, True),
+        ({"pz": [99.9]}, False),
+        ({"pz": [5000.0]}, True),
+        ({"pz": [5000.1]}, False),
+        ({"residual_x": [[0.051] * 15]}, False),
+        ({"measured_xe": [[0.0] * 15]}, False),
+    ],
+)
+def test_a_track_is_kept_up_to_the_cut(tmp_path: Path, changed: dict[str, Any], kept: bool) -> None:
+    assert convert(tmp_path, one_track(**changed))[0] == ([FULL] if kept else [])
+
+
+def first_hit(value: float, other: float = 0.5) -> list[list[float]]:
+    return [[value] + [other] * 14]
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"residual_x": first_hit(-0.0501, 0.01)}, "residual"),
+        ({"local_derivation_x_x": first_hit(-9999.0)}, "not_computed"),
+        ({"local_derivation_x_rz": first_hit(-99999.0)}, "not_computed"),
+        ({"global_derivation_y_z": first_hit(-9999.0)}, "not_computed"),
+        ({"global_derivation_y_rx": first_hit(2.1)}, "rotation"),
+        ({"global_derivation_y_ry": first_hit(-2.1)}, "rotation"),
+        ({"measured_xe": first_hit(-0.01, 0.02)}, "uncertainty"),
+    ],
+)
+def test_a_hit_is_dropped_for_a_reason(
+    tmp_path: Path, changed: dict[str, Any], reason: str
+) -> None:
+    lengths, statistics = convert(tmp_path, one_track(**changed))
+    assert lengths == [FULL - 2 * 14]
+    assert {key for key, count in statistics.dropped_hits.items() if count} == {reason}
+
+
+def test_large_rotations_matter_only_with_layer_parameters(tmp_path: Path) -> None:
+    content = one_track(global_derivation_y_rx=first_hit(2.1))
+    assert convert(tmp_path, content, scheme=Scheme(layers=False))[0] == [2 * (15 * 9 + 1)]
+
+
+def test_zero_derivatives_are_not_stored(tmp_path: Path) -> None:
+    content = one_track(par_qop=first_hit(0.0), global_derivation_y_rz=first_hit(0.0))
+    assert convert(tmp_path, content)[0] == [FULL - 2 * 2]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"chi2": [np.nan]}, "'fitParam_chi2' holds NaN"),
+        ({"residual_x": first_hit(np.nan)}, "local_residual_x' holds NaN"),
+        ({"par_theta": first_hit(np.inf)}, "par_theta' holds NaN or inf"),
+        ({"align_id": first_hit(1080, 1000)}, "'fitParam_align_id' holds 1080"),
+        ({"align_id": first_hit(-9999, 1000)}, "'fitParam_align_id' holds -9999"),
+        ({"align_id": first_hit(1000.5, 1000)}, "'fitParam_align_id' holds 1000.5"),
+        ({"par_theta": first_hit(1e300)}, "too large"),
+        ({"local_residual_x": [[0.01] * 14]}, "other numbers of hits"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_with_file_and_branch(
+    tmp_path: Path, changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        convert(tmp_path, one_track(**changed))
+    assert "t.root" in str(caught.value)
+
+
+def test_a_missing_branch_is_named(tmp_path: Path, tracks: dict[str, Any]) -> None:
+    name = kf.track_derivative("qop")
+    path = write(tmp_path / "t.root", {k: v for k, v in tracks.items() if k != name})
+    with pytest.raises(InputError, match=rf"t\.root: no branch '{name}'"):
+        convert_tracks(path, io.BytesIO(), Scheme(), TrackCuts())
+
+
+def test_a_branch_of_another_type_is_named(tmp_path: Path, tracks: dict[str, Any]) -> None:
+    path = tmp_path / "t.root"
+    with uproot.recreate(path) as file:
+        tree = file.mktree("tree", dict.fromkeys(tracks, "f8"))
+        tree.extend({name: np.array(tracks["fitParam_x"]) for name in tracks})
+    with pytest.raises(InputError, match="branch 'fitParam_align_id' is no vector<double>"):
+        convert_tracks(path, io.BytesIO(), Scheme(), TrackCuts())
+
+
+def empty_tree(path: Path) -> None:
+    with uproot.recreate(path) as file:
+        file.mktree("tree", dict.fromkeys(SCALARS, "f8"))
+
+
+def no_tree(path: Path) -> None:
+    with uproot.recreate(path) as file:
+        file["other"] = "nothing"
+
+
+def an_ntuple(path: Path) -> None:
+    with uproot.recreate(path) as file:
+        file.mkrntuple("tree", {"fitParam_chi2": np.array([1.0])})
+
+
+def truncated_at(fraction: float) -> Callable[[Path], None]:
+    def truncate(path: Path) -> None:
+        whole = sources("clean")[0].read_bytes()
+        path.write_bytes(whole[: int(len(whole) * fraction)])
+
+    return truncate
+
+
+def overwritten(path: Path) -> None:
+    content = bytearray(sources("clean")[0].read_bytes())
+    content[300_000:420_000] = b"\0" * 120_000
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda _: None, "no such file"),
+        (lambda path: path.touch(), "not a ROOT file, or truncated"),
+        (lambda path: path.write_text("words"), "not a ROOT file, or truncated"),
+        (no_tree, "no tree 'tree'"),
+        (an_ntuple, "'tree' is no TTree"),
+        (empty_tree, "no tracks"),
+        (truncated_at(0.0005), "truncated|damaged|no tree"),
+        (truncated_at(0.5), "truncated|damaged|cut off"),
+        (truncated_at(0.99), "truncated|damaged|cut off"),
+        (overwritten, "branch 'fitParam_align_.*' cannot be read"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line_and_leaves_no_binary(
+    tmp_path: Path, make: Callable[[Path], object], message: str
+) -> None:
+    source = tmp_path / "bad.root"
+    make(source)
+    with pytest.raises(InputError, match=message) as caught:
+        convert_files([source], tmp_path / "out.bin", Scheme(), TrackCuts())
+    assert "bad.root" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert [path for path in tmp_path.iterdir() if path != source] == []
+
+
+def test_a_scheme_without_labels_is_refused() -> None:
+    with pytest.raises(InputError, match="no parameter has a label"):
+        Converter(Scheme(modules="off", layers=False))
+
+
+def test_what_a_killed_conversion_left_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / ".out.bin.part").write_text("half")
+    convert_files(sources("clean"), tmp_path / "out.bin", Scheme(), TrackCuts())
+    assert [path.name for path in tmp_path.iterdir()] == ["out.bin"]
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="nowhere"):
+        convert_files(sources("clean"), tmp_path / "nowhere/out.bin", Scheme(), TrackCuts())

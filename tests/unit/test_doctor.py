@@ -1,0 +1,74 @@
+"""The doctor finds what is missing, and says what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from auto_iter.config import Config
+from auto_iter.doctor import Verdict, examine, is_healthy
+
+
+@pytest.fixture
+def healthy(tmp_path: Path) -> dict[str, dict[str, object]]:
+    """Make a configuration in whose world nothing is missing."""
+    raw, install, work = (tmp_path / name for name in ("raw", "calypso", "work"))
+    for directory in (raw, install, work):
+        directory.mkdir()
+    (install / "setup.sh").write_text("")
+    return {
+        "paths": {
+            "raw_dir": raw,
+            "calypso_install": install,
+            "env_script": tmp_path / "env.sh",
+            "work_dir": work,
+        },
+        "batch": {"system": "local"},
+    }
+
+
+def findings(tree: dict[str, dict[str, object]]) -> dict[str, tuple[Verdict, str]]:
+    found = examine(Config.model_validate(tree), {"PATH": ""})
+    return {each.subject: (each.verdict, each.remedy) for each in found}
+
+
+def test_where_nothing_is_missing_the_doctor_is_content(
+    healthy: dict[str, dict[str, object]],
+) -> None:
+    assert is_healthy(examine(Config.model_validate(healthy), {"PATH": ""}))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "subject", "remedy"),
+    [
+        ("paths.raw_dir", "/no/such/place", "raw data", "paths.raw_dir"),
+        ("paths.calypso_install", "/no/such/place", "calypso", "setup.sh"),
+        ("paths.calypso_install", None, "environment script", "--calypso_path"),
+        ("paths.pede_install", "/no/such/place", "pede", "millepede.solver=builtin"),
+        ("paths.work_dir", "/etc/hostname", "work directory", "paths.work_dir"),
+        ("millepede.solver", "pede", "pede", "paths.pede_install"),
+    ],
+)
+def test_what_is_missing_is_bad_and_has_a_remedy(
+    setting: str,
+    value: object,
+    subject: str,
+    remedy: str,
+    healthy: dict[str, dict[str, object]],
+) -> None:
+    section, _, key = setting.partition(".")
+    healthy.setdefault(section, {})[key] = value
+    verdict, advice = findings(healthy)[subject]
+    assert verdict is Verdict.BAD
+    assert remedy in advice
+
+
+def test_without_a_configuration_of_htcondor_that_is_what_is_wrong(
+    healthy: dict[str, dict[str, object]],
+) -> None:
+    healthy["batch"]["system"] = "htcondor"
+    healthy["htcondor"] = {"call_timeout_s": 5}
+    verdict, advice = findings(healthy)["htcondor configuration"]
+    assert verdict is Verdict.BAD
+    assert "CONDOR_CONFIG" in advice

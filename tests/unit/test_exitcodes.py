@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from auto_iter.batch.exitcodes import EXIT_CODES, describe_exit
+
+
+def test_the_table_is_the_one_of_the_job_script() -> None:
+    script = files("conf").joinpath("job/run_alignment.sh").read_text()
+    header = script.split("set -u\n")[0]
+    table = {
+        int(code): text for code, text in re.findall(r"^#   (\d+) +(.+)$", header, re.MULTILINE)
+    }
+    assert table == {code: known.meaning for code, known in EXIT_CODES.items()}
+
+
+def test_every_code_that_the_scripts_give_is_in_the_table() -> None:
+    job = files("conf").joinpath("job")
+    texts = [job.joinpath(name).read_text() for name in ("run_alignment.sh", "aligndb_copy.sh")]
+    given = {int(code) for text in texts for code in re.findall(r"give_up (\d+)", text)}
+    assert given | {0} == set(EXIT_CODES)
+
+
+@pytest.mark.parametrize(
+    ("code", "signal", "said"),
+    [
+        (12, None, "exit code 12: the raw file cannot be read; check paths.raw_dir"),
+        (0, None, "exit code 0: the output was delivered"),
+        (99, None, "exit code 99, which is not one of the job script's"),
+        (137, None, "exit code 137: killed by signal 9"),
+        (None, 9, "killed by signal 9"),
+        (None, None, "ended without an exit code"),
+    ],
+)
+def test_an_exit_is_described(code: int | None, signal: int | None, said: str) -> None:
+    assert describe_exit(code, signal).startswith(said)

@@ -1,0 +1,251 @@
+"""The HTCondor batch system on a schedd made of dictionaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from auto_iter.batch.htcondor import HALF_SPOOLED_AFTER_S, HTCondorBatch
+from auto_iter.batch.htcondor_ledger import LOST_AFTER_S
+from auto_iter.config import HTCondor
+from auto_iter.errors import TransientError
+from auto_iter.model import Batch, Job, Resources, Submission, Trouble
+
+pytest.importorskip("classad2")
+
+from tests.schedd_twin import ScheddTwin
+
+
+@dataclass
+class World:
+    """A schedd, a clock, and the daemons that come and go."""
+
+    root: Path
+    schedd: ScheddTwin = field(default_factory=ScheddTwin)
+    seconds: float = 1000.0
+
+    def open(self, *, spool: bool = True) -> HTCondorBatch:
+        return HTCondorBatch(
+            "ws",
+            HTCondor(spool=spool, job_flavour=None),
+            self.schedd,
+            monotonic=lambda: self.seconds,
+            sleep=self.sleep,
+        )
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    def batch(self, key: str, *numbers: int) -> Batch:
+        jobs = tuple(
+            Job(number, ("--file", str(number)), f"out_{number}", f"011705/{number:05d}")
+            for number in numbers
+        )
+        return Batch(
+            key=key,
+            directory=self.root / "1reco",
+            executable=self.root / "job.sh",
+            inputs=(),
+            deliver_to=self.root / "2kfalignment",
+            jobs=jobs,
+            resources=Resources(memory_mb=100),
+        )
+
+    def submitted(self, system: HTCondorBatch, *numbers: int) -> Submission:
+        return system.submit(self.batch(system.new_key(1, 1), *numbers))
+
+    def delivered(self) -> set[str]:
+        return {path.name for path in (self.root / "2kfalignment").glob("*")}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_a_fresh_key_is_known_to_be_new_without_asking(world: World) -> None:
+    system = world.open()
+    key = system.new_key(2, 3)
+    asked = len(world.schedd.asked)
+    assert system.find(key) is None
+    assert len(world.schedd.asked) == asked
+    assert key.startswith("ws-02-03-")
+    assert key.endswith("@bigbird07.cern.ch")
+
+
+def test_another_daemon_finds_the_submission_in_the_queue(world: World) -> None:
+    submission = world.submitted(world.open(), 400, 401)
+    found = world.open().find(submission.key)
+    assert found is not None
+    assert (found.cluster, found.jobs, found.schedd) == ("1", 2, "bigbird07.cern.ch")
+
+
+def test_another_daemon_finds_the_submission_in_the_history(world: World) -> None:
+    submission = world.submitted(world.open(spool=False), 400)
+    world.schedd.end(400)
+    found = world.open().find(submission.key)
+    assert found is not None
+    assert found.cluster == submission.cluster
+
+
+def test_nothing_counts_as_nothing_only_when_both_places_said_so_twice(world: World) -> None:
+    assert world.open().find("ws-01-01-none@bigbird07.cern.ch") is None
+    assert world.schedd.asked.count("history") == 2
+    assert world.schedd.asked[0] == "query"
+
+
+@pytest.mark.parametrize("switch", ["is_down", "history_is_down"])
+def test_what_cannot_be_asked_is_not_taken_for_nothing(switch: str, world: World) -> None:
+    setattr(world.schedd, switch, True)
+    with pytest.raises(TransientError):
+        world.open().find("ws-01-01-none@bigbird07.cern.ch")
+
+
+def test_a_half_spooled_cluster_is_removed_after_a_while_and_submitted_again(
+    world: World,
+) -> None:
+    system = world.open()
+    batch = world.batch(system.new_key(1, 1), 400)
+    world.schedd.dies_before_spool = True
+    with pytest.raises(TransientError):
+        system.submit(batch)
+    world.schedd.dies_before_spool = False
+    resumed = world.open()
+    with pytest.raises(TransientError, match="on its way"):
+        resumed.find(batch.key)
+    assert world.schedd.queue
+    world.seconds += HALF_SPOOLED_AFTER_S
+    assert resumed.find(batch.key) is None
+    assert world.schedd.queue == []
+    again = resumed.submit(batch)
+    assert again.cluster == "2"
+    assert len(world.schedd.queue) == 1
+
+
+def test_jobs_are_counted_by_what_they_do(world: World) -> None:
+    system = world.open(spool=False)
+    submission = world.submitted(system, 400, 401, 402, 403, 404)
+    world.schedd.run(401, 402)
+    world.schedd.job(402)["JobStatus"] = 6  # it transfers its output: neither failed nor done
+    world.schedd.hold(403, 1, "by hand")
+    world.schedd.end(404)
+    tally = system.poll(submission)
+    assert (tally.idle, tally.running, tally.held, tally.ended) == (1, 2, 1, 1)
+    (problem,) = tally.problems
+    assert (problem.number, problem.trouble, problem.code) == (403, Trouble.HELD, 1)
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_how_a_job_failed_is_told_with_its_machine(spool: bool, world: World) -> None:
+    system = world.open(spool=spool)
+    submission = world.submitted(system, 400, 401, 402)
+    world.schedd.end(400)
+    world.schedd.end(401, 40)
+    world.schedd.end(402, signal=9)
+    tally = system.poll(submission)
+    assert tally.is_over
+    told = [(each.number, each.exit_code, each.signal, each.machine) for each in tally.problems]
+    assert told == [(401, 40, None, "node7"), (402, None, 9, "node7")]
+    assert system.poll(submission) == tally
+    assert world.open(spool=spool).poll(submission) == tally
+
+
+def test_a_job_cleaned_out_after_it_ended_well_is_not_taken_for_removed(world: World) -> None:
+    system = world.open()
+    submission = world.submitted(system, 400)
+    world.schedd.end(400)
+    system.fetch(submission)
+    system.retire(submission)
+    assert world.schedd.past[0]["JobStatus"] == 3
+    assert world.open().poll(submission).problems == ()
+
+
+def test_a_running_job_that_was_removed_is_no_success_though_its_exit_code_is_0(
+    world: World,
+) -> None:
+    system = world.open(spool=False)
+    submission = world.submitted(system, 400)
+    world.schedd.run(400)
+    world.schedd.job(400).update(ExitCode=0, ExitBySignal=False)
+    world.schedd.act("remove", "true", "too long", at=None)
+    (problem,) = system.poll(submission).problems
+    assert (problem.trouble, problem.reason) == (Trouble.REMOVED, "too long")
+
+
+def test_a_job_in_neither_place_is_waited_for_and_lost_at_last(world: World) -> None:
+    system = world.open(spool=False)
+    submission = world.submitted(system, 400, 401)
+    world.schedd.queue.pop()
+    tally = system.poll(submission)
+    assert (tally.running, tally.ended, tally.is_over) == (1, 0, False)
+    world.seconds += LOST_AFTER_S + 1
+    tally = system.poll(submission)
+    assert (tally.idle, tally.ended) == (1, 1)
+    (problem,) = tally.problems
+    assert (problem.number, problem.trouble) == (401, Trouble.LOST)
+
+
+def test_history_that_lags_is_asked_again(world: World) -> None:
+    system = world.open(spool=False)
+    submission = world.submitted(system, 400)
+    late = world.schedd.queue.pop()
+    assert system.poll(submission).running == 1
+    late.update(JobStatus=4, LastJobStatus=2, ExitCode=0, ExitBySignal=False)
+    world.schedd.past.append(late)
+    assert system.poll(submission).is_over
+
+
+def test_outputs_come_home_as_jobs_end_and_stay_home(world: World) -> None:
+    system = world.open()
+    submission = world.submitted(system, 400, 401)
+    world.schedd.end(400)
+    system.poll(submission)
+    system.fetch(submission)
+    assert world.delivered() == {"out_400"}
+    world.schedd.leave(400)
+    assert system.poll(submission).ended == 1
+    assert "history" not in world.schedd.asked
+    world.schedd.end(401)
+    system.poll(submission)
+    system.fetch(submission)
+    assert world.delivered() == {"out_400", "out_401"}
+
+
+def test_one_sandbox_that_does_not_come_keeps_no_other_back(world: World) -> None:
+    system = world.open()
+    submission = world.submitted(system, 400, 401, 402)
+    world.schedd.unreadable = {401}
+    for number in (400, 401, 402):
+        world.schedd.end(number)
+    system.poll(submission)
+    for _ in range(2):
+        with pytest.raises(TransientError, match="raw file 00401"):
+            system.fetch(submission)
+        assert world.delivered() == {"out_400", "out_402"}
+    system.fetch(submission)
+    (problem,) = system.poll(submission).problems
+    assert (problem.number, problem.trouble) == (401, Trouble.FAILED)
+
+
+def test_a_poll_asks_the_same_whatever_the_number_of_jobs(world: World) -> None:
+    system = world.open(spool=False)
+    few, many = world.submitted(system, 1), world.submitted(system, *range(100, 400))
+    costs = []
+    for submission in (few, many):
+        system.poll(submission)
+        before = len(world.schedd.asked)
+        system.poll(submission)
+        costs.append(world.schedd.asked[before:])
+    assert costs == [["count"], ["count"]]
+
+
+def test_release_asks_for_more_memory_first_and_frees_only_what_is_meant(world: World) -> None:
+    system = world.open(spool=False)
+    submission = world.submitted(system, 400, 401)
+    for number in (400, 401):
+        world.schedd.hold(number, 34, "memory")
+    system.release(submission, {400}, Resources(memory_mb=150))
+    assert [job["JobStatus"] for job in world.schedd.queue] == [1, 5]
+    assert [job["RequestMemory"] for job in world.schedd.queue] == [150, 100]

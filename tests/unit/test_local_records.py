@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auto_iter.batch.local_processes import identify
+from auto_iter.batch.local_records import (
+    Event,
+    Ledger,
+    Records,
+    append_event,
+    read_events,
+    read_header,
+    read_jobs,
+    write_submission,
+)
+from auto_iter.model import Batch, Job, Resources
+
+STARTER = {"pid": 1, "started": 2, "boot": "b", "host": "h"}
+
+
+def started(number: int, run: int = 1) -> Event:
+    return {"event": "started", "job": number, "run": run, "starter": STARTER}
+
+
+def ended(number: int, code: int = 0) -> Event:
+    return {"event": "ended", "job": number, "exit_code": code}
+
+
+def held(number: int) -> Event:
+    return {"event": "held", "job": number, "code": 34, "subcode": 0, "reason": "memory"}
+
+
+def released(number: int) -> Event:
+    return {"event": "released", "job": number, "resources": {"memory_mb": 8}}
+
+
+def removed(number: int, event: str = "removed") -> Event:
+    return {"event": event, "job": number, "reason": "by hand"}
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Records:
+    (tmp_path / "journal").touch()
+    return Records(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("course", "counts"),
+    [
+        ([], (3, 0, 0, 0, 0)),
+        ([started(1)], (2, 1, 0, 0, 0)),
+        ([started(1), ended(1)], (2, 0, 0, 1, 0)),
+        ([started(1), ended(1, 3)], (2, 0, 0, 1, 1)),
+        ([started(1), held(1)], (2, 0, 1, 0, 1)),
+        ([started(1), held(1), released(1)], (3, 0, 0, 0, 0)),
+        ([started(1), held(1), released(1), started(1, 2), ended(1)], (2, 0, 0, 1, 0)),
+        ([started(1), held(1), removed(1)], (2, 0, 0, 1, 1)),
+        ([started(1), removed(1, "removing")], (2, 1, 0, 0, 0)),
+        ([started(1), removed(1, "removing"), removed(1)], (2, 0, 0, 1, 1)),
+        ([removed(1), removed(1)], (2, 0, 0, 1, 1)),
+        ([started(1), removed(1, "lost")], (2, 0, 0, 1, 1)),
+    ],
+)
+def test_the_course_of_a_job_makes_the_tally(
+    records: Records, course: list[Event], counts: tuple[int, ...]
+) -> None:
+    for event in course:
+        append_event(records, event)
+    ledger = Ledger(records, "1", 3)
+    ledger.refresh()
+    tally = ledger.tally()
+    found = (tally.idle, tally.running, tally.held, tally.ended, len(tally.problems))
+    assert found == counts
+
+
+@given(st.integers(0, 400), st.lists(st.integers(0, 99_999), max_size=6))
+def test_a_journal_cut_off_anywhere_keeps_what_is_before_and_takes_new_events(
+    cut: int, numbers: list[int]
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        records = Records(Path(directory))
+        records.journal.touch()
+        for number in numbers:
+            append_event(records, ended(number))
+        whole, size = read_events(records, 0)
+        os.truncate(records.journal, max(0, size - cut))
+        kept, offset = read_events(records, 0)
+        assert kept == whole[: len(kept)]
+        append_event(records, ended(7))
+        later, _ = read_events(records, offset)
+        assert later[-1] == ended(7)
+
+
+def test_a_submission_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    root, reco = tmp_path / "ws" / "batch" / "1", tmp_path / "ws" / "iter01" / "1reco"
+    root.mkdir(parents=True)
+    jobs = (Job(400, ("--raw", "x y"), "out", "011705/00400"), Job(401, (), ""))
+    limits = Resources(cpus=2, memory_mb=100, time_limit_s=1.5)
+    script, inputs = reco / "run.sh", (reco / "a", Path("/elsewhere/b"))
+    batch = Batch("key", reco, script, inputs, reco.parent / "2kfalignment", jobs, limits)
+    write_submission(root, batch, "marker", 12.5)
+    header = read_header(Records(root))
+    assert tuple(read_jobs(Records(root))) == jobs
+    assert (header.key, header.jobs, header.submitted_at) == ("key", 2, 12.5)
+    assert (header.directory, header.executable, header.inputs) == (reco, script, inputs)
+    assert (header.deliver_to, header.resources) == (batch.deliver_to, limits)
+
+
+def test_a_process_is_not_mistaken_for_one_that_had_its_pid_before() -> None:
+    own = identify(os.getpid())
+    assert own.is_alive
+    assert own.is_here
+    with pytest.raises(ProcessLookupError):
+        identify(2**22 + 1)
+    for other in ({"started": own.started - 1}, {"boot": "before"}):
+        assert not type(own)(**({**vars(own)} | other)).is_alive

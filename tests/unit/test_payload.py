@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from auto_iter.batch.payload import items, job_arguments, submit_description, submit_text
+from auto_iter.config import HTCondor, Reco
+from auto_iter.errors import UsageError
+from auto_iter.model import Batch, Job, Resources
+
+RAW = Path("/eos/raw/2023/011705/Faser-Physics-011705-00400.raw")
+RECO = Path("/ws/iter01/1reco")
+ARGUMENTS = job_arguments(RAW, 11705, 400, 3, Reco())
+BATCH = Batch(
+    key="ws-1-1-abc",
+    directory=RECO,
+    executable=RECO / "run_alignment.sh",
+    inputs=(RECO / "reco_condor_env.sh", RECO / "inputforalign.txt"),
+    deliver_to=Path("/ws/iter01/2kfalignment"),
+    jobs=(Job(400, ARGUMENTS, "kfalignment_011705_00400.root", "011705/00400"),),
+    resources=Resources(cpus=2, memory_mb=4000, disk_mb=8000, time_limit_s=7200.4),
+)
+
+
+def test_the_arguments_are_those_of_the_job_script() -> None:
+    assert " ".join(ARGUMENTS) == (
+        f"--raw {RAW} --run 011705 --file 00400 --stations 3 --tag 04 "
+        "--program faser_reco_alignment.py --direction noBackward --level INFO"
+    )
+
+
+@pytest.mark.parametrize("raw", ["/a b/x.raw", '/a"b.raw', "/a'b.raw", "/$(x).raw", "/a\nb"])
+def test_arguments_that_htcondor_would_split_are_refused(raw: str) -> None:
+    with pytest.raises(UsageError, match="job argument"):
+        job_arguments(Path(raw), 11705, 400, 3, Reco())
+
+
+def test_a_spooled_job_brings_its_output_to_its_own_directory() -> None:
+    text = submit_text(BATCH, HTCondor())
+    assert "condor_submit -spool reco.sub" in text
+    assert 'transfer_output_remaps = "$(outfile) = $(directory)/$(outfile)"\n' in text
+    assert "transfer_output_files" not in text
+    assert text.endswith(
+        "queue number, directory, outfile, options from (\n"
+        f"  00400, 011705/00400, kfalignment_011705_00400.root, {' '.join(ARGUMENTS)}\n)\n"
+    )
+
+
+def test_a_direct_job_delivers_by_itself() -> None:
+    direct = HTCondor(spool=False)
+    assert submit_description(BATCH, direct)["transfer_output_files"] == '""'
+    (row,) = items(BATCH, direct)
+    assert row["options"].endswith(" --deliver /ws/iter01/2kfalignment")
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "value"),
+    [
+        ({}, "My.JobFlavour", '"longlunch"'),
+        ({"job_flavour": None}, "My.JobFlavour", None),
+        ({}, "request_cpus", "2"),
+        ({"request_cpus": 4}, "request_cpus", "4"),
+        ({}, "request_memory", "4000MB"),
+        ({}, "allowed_job_duration", "7200"),
+        ({}, "max_retries", "3"),
+        ({}, "requirements", None),
+        ({"requirements": "A =?= B"}, "requirements", "(A =?= B)"),
+        ({"accounting_group": "group_u_FASER"}, "accounting_group", "group_u_FASER"),
+        ({"send_credential": True}, "My.SendCredential", "True"),
+        ({"max_idle": 500}, "max_idle", "500"),
+        ({"extra": {"max_retries": "0", "My.X": "1"}}, "max_retries", "0"),
+        ({}, "My.AutoIterKey", '"ws-1-1-abc"'),
+    ],
+)  # fmt: skip
+def test_the_configuration_shapes_the_description(
+    config: dict[str, object], name: str, value: str | None
+) -> None:
+    assert submit_description(BATCH, HTCondor.model_validate(config)).get(name) == value
+
+
+def test_black_holes_are_avoided_on_top_of_the_configured_requirements() -> None:
+    batch = replace(BATCH, avoid_machines=("b1.cern.ch", "b2.cern.ch"))
+    assert submit_description(batch, HTCondor(requirements="Arch == X || Y"))["requirements"] == (
+        '(Arch == X || Y) && (TARGET.Machine =!= "b1.cern.ch") && (TARGET.Machine =!= "b2.cern.ch")'
+    )
+
+
+def test_a_description_without_a_key_claims_no_submission() -> None:
+    assert "AutoIterKey" not in submit_text(replace(BATCH, key=""), HTCondor())

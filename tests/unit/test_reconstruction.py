@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from auto_iter.config import Config
+from auto_iter.errors import AutoIterError, InputError, PhysicsError, UsageError
+from auto_iter.model import Problem, Trouble
+from auto_iter.rawdata import RawRange, raw_path
+from auto_iter.reconstruction import WorkspaceReconstruction
+from auto_iter.workspace import Workspace
+
+CONSTANTS = '"10": [0.1, 0, 0, 0, 0, 0],"110": [0, 1e-3, 0, 0, 0, 0]'
+
+
+class Site:
+    """A raw directory, a Calypso installation and a workspace."""
+
+    def __init__(self, root: Path) -> None:
+        self.install, self.env_script = root / "calypso", root / "reco_condor_env.sh"
+        self.install.mkdir()
+        (self.install / "setup.sh").touch()
+        self.raw_dir = root / "raw"
+        for number in (400, 401, 402):
+            raw = raw_path(self.raw_dir, 2023, 11705, number)
+            raw.parent.mkdir(parents=True, exist_ok=True)
+            raw.write_text("raw")
+        self.workspace = Workspace(root / "Y2023_R011705_F400-403")
+        self.workspace.root.mkdir()
+        self.settings: dict[str, object] = {"calypso_install": self.install}
+
+    def reconstruction(
+        self, excluded: frozenset[int] = frozenset(), initial: Path | None = None
+    ) -> WorkspaceReconstruction:
+        paths = {"raw_dir": self.raw_dir, "env_script": self.env_script} | self.settings
+        config = Config.model_validate(
+            {"paths": paths, "alignment": {"initial_constants": initial}}
+        )
+        files = RawRange.parse("400-403")
+        return WorkspaceReconstruction(
+            self.workspace, config, 2023, 11705, files, stations=3, excluded=excluded
+        )
+
+    def tree(self) -> dict[str, tuple[bytes, int]]:
+        return {
+            str(path.relative_to(self.workspace.root)): (
+                path.read_bytes() if path.is_file() else b"",
+                path.stat().st_ino,
+            )
+            for path in sorted(self.workspace.root.rglob("*"))
+        }
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_the_tree_is_the_one_that_users_know(site: Site) -> None:
+    site.reconstruction().prepare(1)
+    assert list(site.tree()) == [
+        "iter01",
+        "iter01/1reco",
+        "iter01/1reco/011705",
+        "iter01/1reco/011705/00400",
+        "iter01/1reco/011705/00401",
+        "iter01/1reco/011705/00402",
+        "iter01/1reco/aligndb_copy.sh",
+        "iter01/1reco/inputforalign.txt",
+        "iter01/1reco/logs",
+        "iter01/1reco/reco.sub",
+        "iter01/1reco/reco_condor_env.sh",
+        "iter01/1reco/run_alignment.sh",
+        "iter01/2kfalignment",
+        "iter01/3millepede",
+        "reco_condor_env.sh",
+    ]
+    assert site.tree()["iter01/1reco/inputforalign.txt"][0] == b""
+
+
+def test_preparing_again_touches_nothing(site: Site) -> None:
+    site.reconstruction().prepare(1)
+    before = site.tree()
+    site.reconstruction().prepare(1)
+    assert site.tree() == before
+
+
+def test_an_environment_script_is_written_for_calypso_where_it_was_missing(site: Site) -> None:
+    site.reconstruction().prepare(1)
+    assert site.env_script.read_text() == (
+        "#!/bin/bash\n"
+        "export ATLAS_LOCAL_ROOT_BASE=/cvmfs/atlas.cern.ch/repo/ATLASLocalRootBase\n"
+        "source ${ATLAS_LOCAL_ROOT_BASE}/user/atlasLocalSetup.sh\n"
+        "asetup --input=calypso/asetup.faser Athena,24.0.41\n"
+        f"source {site.install}/setup.sh\n"
+    )
+    assert site.workspace.env_script.read_text() == site.env_script.read_text()
+
+
+def test_an_installation_may_bring_its_own_local_root_base(site: Site) -> None:
+    own = site.install / "ATLASLocalRootBase"
+    (own / "user").mkdir(parents=True)
+    (own / "user" / "atlasLocalSetup.sh").touch()
+    site.reconstruction().prepare(1)
+    assert f"export ATLAS_LOCAL_ROOT_BASE={own}\n" in site.env_script.read_text()
+
+
+def test_an_environment_script_that_is_there_is_copied_and_kept(site: Site) -> None:
+    site.env_script.write_text("export MINE=1\n")
+    site.reconstruction().prepare(1)
+    site.env_script.write_text("export CHANGED=1\n")
+    site.reconstruction().prepare(1)
+    reco = site.workspace.iteration(1, 11705).reco
+    assert (reco / "reco_condor_env.sh").read_text() == "export MINE=1\n"
+
+
+def test_without_environment_script_and_calypso_nothing_starts(site: Site) -> None:
+    site.settings = {}
+    with pytest.raises(UsageError, match="--env_script or --calypso_path"):
+        site.reconstruction().check_inputs()
+    assert site.tree() == {}
+
+
+def test_an_installation_without_setup_is_refused(site: Site) -> None:
+    (site.install / "setup.sh").unlink()
+    with pytest.raises(InputError, match=r"no setup\.sh"):
+        site.reconstruction().check_inputs()
+
+
+def test_every_missing_raw_file_is_named(site: Site) -> None:
+    for number in (400, 402):
+        raw_path(site.raw_dir, 2023, 11705, number).unlink()
+    with pytest.raises(InputError, match=r"2 of 3 raw files: 00400 00402 \(not there\)"):
+        site.reconstruction().check_inputs()
+
+
+def test_excluded_raw_files_are_neither_missed_nor_wanted(site: Site) -> None:
+    raw_path(site.raw_dir, 2023, 11705, 401).unlink()
+    reconstruction = site.reconstruction(excluded=frozenset({401}))
+    reconstruction.check_inputs()
+    assert reconstruction.wanted() == {400, 402}
+
+
+def test_an_iteration_starts_from_what_the_last_one_found(site: Site) -> None:
+    first, second = (site.workspace.iteration(number, 11705) for number in (1, 2))
+    site.reconstruction().prepare(1)
+    first.new_constants.write_text(CONSTANTS)
+    site.reconstruction().prepare(2)
+    assert second.constants.read_text() == CONSTANTS
+
+
+def test_the_first_iteration_may_start_from_given_constants(site: Site, tmp_path: Path) -> None:
+    given = tmp_path / "given.txt"
+    given.write_text(CONSTANTS)
+    site.reconstruction(initial=given).prepare(1)
+    assert site.workspace.iteration(1, 11705).constants.read_text() == CONSTANTS
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ('"10": [NaN, 0, 0, 0, 0, 0]', PhysicsError, "constants of 10 are not finite"),
+        ('"10": [0, 0, 0, 0, 0, -Infinity]', PhysicsError, "not finite"),
+        ('"10": [nan, 0, 0, 0, 0, 0]', InputError, "no constants file"),
+        ('"10": [0, 0, 0]', InputError, "six numbers"),
+        ('"10": [0, 0, 0, 0, 0, "x"]', InputError, "six numbers"),
+        ('"10": 3', InputError, "six numbers"),
+        ('"10": [0,0,0,0,0,0],"10": [0,0,0,0,0,0]', InputError, "twice"),
+        ("rubbish", InputError, "no constants file"),
+    ],
+)
+def test_constants_that_make_no_sense_go_no_further(
+    site: Site, text: str, error: type[AutoIterError], said: str
+) -> None:
+    site.reconstruction().prepare(1)
+    site.workspace.iteration(1, 11705).new_constants.write_text(text)
+    with pytest.raises(error, match=said):
+        site.reconstruction().prepare(2)
+    assert not site.workspace.iteration(2, 11705).root.exists()
+
+
+def test_delivered_outputs_are_counted_until_they_are_rejected(site: Site) -> None:
+    reconstruction = site.reconstruction()
+    assert reconstruction.delivered(1) == frozenset()
+    reconstruction.prepare(1)
+    paths = site.workspace.iteration(1, 11705)
+    for number in (400, 402):
+        paths.output(number).touch()
+    (paths.kfalignment / f".{paths.output_name(401)}.host.1").touch()
+    assert reconstruction.delivered(1) == {400, 402}
+    reconstruction.reject(1, 400)
+    reconstruction.reject(1, 400)
+    assert reconstruction.delivered(1) == {402}
+    assert (paths.kfalignment / f"{paths.output_name(400)}.bad").exists()
+
+
+def test_a_batch_holds_the_jobs_asked_for_with_resources_overridden(site: Site) -> None:
+    batch = site.reconstruction().batch(1, "key", {402, 400}, {"memory_mb": 6000}, {"b1", "a1"})
+    assert [job.number for job in batch.jobs] == [400, 402]
+    assert (batch.jobs[0].directory, batch.jobs[0].output) == (
+        "011705/00400", "kfalignment_011705_00400.root",
+    )  # fmt: skip
+    assert (batch.resources.memory_mb, batch.resources.disk_mb) == (6000, 8000)
+    assert batch.avoid_machines == ("a1", "b1")
+
+
+def test_evidence_tells_the_exit_code_and_the_end_of_the_log(site: Site) -> None:
+    reconstruction = site.reconstruction()
+    reconstruction.prepare(1)
+    log = site.workspace.iteration(1, 11705).job_log(400, "err")
+    log.write_text("".join(f"line {number}\n" for number in range(2000)))
+    problem = Problem(400, Trouble.FAILED, "exit code 12", exit_code=12, machine="b1.cern.ch")
+    evidence = reconstruction.evidence(1, problem)
+    assert evidence.startswith("raw file 00400 failed: exit code 12 (on b1.cern.ch)\n")
+    assert "the raw file cannot be read; check paths.raw_dir" in evidence
+    assert evidence.endswith("  line 1999")
+    assert len(evidence.splitlines()) < 20
