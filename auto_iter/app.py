@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -11,11 +12,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from auto_iter import checkpoint
+from auto_iter.chain import check_chain
 from auto_iter.config import Config, Section
 from auto_iter.configfile import differences, dump_config, load_config
 from auto_iter.errors import InputError, UsageError
 from auto_iter.files import write_atomically
-from auto_iter.millepede.strategy import load_strategy
 from auto_iter.rawdata import RawRange, describe_missing, missing
 from auto_iter.reconstruction import WorkspaceReconstruction
 from auto_iter.snapshot import Arguments, Snapshot
@@ -23,6 +24,9 @@ from auto_iter.workspace import Workspace, workspace_name
 from states.machine import StateMachine
 from states.next_iteration import begin
 from states.table import INITIAL, TERMINAL
+
+LEAST_FREE_BYTES = 10_000_000
+"""An alignment's scripts, logs and checkpoints need so much before the first output comes."""
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -96,7 +100,7 @@ def create_workspace(
     """Make a workspace; the checkpoint comes last, so a workspace either is one or is not."""
     config = settled(config)
     excluded = missing_files(arguments, config, allow_missing=allow_missing)
-    load_strategy(config.alignment.strategy)
+    check_chain(arguments, config, os.environ)
     fresh = not workspace.root.exists()
     snapshot = Snapshot(
         workspace_id=secrets.token_hex(4),
@@ -108,6 +112,7 @@ def create_workspace(
     reconstruction(opened).check_inputs()
     try:
         workspace.root.mkdir(parents=True, exist_ok=True)
+        _refuse_full_disk(workspace.root)
         write_atomically(workspace.config, dump_config(config))
         checkpoint.save(workspace.checkpoint, snapshot)
     except OSError as error:
@@ -117,6 +122,12 @@ def create_workspace(
             f"{workspace.root}: {error.strerror}", "a workspace needs a writable disk with space"
         ) from None
     return opened
+
+
+def _refuse_full_disk(directory: Path) -> None:
+    """Raise OSError where an alignment could not even begin: later, a full disk is waited for."""
+    if shutil.disk_usage(directory).free < LEAST_FREE_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
 def reconstruction(opened: Opened) -> WorkspaceReconstruction:
@@ -179,11 +190,10 @@ def refuse_differences(opened: Opened, arguments: Arguments, config: Config) -> 
     differ = [(key, there[key], asked[key]) for key in there if there[key] != asked[key]]
     differ += differences(opened.config, config)
     if differ:
-        key, old, new = differ[0]
-        more = f" (and {len(differ) - 1} more)" if len(differ) > 1 else ""
+        which = ", ".join(f"{key} is {old} there, not {new}" for key, old, new in differ)
         raise UsageError(
-            f"{opened.workspace.root}: {key} is {old} there, not {new}{more}; `auto-iter resume` "
-            "continues it as it is, and takes -i and --set"
+            f"{opened.workspace.root}: {which}; `auto-iter resume` continues it as it is, and "
+            "takes -i and --set"
         )
 
 

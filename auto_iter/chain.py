@@ -16,9 +16,11 @@ from typing import Any
 
 from auto_iter.children import Child, start_child
 from auto_iter.config import Config
-from auto_iter.errors import PhysicsError, TransientError
+from auto_iter.errors import InputError, PhysicsError, TransientError
 from auto_iter.files import write_atomically
 from auto_iter.log import get_logger
+from auto_iter.millepede.pede import find_pede, require_pede
+from auto_iter.millepede.strategy import load_strategy
 from auto_iter.ports import Conversion, Solution
 from auto_iter.snapshot import Arguments
 from auto_iter.workspace import Iteration, Workspace
@@ -28,6 +30,10 @@ LARGEST_PORTION = 50
 
 MAX_KILLED = 3
 REPORT_LIMIT_S = 120.0
+
+IFT = 0
+WITHOUT_IFT = 3
+"""So many stations take data when the interface tracker, station 0, does not."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,10 @@ class Chain:
         self._converted: dict[tuple[int, int], _Source] = {}
         self._killed = 0
         self._requests = 0
+
+    def check(self) -> None:
+        """Raise PermanentError when the strategy or a pede that is demanded is not there."""
+        check_chain(self._arguments, self._config, self._env)
 
     def convert(self, iteration: int, numbers: Collection[int]) -> Conversion:
         """Start converting what is not converted yet, and tell how far it is."""
@@ -230,6 +240,19 @@ class Chain:
             raise TransientError(f"{what}: {error}, out of memory?")
         else:
             raise PhysicsError(f"{what}: {error}")
+
+
+def check_chain(arguments: Arguments, config: Config, env: Mapping[str, str]) -> None:
+    """Raise PermanentError when the chain cannot work: better now than after days of jobs."""
+    strategy = load_strategy(config.alignment.strategy)
+    if arguments.stations == WITHOUT_IFT and IFT in strategy.station_numbers:
+        raise InputError(
+            f"strategy {strategy.name}: aligns the IFT, which needs 4 stations",
+            "give --fourst, or another --strategy",
+        )
+    if config.millepede.solver != "builtin":
+        find = require_pede if config.millepede.solver == "pede" else find_pede
+        find(config.paths.pede_install, env.get("PATH"))
 
 
 def _stat(path: Path) -> _Source | None:

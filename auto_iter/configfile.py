@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -23,6 +23,10 @@ FOUND_BY_DEFAULT = ("auto_iter.yaml", "config.json")
 
 ENV_PREFIX = "AUTO_ITER__"
 
+Key: TypeAlias = tuple[str, ...]
+Origins: TypeAlias = dict[Key, str]
+"""Where each key was set: `FILE:LINE`, an environment variable, or `--set ...`."""
+
 
 def default_text() -> str:
     """Return the commented default configuration."""
@@ -34,22 +38,17 @@ def load_config(
 ) -> Config:
     """Return the validated configuration. Raises UsageError."""
     file = path or next((Path(name) for name in FOUND_BY_DEFAULT if Path(name).is_file()), None)
-    tree, lines = _read(file) if file is not None else ({}, {})
-    origin = str(file) if file is not None else "configuration"
+    tree, origins = _read(file) if file is not None else ({}, {})
     for name, value in _from_environment(env or {}):
-        _put(
-            tree,
-            name.split("."),
-            value,
-            f"environment {ENV_PREFIX}{name.upper().replace('.', '__')}",
-        )
+        keys = tuple(name.removeprefix(ENV_PREFIX).lower().split("__"))
+        _put(tree, origins, keys, value, f"environment {name}")
     for text in overrides:
-        _override(tree, text)
-    _refuse_unknown(tree, Config, (), origin, lines)
+        _override(tree, origins, text)
+    _refuse_unknown(tree, Config, (), origins)
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise UsageError(_explain(error, origin, lines)) from None
+        raise UsageError(_explain(error, origins)) from None
 
 
 def dump_config(config: Config) -> str:
@@ -74,8 +73,8 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{key}", value
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
-    """Return the file's content and the line of each key. JSON is YAML, near enough."""
+def _read(path: Path) -> tuple[dict[str, Any], Origins]:
+    """Return the file's content and where each key stands. JSON is YAML, near enough."""
     try:
         text = path.read_text()
     except OSError as error:
@@ -93,12 +92,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
         return {}, {}
     if not isinstance(tree, dict):
         raise UsageError(f"{path}: must be sections with settings, like `auto-iter config show`")
-    return tree, dict(_line_numbers(node, ()))
+    return tree, {name: f"{path}:{line}" for name, line in _line_numbers(node, ())}
 
 
-def _line_numbers(
-    node: yaml.Node | None, prefix: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], int]]:
+def _line_numbers(node: yaml.Node | None, prefix: Key) -> Iterator[tuple[Key, int]]:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             name = (*prefix, str(key.value))
@@ -109,17 +106,17 @@ def _line_numbers(
 def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     for name, text in sorted(env.items()):
         if name.startswith(ENV_PREFIX):
-            key = name.removeprefix(ENV_PREFIX).lower().replace("__", ".")
-            yield key, _value(text, f"environment {name}")
+            yield name, _value(text, f"environment {name}")
 
 
-def _override(tree: dict[str, Any], text: str) -> None:
+def _override(tree: dict[str, Any], origins: Origins, text: str) -> None:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UsageError(
             f"--set {text}: must be key=value, e.g. alignment.polling_interval_seconds=60"
         )
-    _put(tree, key.strip().split("."), _value(value, f"--set {text}"), f"--set {text}")
+    origin = f"--set {text}"
+    _put(tree, origins, tuple(key.strip().split(".")), _value(value, origin), origin)
 
 
 def _value(text: str, origin: str) -> Any:
@@ -129,7 +126,11 @@ def _value(text: str, origin: str) -> Any:
         raise UsageError(f"{origin}: the value is not YAML") from None
 
 
-def _put(tree: dict[str, Any], keys: Sequence[str], value: Any, origin: str) -> None:
+def _put(tree: dict[str, Any], origins: Origins, keys: Key, value: Any, origin: str) -> None:
+    for deeper in range(1, len(keys) + 1):
+        # A section that the file has too keeps its line; the setting itself is now from here.
+        origins.setdefault(keys[:deeper], origin)
+    origins[keys] = origin
     for key in keys[:-1]:
         inner = tree.setdefault(key, {})
         if not isinstance(inner, dict):
@@ -139,43 +140,33 @@ def _put(tree: dict[str, Any], keys: Sequence[str], value: Any, origin: str) -> 
 
 
 def _refuse_unknown(
-    tree: Mapping[str, Any],
-    model: type[BaseModel],
-    prefix: tuple[str, ...],
-    origin: str,
-    lines: Mapping[tuple[str, ...], int],
+    tree: Mapping[str, Any], model: type[BaseModel], prefix: Key, origins: Origins
 ) -> None:
     for key, value in tree.items():
         where = (*prefix, str(key))
         field = model.model_fields.get(str(key))
         if field is None:
-            raise UsageError(_unknown(where, model, origin, lines))
+            raise UsageError(_unknown(where, model, origins))
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, dict):
-            _refuse_unknown(value, inner, where, origin, lines)
+            _refuse_unknown(value, inner, where, origins)
 
 
-def _unknown(
-    where: tuple[str, ...],
-    model: type[BaseModel],
-    origin: str,
-    lines: Mapping[tuple[str, ...], int],
-) -> str:
+def _unknown(where: Key, model: type[BaseModel], origins: Origins) -> str:
     close = difflib.get_close_matches(where[-1], model.model_fields, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(model.model_fields)}"
-    return f"{_at(origin, where, lines)}: unknown key; {hint}"
+    return f"{_at(where, origins)}: unknown key; {hint}"
 
 
-def _at(origin: str, where: tuple[str, ...], lines: Mapping[tuple[str, ...], int]) -> str:
-    line = f":{lines[where]}" if where in lines else ""
-    return f"{origin}{line}: {'.'.join(where)}"
+def _at(where: Key, origins: Origins) -> str:
+    return f"{origins.get(where, 'configuration')}: {'.'.join(where)}"
 
 
-def _explain(error: ValidationError, origin: str, lines: Mapping[tuple[str, ...], int]) -> str:
+def _explain(error: ValidationError, origins: Origins) -> str:
     first = error.errors()[0]
     where = tuple(str(part) for part in first["loc"])
-    while where and where not in lines and where[:-1] in lines:
+    while where and where not in origins and where[:-1] in origins:
         where = where[:-1]
     value = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{_at(origin, where, lines)}: {message}{value}"
+    return f"{_at(where, origins)}: {message}{value}"

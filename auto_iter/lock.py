@@ -44,9 +44,14 @@ class Holder:
 
     @property
     def is_alive(self) -> bool:
-        """The very process still runs on this host (pids are used again; create times are not)."""
+        """The very process still runs on this host (pids are used again; create times are not).
+
+        A zombie does not: it holds nothing, and its parent may never come to reap it.
+        """
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.create_time) < 1.0
+            process = psutil.Process(self.pid)
+            is_the_one = abs(process.create_time() - self.create_time) < 1.0
+            return is_the_one and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
 

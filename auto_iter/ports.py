@@ -141,6 +141,10 @@ class Solution:
 class Millepede(Protocol):
     """The Mille/pede chain. Works in child processes: each call returns at once."""
 
+    def check(self) -> None:
+        """Raise PermanentError when the strategy or a pede that is demanded is not there."""
+        ...
+
     def convert(self, iteration: int, numbers: Collection[int]) -> Conversion:
         """Start converting what is not converted yet, and tell how far it is."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -9,8 +10,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-
-import psutil
 
 import states
 from auto_iter import app, checkpoint
@@ -157,18 +156,18 @@ def stop_daemon(workspace: Workspace, timeout_s: float) -> bool:
         return False
     if not holder.is_here:
         raise UsageError(f"the daemon runs on {holder.host}; stop it there")
-    process = psutil.Process(holder.pid)
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(timeout_s)
-    except psutil.TimeoutExpired:
-        raise AutoIterError(f"pid {holder.pid} has not stopped after {timeout_s:.0f} s") from None
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(holder.pid, signal.SIGTERM)
+    deadline = time.monotonic() + timeout_s
+    while holder.is_alive:
+        if time.monotonic() > deadline:
+            raise AutoIterError(f"pid {holder.pid} has not stopped after {timeout_s:.0f} s")
+        time.sleep(0.05)
     return True
 
 
-def remove_jobs(opened: Opened, now: float) -> None:
+def remove_jobs(opened: Opened) -> None:
     """Remove every job of a workspace that no daemon holds, and note that it is stopped."""
-    del now
     lock = WorkspaceLock(opened.workspace.lock)
     lock.acquire()
     try:

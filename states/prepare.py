@@ -9,6 +9,7 @@ from states.step import Fire, Note, Outcome, Ports
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Check the inputs and make the directory of the current iteration."""
     ports.reconstruction.check_inputs()
+    ports.millepede.check()
     ports.reconstruction.prepare(snapshot.iteration)
     wanted = len(ports.reconstruction.wanted())
     note = Note("iteration prepared", {"files": wanted})

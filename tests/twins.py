@@ -100,10 +100,15 @@ class TwinMillepede:
 
     bad: set[int] = field(default_factory=set)
     refusal: str | None = None
+    missing: str | None = None
     solved: list[tuple[int, frozenset[int]]] = field(default_factory=list)
     max_pulls: list[float] = field(default_factory=lambda: [10.0])
     reports: list[int] = field(default_factory=list)
     stopped: bool = False
+
+    def check(self) -> None:
+        if self.missing is not None:
+            raise InputError(self.missing, "install it")
 
     def convert(self, iteration: int, numbers: Collection[int]) -> Conversion:
         del iteration

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
 from pathlib import Path
@@ -81,7 +82,8 @@ def alignment_config(arguments: argparse.Namespace) -> Config:
         "batch.system": arguments.batch,
         "alignment.strategy": arguments.strategy,
     }
-    given = [f"{key}={value}" for key, value in options.items() if value is not None]
+    # Quoted: `--work_dir 2023` is a directory, not a number.
+    given = [f"{key}={json.dumps(str(value))}" for key, value in options.items() if value]
     return load_config(arguments.config, [*given, *arguments.overrides], os.environ)
 
 

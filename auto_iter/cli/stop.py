@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 
 from auto_iter.cli.options import Subparsers, add_workspace_argument, the_workspace
 
@@ -29,6 +28,6 @@ def _stop(arguments: argparse.Namespace) -> int:
     stopped = stop_daemon(opened.workspace, arguments.timeout)
     print("the daemon has stopped" if stopped else "no daemon is running")
     if arguments.jobs:
-        remove_jobs(open_workspace(opened.workspace.root), time.time())
+        remove_jobs(open_workspace(opened.workspace.root))
         print("the jobs are removed; `auto-iter resume` starts them again")
     return 0

@@ -2,78 +2,93 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import re
 import signal
 import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.integration.commands import (
+    PATIENCE_S,
+    call,
+    checkpoint,
+    command,
+    run_command,
+    wait_until,
+)
 from tests.integration.conftest import SimulatedDetector
 
 KILLS = 20
-ITERATIONS = 3
-LIMIT_S = 300.0
+ITERATIONS = 5
+LAST_KILL_AT = 0.8
+"""No kill is due in what remains of the alignment after this part, so that all 20 fall into it."""
 
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "auto_iter", *arguments]
-
-
-def run_command(simulated: SimulatedDetector) -> list[str]:
-    return command(
-        "run", "-y", str(simulated.year), "-r", str(simulated.run), "-f", simulated.files,
-        "-i", str(ITERATIONS), "--config", str(simulated.config),
-        "--set", "alignment.polling_interval_seconds=1",
-    )  # fmt: skip
+STATES = ("prepare", "submit_reco", "wait_reco", "mille", "pede", "next_iteration")
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    simulated: SimulatedDetector, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, float]:
-    """Return an alignment that nobody disturbed, and how long it took."""
+def undisturbed(simulated: SimulatedDetector, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an alignment that nobody disturbed."""
     directory = tmp_path_factory.mktemp("undisturbed")
-    begun = time.monotonic()
-    subprocess.run(run_command(simulated), cwd=directory, check=True, capture_output=True)
-    return next(directory.glob("Y*")), time.monotonic() - begun
+    assert call(run_command(simulated, iterations=ITERATIONS), directory).returncode == 0
+    return next(directory.glob("Y*"))
+
+
+def progress(workspace: Path) -> float:
+    """Return how much of the alignment is behind the checkpoint, from 0 to 1."""
+    snapshot = checkpoint(workspace)
+    if not snapshot:
+        return 0.0
+    if snapshot["state"] not in STATES:
+        return 1.0
+    states_done = STATES.index(snapshot["state"]) / len(STATES)
+    return float(snapshot["iteration"] - 1 + states_done) / ITERATIONS
+
+
+def live_until(
+    daemon: subprocess.Popen[bytes], workspace: Path, part: float, more_s: float
+) -> None:
+    """Let the daemon work until so much is done, and a little longer."""
+    wait_until(lambda: progress(workspace) >= part or daemon.poll() is not None, "progress")
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        daemon.wait(more_s)
 
 
 def test_twenty_kills_change_nothing(
-    simulated: SimulatedDetector, undisturbed: tuple[Path, float], tmp_path: Path
+    simulated: SimulatedDetector, undisturbed: Path, tmp_path: Path
 ) -> None:
-    reference, took_s = undisturbed
-    moments = random.Random(20)
-    workspace = tmp_path / reference.name
-    kills = 0
-    deadline = time.monotonic() + LIMIT_S
-    while time.monotonic() < deadline:
-        resumable = (workspace / "state.yaml").exists()
-        start = command("resume", str(workspace)) if resumable else run_command(simulated)
-        daemon = subprocess.Popen(
-            start, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        if kills == KILLS:
-            assert daemon.wait(LIMIT_S) == 0
-            break
-        # Short lives at first, so that all the kills fall into the alignment.
-        try:
-            daemon.wait(moments.uniform(0.1, 2 * took_s / KILLS))
-        except subprocess.TimeoutExpired:
-            daemon.send_signal(signal.SIGKILL)
-            daemon.wait()
-            kills += 1
-        else:
-            break
-    assert kills >= KILLS - 5, "the alignment was over too soon to be killed often"
-    assert constants(workspace) == constants(reference)
-    assert reconstructions(workspace) == dict.fromkeys(reconstructions(reference), 1)
-    assert reconstructions(reference) == dict.fromkeys(reconstructions(reference), 1)
+    chance = random.Random(20)
+    workspace = tmp_path / undisturbed.name
+    for part in sorted(chance.uniform(0, LAST_KILL_AT) for _ in range(KILLS)):
+        daemon = start(simulated, workspace)
+        # Some of these moments lie before the daemon has loaded its modules, some in a transition.
+        live_until(daemon, workspace, part, chance.uniform(0, 0.5))
+        assert daemon.poll() is None, "the alignment was over before its last kill"
+        daemon.send_signal(signal.SIGKILL)
+        daemon.wait()
+    assert start(simulated, workspace).wait(PATIENCE_S) == 0
+    assert constants(workspace) == constants(undisturbed)
+    assert len(constants(workspace)) == ITERATIONS
+    assert reconstructions(workspace) == dict.fromkeys(reconstructions(undisturbed), 1)
+    assert reconstructions(undisturbed) == dict.fromkeys(reconstructions(undisturbed), 1)
+
+
+def start(simulated: SimulatedDetector, workspace: Path) -> subprocess.Popen[bytes]:
+    """Start the daemon, or resume it when there is something to resume."""
+    resumable = (workspace / "state.yaml").exists()
+    return subprocess.Popen(
+        command("resume", str(workspace))
+        if resumable
+        else run_command(simulated, iterations=ITERATIONS),
+        cwd=workspace.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def constants(workspace: Path) -> dict[str, bytes]:

@@ -1,0 +1,295 @@
+"""What is wrong with the input is said in one clear line, with the right exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from auto_iter.cli import main
+from tests.integration.commands import (
+    call,
+    checkpoint,
+    command,
+    program,
+    run_command,
+    wait_until,
+)
+from tests.integration.conftest import SimulatedDetector
+
+RUN = ("run", "-y", "2023", "-r", "011705", "-f", "400-403", "-i", "1")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, simulated: SimulatedDetector) -> Path:
+    """Return an empty directory to work in, with the simulation's configuration."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # where there is no pede
+    shutil.copy(simulated.config, tmp_path / "auto_iter.yaml")
+    return tmp_path
+
+
+def refused(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str], here: Path
+) -> tuple[int, str]:
+    """Return exit code and the one line that was said; nothing may have been written."""
+    before = sorted(here.rglob("*"))
+    try:
+        code = main(arguments)
+    except SystemExit as exit_:  # argparse's way
+        code = int(exit_.code or 0)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert sorted(here.rglob("*")) == before
+    return code, said.err
+
+
+def with_option(name: str, value: str) -> tuple[str, ...]:
+    arguments = list(RUN)
+    arguments[arguments.index(name) + 1] = value
+    return tuple(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (with_option("-f", "450-450"), 2, "has to lie above the start"),
+        (with_option("-f", "450:400"), 2, "has to lie above the start"),
+        (with_option("-f", "4x0"), 2, "raw files '4x0'"),
+        (with_option("-f", "123456"), 2, "at most five digits"),
+        (with_option("-r", "0117a5"), 2, "run '0117a5'"),
+        (with_option("-y", "202"), 2, "year '202'"),
+        (with_option("-i", "0"), 2, "at least one iteration"),
+        (with_option("-i", "many"), 2, "invalid int value: 'many'"),
+        (with_option("-f", "400-405"), 1, "2 of 5 raw files: 00403..00404 (not there)"),
+        ((*RUN, "--raw_dir", "nowhere"), 1, "nowhere: no such raw directory"),
+        ((*RUN, "--raw_dir", "2023"), 1, "2023: no such raw directory"),
+        ((*RUN, "--strategy", "3stt"), 1, "3st"),
+        ((*RUN, "--strategy", "ift-global"), 1, "needs 4 stations"),
+        ((*RUN, "--set", "millepede.solver=pede"), 1, "there is no pede on PATH"),
+        ((*RUN, "--set", "paths.pede_install=nowhere"), 1, "no pede at"),
+        ((*RUN, "--set", "reco.memry_mb=1"), 2, "did you mean memory_mb?"),
+        ((*RUN, "--set", "reco.memory_mb=much"), 2, "--set reco.memory_mb=much: reco.memory_mb"),
+        ((*RUN, "--set", "reco.memory_mb"), 2, "must be key=value"),
+        ((*RUN, "--config", "nowhere.yaml"), 2, "nowhere.yaml: No such file"),
+        ((*RUN, "--iter", "3"), 2, "unrecognized arguments: --iter"),
+        (("run", "-y", "2023"), 2, "required: -r/--run, -f/--file/--files"),
+        (("status",), 2, "no workspace here"),
+        (("resume", "nowhere"), 1, "nowhere: no such workspace"),
+        (("rnu",), 2, "invalid choice: 'rnu'"),
+    ],
+)
+def test_it_is_refused_in_one_line_and_nothing_is_written(
+    arguments: tuple[str, ...],
+    code: int,
+    said: str,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    got, line = refused(arguments, capsys, here)
+    assert got == code
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("reco:\n  memry_mb: 4000\n", "mine.yaml:2: reco.memry_mb: unknown key; did you mean"),
+        ("reco:\n  memory_mb: much\n", "mine.yaml:2: reco.memory_mb: Input should be a valid int"),
+        ("reco: [1\n", "mine.yaml:2: "),
+        ("- 1\n", "mine.yaml: must be sections"),
+        ("alignment:\n  polling_interval_seconds: -5\n", "greater than 0"),
+    ],
+)
+def test_a_wrong_configuration_is_told_with_its_line(
+    text: str, said: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "mine.yaml").write_text(text)
+    code, line = refused((*RUN, "--config", "mine.yaml"), capsys, here)
+    assert code == 2
+    assert said in line
+
+
+def test_an_unreadable_raw_file_is_named(
+    here: Path, capsys: pytest.CaptureFixture[str], simulated: SimulatedDetector
+) -> None:
+    shutil.copytree(simulated.config.parent / "raw", here / "raw")
+    victim = here / "raw/2023/011705/Faser-Physics-011705-00401.raw"
+    victim.unlink()
+    victim.mkdir()  # root reads whatever the mode says, but no directory
+    code, line = refused((*RUN, "--raw_dir", "raw"), capsys, here)
+    assert code == 1
+    assert "00401 (unreadable: Is a directory)" in line
+
+
+def test_constants_to_start_from_must_be_finite(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "start.txt").write_text('"10": [0, NaN, 0, 0, 0, 0]')
+    code, line = refused((*RUN, "--set", "alignment.initial_constants=start.txt"), capsys, here)
+    assert code == 1
+    assert "start.txt: constants of 10 are not finite" in line
+
+
+def test_neither_env_script_nor_calypso_is_refused(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    no_calypso = ("--set", "paths.calypso_install=null", "--env_script", "missing.sh")
+    code, line = refused((*RUN, *no_calypso), capsys, here)
+    assert code == 2
+    assert "give --env_script or --calypso_path" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "said"),
+    [
+        ("echo no geometry >&2; exit 1", (), "no geometry"),
+        ("touch Faser-Physics-011705-00400-kfalignment.root", (), "is not a ROOT file"),
+        ("exit 0", (), "left 0 files"),
+        ("sleep 1000", ("--set", "reco.time_limit_s=1"), "time limit of 1 s"),
+    ],
+)
+def test_a_reconstruction_that_fails_is_shown_and_resumed_once_mended(
+    text: str,
+    settings: tuple[str, ...],
+    said: str,
+    here: Path,
+    simulated: SimulatedDetector,
+) -> None:
+    bad = program(here / "reco.sh", text)
+    once = ("--set", "reco.max_attempts=1", "--set", f"reco.program={bad}", *settings)
+    failed = call(run_command(simulated, *once), here)
+    workspace = here / "Y2023_R011705_F400-403"
+    assert failed.returncode == 1
+    assert "3 of 3 raw files could not be reconstructed" in failed.stdout
+    assert said in failed.stdout
+    assert "auto-iter resume" in failed.stdout
+    assert list((workspace / "iter01/2kfalignment").iterdir()) == []
+    assert checkpoint(workspace)["state"] == "failed"
+    mended = ("--set", "reco.program=faser_reco_alignment.py", "--set", "reco.time_limit_s=null")
+    assert call(command("resume", str(workspace), *mended), here).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def original(simulated: SimulatedDetector, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a finished workspace that nobody may touch."""
+    directory = tmp_path_factory.mktemp("finished")
+    assert call(run_command(simulated), directory).returncode == 0
+    return directory / "Y2023_R011705_F400-403"
+
+
+@pytest.fixture
+def finished(here: Path, original: Path) -> Path:
+    """Return a finished workspace of one's own."""
+    return shutil.copytree(original, here / original.name)
+
+
+def test_a_damaged_checkpoint_is_noticed_and_the_backup_used(finished: Path) -> None:
+    state = finished / "state.yaml"
+    state.write_bytes(state.read_bytes()[:400])
+    resumed = call(command("resume", str(finished)), finished.parent)
+    assert resumed.returncode == 0
+    assert "the backup is used" in resumed.stderr
+    assert checkpoint(finished)["state"] == "done"
+    state.write_bytes(state.read_bytes()[:400])
+    (finished / "state.yaml.bak").unlink()
+    lost = call(command("resume", str(finished)), finished.parent)
+    assert lost.returncode == 1
+    assert lost.stderr.count("\n") == 1
+    assert "damaged" in lost.stderr
+
+
+def test_a_newer_checkpoint_is_refused_and_left_alone(finished: Path) -> None:
+    state = finished / "state.yaml"
+    state.write_text(state.read_text().replace("schema: 1", "schema: 99"))
+    newer = state.read_bytes()
+    refusal = call(command("resume", str(finished)), finished.parent)
+    assert refusal.returncode == 1
+    assert "schema 99 is newer than this auto-iter knows" in refusal.stderr
+    assert state.read_bytes() == newer
+
+
+def test_other_arguments_for_the_same_workspace_are_refused_by_name(
+    finished: Path, simulated: SimulatedDetector
+) -> None:
+    other = run_command(simulated, "--fourst", "--set", "reco.max_attempts=7", iterations=4)
+    refusal = call(other, finished.parent)
+    assert refusal.returncode == 2
+    for difference in (
+        "iterations is 1 there, not 4",
+        "stations is 3 there, not 4",
+        "reco.max_attempts is 3 there, not 7",
+    ):
+        assert difference in refusal.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a file system of 14 MB: enough for an alignment, until something else fills it."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=14m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_is_refused_at_the_start(
+    here: Path, small_disk: Path, simulated: SimulatedDetector
+) -> None:
+    fill(small_disk, leave=100_000)
+    refusal = call(run_command(simulated, "--work_dir", str(small_disk)), here)
+    assert refusal.returncode == 1
+    assert "No space left on device; a workspace needs a writable disk" in refusal.stderr
+    assert not list(small_disk.glob("Y*"))
+
+
+def test_a_read_only_disk_is_refused(
+    here: Path, small_disk: Path, simulated: SimulatedDetector
+) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    refusal = call(run_command(simulated, "--work_dir", str(small_disk)), here)
+    assert refusal.returncode == 1
+    assert "Read-only file system; a workspace needs a writable disk" in refusal.stderr
+
+
+def test_a_disk_that_fills_up_is_waited_for_and_nothing_is_lost(
+    here: Path, small_disk: Path, simulated: SimulatedDetector
+) -> None:
+    go = here / "go"
+    slow = program(
+        here / "reco.sh",
+        f'while [ ! -e {go} ]; do sleep 0.05; done; exec faser_reco_alignment.py "$@"',
+    )
+    workspace = small_disk / "Y2023_R011705_F400-403"
+    daemon = subprocess.Popen(
+        run_command(simulated, "--work_dir", str(small_disk), "--set", f"reco.program={slow}"),
+        cwd=here, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_until(lambda: checkpoint(workspace).get("progress", {}).get("running"), "jobs run")
+    filler = fill(small_disk, leave=0)
+    go.touch()
+    assert daemon.stderr is not None
+    for line in daemon.stderr:
+        if "No space left on device" in line:
+            break
+    filler.unlink()
+    daemon.stderr.read()
+    assert daemon.wait() == 0
+    assert checkpoint(workspace)["state"] == "done"
+
+
+def fill(disk: Path, *, leave: int) -> Path:
+    """Use up all space of a file system but `leave` bytes."""
+    filler = disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as content:
+        while shutil.disk_usage(disk).free > leave:
+            content.write(bytes(4096))
+    return filler
