@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types format imports lock pool-test bench diagram wheel-test clean
+.PHONY: help install run test lint types format imports lock fresh-test pool-test bench diagram wheel-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ format: install ## put the code into shape
 
 wheel-test: install ## build the wheel, install it elsewhere and run the main job from it
 	sh tools/wheel-test.sh $(BIN)/python
+
+fresh-test: ## `make run` and `make test` on a new Debian in a chroot (root); takes it away again
+	bash tools/fresh-machine.sh
 
 pool-test: ## the same alignment on a real HTCondor pool (root, Debian); takes it down again
 	bash tests/pool/run.sh

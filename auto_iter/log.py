@@ -17,6 +17,7 @@ from typing import TextIO
 import structlog
 
 from auto_iter.config import Log
+from auto_iter.logline import readable
 
 
 class _WorkspaceHandler(logging.handlers.RotatingFileHandler):
@@ -36,17 +37,22 @@ class _WorkspaceHandler(logging.handlers.RotatingFileHandler):
         """Say nothing: the same line is on stderr."""
 
 
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is now: the progress display puts itself in front of it."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 _SHARED = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
-
-
-def _console(*, colors: bool) -> structlog.dev.ConsoleRenderer:
-    return structlog.dev.ConsoleRenderer(
-        colors=colors, pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
-    )
 
 
 def _formatter(renderer: structlog.typing.Processor) -> logging.Formatter:
@@ -55,8 +61,6 @@ def _formatter(renderer: structlog.typing.Processor) -> logging.Formatter:
         structlog.processors.format_exc_info,
         renderer,
     ]
-    if isinstance(renderer, structlog.dev.ConsoleRenderer):
-        chain.remove(structlog.processors.format_exc_info)
     return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=chain)
 
 
@@ -64,9 +68,10 @@ def _formatter(renderer: structlog.typing.Processor) -> logging.Formatter:
 def logging_to(path: Path | None, settings: Log, console: TextIO | None = None) -> Iterator[None]:
     """Send the log to `path` (JSON lines) and `console` (default stderr) until the block ends."""
     stream = console if console is not None else sys.stderr
-    handlers: list[logging.Handler] = [logging.StreamHandler(stream)]
+    to_console = _StderrHandler() if console is None else logging.StreamHandler(console)
+    handlers: list[logging.Handler] = [to_console]
     colors = hasattr(stream, "isatty") and stream.isatty()
-    handlers[0].setFormatter(_formatter(_console(colors=colors)))
+    handlers[0].setFormatter(_formatter(lambda _log, _name, entry: readable(entry, colors=colors)))
     if path is not None:
         handlers.append(
             _WorkspaceHandler(

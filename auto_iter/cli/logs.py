@@ -31,20 +31,19 @@ def _logs(arguments: argparse.Namespace) -> int:
     if not path.is_file():
         raise InputError(f"{path}: no log there yet", "is that a workspace?")
     for line in _lines(path, max(arguments.lines, 0), follow=arguments.follow):
-        print(line if arguments.json else readable(line), flush=True)
+        print(line if arguments.json else _for_people(line), flush=True)
     return 0
 
 
-def readable(line: str) -> str:
+def _for_people(line: str) -> str:
     """Return a JSON log line as a person reads it; any other line as it is."""
+    from auto_iter.logline import readable
+
     try:
-        fields = json.loads(line)
-        when = fields.pop("timestamp", "")[:19].replace("T", " ")
-        level, event = fields.pop("level", ""), fields.pop("event", "")
-    except (json.JSONDecodeError, AttributeError):
+        entry = json.loads(line)
+    except json.JSONDecodeError:
         return line
-    rest = " ".join(f"{key}={value}" for key, value in fields.items())
-    return f"{when} {level:8} {event:24} {rest}".rstrip()
+    return readable(entry) if isinstance(entry, dict) else line
 
 
 def _lines(path: Path, back: int, *, follow: bool) -> Iterator[str]:
