@@ -22,7 +22,7 @@ fi
 mirror=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null || true)
 mirror=$(grep -oE '(https?|file)://[^ ]+' <<<"$mirror" | grep -v security | grep -v snapshot | head -n 1)
 mmdebstrap --quiet --mode=root --format=directory --variant=apt \
-    --include=make,python3,ca-certificates --aptopt='APT::Install-Recommends "false"' \
+    --include=make,python3,ca-certificates,mount --aptopt='APT::Install-Recommends "false"' \
     --dpkgopt=force-unsafe-io "$suite" "$machine" "deb $mirror $suite main"
 # it trusts what this machine trusts
 cp -L /etc/ssl/certs/ca-certificates.crt "$machine/etc/ssl/certs/"
