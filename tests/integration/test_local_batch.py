@@ -248,7 +248,7 @@ def test_removing_kills_whole_trees_whatever_they_do(system: LocalBatch, tmp_pat
     stubborn = f"trap '' TERM; echo $BASHPID >> {pids}; while :; do sleep 600; done"
     script = (
         f"({stubborn}) & setsid bash -c '(setsid sleep 601 & echo $! >> {pids})' & "
-        f"env -i setsid -f sleep 602; pgrep -nf 'sleep 602' >> {pids}; echo $$ >> {pids}; wait"
+        f"env -i setsid -f sh -c 'echo $$ >> {pids}; exec sleep 602'; echo $$ >> {pids}; wait"
     )
     submission = system.submit(with_script(make_batch(tmp_path, "key", 40), script))
     wait_for(lambda: pids.exists() and len(pids.read_text().split()) == 4)
