@@ -5,6 +5,7 @@ from __future__ import annotations
 from auto_iter.cli import (
     config,
     constants,
+    doctor,
     fetch,
     logs,
     millepede,
@@ -27,5 +28,6 @@ ALL = (
     millepede.add_parser,
     constants.add_parser,
     config.add_parser,
+    doctor.add_parser,
     simulate.add_parser,
 )

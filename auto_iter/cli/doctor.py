@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import TYPE_CHECKING
 
 from auto_iter.cli.options import Subparsers, add_config_options
-from auto_iter.configfile import load_config
-from auto_iter.doctor import Finding, examine, is_healthy
+
+if TYPE_CHECKING:
+    from auto_iter.doctor import Finding
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -18,12 +20,15 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Exit code 0 when all that is needed is there, else 1.",
     )
     add_config_options(parser)
-    parser.set_defaults(call=doctor)
+    parser.set_defaults(call=_doctor)
 
 
-def doctor(args: argparse.Namespace) -> int:
-    """Print every finding; return the exit code."""
-    findings = examine(load_config(args.config, args.overrides, os.environ), os.environ)
+def _doctor(arguments: argparse.Namespace) -> int:
+    from auto_iter.configfile import load_config
+    from auto_iter.doctor import examine, is_healthy
+
+    config = load_config(arguments.config, arguments.overrides, os.environ)
+    findings = examine(config, os.environ)
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
         print(_line(finding, width))

@@ -135,7 +135,12 @@ def test_others_see_where_it_is(alignment: Alignment) -> None:
     assert status["daemon"]["pid"] == daemon.pid
     assert status["jobs"]["wanted"] == 3
     log = call(command("logs"), alignment.directory).stdout
-    assert "submitted" in log
+    assert "→ wait_reco (submitted)" in log
+    old_terminal = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    plain = subprocess.run(
+        command("logs"), cwd=alignment.directory, env=old_terminal, capture_output=True, check=True
+    )
+    assert b"? wait_reco (submitted)" in plain.stdout
     for line in (alignment.workspace / "auto_iter.log").read_text().splitlines():
         assert json.loads(line)["event"]
 
