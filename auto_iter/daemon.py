@@ -158,10 +158,15 @@ class Daemon:
             if outcome.snapshot != self.snapshot:
                 self._save(outcome.snapshot)
             self._settled()
-            return self._ports.policy.poll_interval_s if outcome.wait_s is None else outcome.wait_s
+            return self._until_next_poll() if outcome.wait_s is None else outcome.wait_s
         self._move(outcome)
         self._settled()
         return 0
+
+    def _until_next_poll(self) -> float:
+        """Return the poll interval and a little more: who started together shall not poll so."""
+        policy = self._ports.policy
+        return policy.poll_interval_s * random.uniform(1, 1 + policy.poll_jitter)  # noqa: S311
 
     def _move(self, fired: Fire) -> None:
         before = self._machine.state

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 from auto_iter.config import Config, Holds
 
+POLL_JITTER = 0.1
+
 
 @dataclass(frozen=True)
 class Policy:
     """Limits of one alignment."""
 
     poll_interval_s: float
+    poll_jitter: float
+    """The interval is stretched by a random part of up to so much of it."""
     max_attempts: int
     min_success_fraction: float
     straggler_quantile: float
@@ -25,7 +29,8 @@ class Policy:
     def of(cls, config: Config) -> Policy:
         """Return the limits that `config` sets."""
         return cls(
-            poll_interval_s=config.alignment.polling_interval_seconds,
+            poll_interval_s=_poll_interval_s(config),
+            poll_jitter=POLL_JITTER,
             max_attempts=config.reco.max_attempts,
             min_success_fraction=config.reco.min_success_fraction,
             straggler_quantile=config.reco.straggler_quantile,
@@ -39,3 +44,11 @@ class Policy:
     def is_converged(self, max_pull: float) -> bool:
         """Tell whether no constant moved by more than the set part of its uncertainty."""
         return self.stop_when_converged and max_pull < self.convergence_pull
+
+
+def _poll_interval_s(config: Config) -> float:
+    """Return how often to poll; a schedd that others use as well is not asked more often."""
+    wanted = config.alignment.polling_interval_seconds
+    if config.batch.system != "htcondor":
+        return wanted
+    return max(wanted, config.htcondor.min_poll_interval_s)

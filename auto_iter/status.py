@@ -11,6 +11,9 @@ from auto_iter.snapshot import Snapshot
 from auto_iter.workspace import Workspace
 from states.table import TERMINAL
 
+SHOWN_HELD = 10
+"""So many held jobs are described; a screen has room for no more."""
+
 
 @dataclass(frozen=True)
 class Status:
@@ -91,7 +94,12 @@ class Status:
             f"  file {number:05d}: {tries} failed, last: {self.snapshot.troubles.get(number, '')}"
             for number, tries in sorted(self.snapshot.failures.items())
         ]
-        return [line, *failing]
+        held = [
+            f"  file {number:05d}: {self.snapshot.troubles[number]}"
+            for number in sorted(self.snapshot.held_since)
+            if number in self.snapshot.troubles and number not in self.snapshot.failures
+        ]
+        return [line, *failing, *held[:SHOWN_HELD], *_and_more(held)]
 
     def _failure(self) -> list[str]:
         failure = self.snapshot.failure
@@ -113,3 +121,7 @@ class Status:
             for each in self.snapshot.history
         ]
         return [head, *rows]
+
+
+def _and_more(held: list[str]) -> list[str]:
+    return [f"  and {len(held) - SHOWN_HELD} more are held"] if len(held) > SHOWN_HELD else []

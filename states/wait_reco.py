@@ -7,8 +7,6 @@ missing then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from auto_iter.errors import JobError
 from auto_iter.model import Problem, Tally, Trouble
 from auto_iter.snapshot import Attempt, Progress, Snapshot
@@ -72,12 +70,15 @@ def _closed(
         for number, reason in reasons.items()
     ]
     closed = count_failures(snapshot.but(attempts=attempts), reasons.items())
-    return closed.but(avoid_machines=_avoided(closed, problems)), notes
+    return closed.but(avoid_machines=_avoided(closed, tally)), notes
 
 
 def _reason(problem: Problem | None, snapshot: Snapshot, number: int) -> str:
     if problem is not None:
-        return problem.reason
+        where = f" on {problem.machine}" if problem.machine else ""
+        return (
+            f"{problem.reason} (job {problem.job_id}{where})" if problem.job_id else problem.reason
+        )
     return snapshot.troubles.get(number) or "the job ended well, but left no output"
 
 
@@ -88,15 +89,16 @@ def _fields(number: int, problem: Problem | None, reason: str) -> dict[str, obje
     return fields
 
 
-def _avoided(snapshot: Snapshot, problems: Mapping[int, Problem]) -> tuple[str, ...]:
-    """Add machines on which two or more jobs failed and which may be black holes."""
+def _avoided(snapshot: Snapshot, tally: Tally) -> tuple[str, ...]:
+    """Add machines on which two or more jobs failed and none succeeded: perhaps black holes."""
     failed = [
         problem.machine
-        for problem in problems.values()
+        for problem in tally.problems
         if problem.machine and problem.trouble is Trouble.FAILED
     ]
     suspects = {machine for machine in failed if failed.count(machine) > 1}
-    return (*snapshot.avoid_machines, *sorted(suspects - set(snapshot.avoid_machines)))
+    new = suspects - tally.proven_machines - set(snapshot.avoid_machines)
+    return (*snapshot.avoid_machines, *sorted(new))
 
 
 def _with_progress(snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> Snapshot:

@@ -45,6 +45,9 @@ JOB: Final = (
 CLUSTER: Final = ("ClusterId", "QDate", "GlobalJobId", "AutoIterJobs", "DAGManNodesLog")
 """What is asked about a submission as a whole."""
 
+NONE: Final = "ClusterId == -1"
+"""Matches nothing: for calls that only show whether we may make them."""
+
 HOME: Final = "(JobStatus == 4 && (StageOutFinish ?: 0) >= EnteredCurrentStatus)"
 """Its files were fetched: it leaves the queue by itself, sooner or later."""
 
@@ -147,7 +150,7 @@ def _problem(ad: Ad, trouble: Trouble, reason: str) -> Problem:
         subcode=_integer(ad, "HoldReasonSubCode") if is_held else None,
         exit_code=_exit_code(ad),
         signal=_signal(ad),
-        machine=_machine(ad),
+        machine=machine_of(ad),
         job_id=f"{ad['ClusterId']}.{ad['ProcId']}",
         memory_mb=_integer(ad, "RequestMemory"),
     )
@@ -166,7 +169,8 @@ def _integer(ad: Ad, name: str) -> int | None:
     return None if value is None else int(value)
 
 
-def _machine(ad: Ad) -> str | None:
+def machine_of(ad: Ad) -> str | None:
+    """Return the machine that a job ran on last."""
     # "slot1_3@machine": the requirements of a next attempt need the machine alone.
     slot = ad.get("LastRemoteHost")
     return None if slot is None else str(slot).rpartition("@")[2]

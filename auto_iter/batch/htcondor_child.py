@@ -261,7 +261,7 @@ class ScheddProcess:
         now = time.time()
         if self._trouble_since is None:
             self._trouble_since = now
-        since = time.strftime("%H:%M:%S", time.localtime(self._trouble_since))
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._trouble_since))
         return TransientError(f"schedd {self._called(at)} is in trouble since {since}: {what}")
 
     def _called(self, at: str | None) -> str:

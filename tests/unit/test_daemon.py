@@ -223,6 +223,24 @@ def test_machines_on_which_several_jobs_fail_are_avoided() -> None:
     assert second.batch.avoid_machines == ("bad.node",)
 
 
+def test_a_machine_on_which_jobs_also_succeed_is_no_black_hole() -> None:
+    world = World(iterations=1, fails={400: 1, 401: 1})
+    world.batch.proven = frozenset({"bad.node"})
+    assert world.run() is Ending.DONE
+    second = list(world.batch.submissions.values())[1]
+    assert second.batch.avoid_machines == ()
+
+
+def test_polls_are_spread_in_time_but_never_closer_than_the_interval() -> None:
+    world = World(iterations=1, settings={"poll_jitter": 0.1})
+    daemon = world.daemon()
+    while daemon.step() == 0:
+        pass
+    waits = [daemon.step() for _ in range(20)]
+    assert all(60 <= wait <= 66 for wait in waits)
+    assert len(set(waits)) > 1
+
+
 def test_a_vanished_submission_is_made_up_for() -> None:
     world = World(iterations=1)
     daemon = world.daemon(stop_after=1)

@@ -25,15 +25,20 @@ class World:
     root: Path
     schedd: ScheddTwin = field(default_factory=ScheddTwin)
     seconds: float = 1000.0
+    min_poll_interval_s: float = 0.0001
 
     def open(self, *, spool: bool = True) -> HTCondorBatch:
         return HTCondorBatch(
             "ws",
-            HTCondor(spool=spool, job_flavour=None),
+            HTCondor(spool=spool, job_flavour=None, min_poll_interval_s=self.min_poll_interval_s),
             self.schedd,
-            monotonic=lambda: self.seconds,
+            monotonic=self.now,
             sleep=self.sleep,
         )
+
+    def now(self) -> float:
+        self.seconds += 0.001  # time passes, however little
+        return self.seconds
 
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds
@@ -101,6 +106,25 @@ def test_what_cannot_be_asked_is_not_taken_for_nothing(switch: str, world: World
     setattr(world.schedd, switch, True)
     with pytest.raises(TransientError):
         world.open().find("ws-01-01-none@bigbird07.cern.ch")
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_with_an_expired_ticket_an_empty_answer_is_not_taken_for_nothing(
+    spool: bool, world: World
+) -> None:
+    submission = world.submitted(world.open(spool=spool), 400, 401)
+    world.schedd.knows_us = False
+    with pytest.raises(TransientError, match="ticket"):
+        world.open(spool=spool).find(submission.key)
+    resumed = world.open(spool=spool)
+    assert resumed.poll(submission).running == 2
+    world.seconds += LOST_AFTER_S + 1
+    with pytest.raises(TransientError, match="ticket"):
+        resumed.poll(submission)
+    world.schedd.knows_us = True
+    tally = resumed.poll(submission)
+    assert (tally.idle, tally.problems) == (2, ())
+    assert world.open(spool=spool).find(submission.key) is not None
 
 
 def test_a_half_spooled_cluster_is_removed_after_a_while_and_submitted_again(
@@ -249,3 +273,49 @@ def test_release_asks_for_more_memory_first_and_frees_only_what_is_meant(world: 
     system.release(submission, {400}, Resources(memory_mb=150))
     assert [job["JobStatus"] for job in world.schedd.queue] == [1, 5]
     assert [job["RequestMemory"] for job in world.schedd.queue] == [150, 100]
+
+
+def test_between_two_polls_the_schedd_is_left_alone(world: World) -> None:
+    world.min_poll_interval_s = 60.0
+    system = world.open()
+    submission = world.submitted(system, 400, 401)
+    world.schedd.end(400)
+    system.poll(submission)
+    system.fetch(submission)
+    asked = len(world.schedd.asked)
+    world.schedd.run(401)
+    for _ in range(3):  # conversions that end wake the daemon
+        world.seconds += 10
+        assert system.poll(submission).ended == 1
+        system.fetch(submission)
+    assert len(world.schedd.asked) == asked
+    world.seconds += 31
+    assert system.poll(submission).running == 1
+    assert len(world.schedd.asked) > asked
+
+
+def test_what_was_changed_is_looked_at_without_delay(world: World) -> None:
+    world.min_poll_interval_s = 60.0
+    system = world.open(spool=False)
+    submission = world.submitted(system, 400, 401)
+    world.schedd.hold(400, 13, "no input")
+    assert system.poll(submission).held == 1
+    system.release(submission, {400})
+    assert system.poll(submission).held == 0
+    system.remove(submission, "over", {401})
+    assert system.poll(submission).ended == 1
+
+
+def test_where_jobs_ended_well_is_known_also_after_a_restart(world: World) -> None:
+    system = world.open(spool=False)
+    submission = world.submitted(system, 400, 401)
+    world.schedd.end(400)
+    world.schedd.end(401, 40)
+    assert system.poll(submission).proven_machines == {"node7"}
+    assert world.open(spool=False).poll(submission).proven_machines == {"node7"}
+    spooled = world.open()
+    submission = world.submitted(spooled, 402)
+    world.schedd.end(402)
+    spooled.poll(submission)
+    spooled.fetch(submission)
+    assert spooled.poll(submission).proven_machines == {"node7"}

@@ -83,7 +83,8 @@ def test_the_configuration_shapes_the_description(
 def test_black_holes_are_avoided_on_top_of_the_configured_requirements() -> None:
     batch = replace(BATCH, avoid_machines=("b1.cern.ch", "b2.cern.ch"))
     assert submit_description(batch, HTCondor(requirements="Arch == X || Y"))["requirements"] == (
-        '(Arch == X || Y) && (TARGET.Machine =!= "b1.cern.ch") && (TARGET.Machine =!= "b2.cern.ch")'
+        '(Arch == X || Y) && (TARGET.Machine =!= "b1.cern.ch" || time() - QDate > 1800)'
+        ' && (TARGET.Machine =!= "b2.cern.ch" || time() - QDate > 1800)'
     )
 
 
