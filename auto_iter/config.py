@@ -9,11 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+def _as_written(value: object) -> object:
+    """Return a number or truth value as text: HTCondor reads it, YAML only gets it first."""
+    return str(value) if isinstance(value, bool | int | float) else value
+
+
+SubmitText = Annotated[str, BeforeValidator(_as_written)]
 
 
 class Section(BaseModel):
@@ -76,11 +84,11 @@ class HTCondor(Section):
     job_flavour: str | None = "longlunch"
     request_cpus: Positive = 1
     max_retries: Annotated[int, Field(ge=0)] = 3
-    requirements: str | None = None
+    requirements: SubmitText | None = None
     accounting_group: str | None = None
     send_credential: bool = False
     max_idle: Positive | None = None
-    extra: dict[str, str] = Field(default_factory=dict)
+    extra: dict[str, SubmitText] = Field(default_factory=dict)
     call_timeout_s: Seconds = 60.0
     min_poll_interval_s: Seconds = 60.0
     holds: Holds = Field(default_factory=Holds)

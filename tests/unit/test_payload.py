@@ -90,3 +90,12 @@ def test_black_holes_are_avoided_on_top_of_the_configured_requirements() -> None
 
 def test_a_description_without_a_key_claims_no_submission() -> None:
     assert "AutoIterKey" not in submit_text(replace(BATCH, key=""), HTCondor())
+
+
+def test_extra_commands_may_be_written_as_numbers_and_truth_values() -> None:
+    config = HTCondor.model_validate(
+        {"extra": {"priority": 5, "notify_user": True}, "requirements": False}
+    )
+    description = submit_description(BATCH, config)
+    told = [description[name] for name in ("priority", "notify_user", "requirements")]
+    assert told == ["5", "True", "(False)"]
