@@ -101,6 +101,12 @@ class ScheddTwin:
     def _shown(self, jobs: list[Job]) -> list[Job]:
         return jobs if self.knows_us else []
 
+    def store_credential(self, *, at: str | None) -> None:
+        del at
+        self._reached("store_credential")
+        if not self.knows_us:
+            raise TransientError("no ticket")
+
     def submit(
         self,
         description: Mapping[str, str],

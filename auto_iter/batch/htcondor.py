@@ -126,9 +126,12 @@ class HTCondorBatch:
         if found is not None:
             return found
         at = _schedd_in(batch.key)
-        (batch.directory / "logs").mkdir(parents=True, exist_ok=True)
         event_log = None if self._config.spool else _event_log(batch)
         description, rows = ads.describe(batch, self._config, event_log)
+        (batch.directory / "logs").mkdir(parents=True, exist_ok=True)
+        if self._config.send_credential:
+            # What is stored lives about as long as a ticket; an alignment takes days.
+            self._schedd.store_credential(at=at)
         self._fresh.discard(batch.key)
         placed = self._schedd.submit(description, rows, spool=self._config.spool, at=at)
         if self._config.spool:

@@ -102,6 +102,10 @@ class ScheddProcess:
         ads: list[Ad] = self._call("history", arguments, at, patience=PATIENCE_WITH_HISTORY)
         return ads
 
+    def store_credential(self, *, at: str | None) -> None:
+        """Store a fresh credential for our jobs."""
+        self._call("store_credential", {}, at)
+
     def submit(
         self,
         description: Mapping[str, str],
@@ -246,6 +250,9 @@ class ScheddProcess:
                 f"schedd {self._called(at)} allows fewer jobs in one submission",
                 "align a smaller range of raw files, or ask for a higher MAX_JOBS_PER_SUBMISSION",
             )
+        if call == "store_credential":
+            message += " (kinit, and is SEC_CREDENTIAL_PRODUCER set?)"
+            return self._trouble(f"the credential for jobs cannot be stored: {message}", at)
         if kind == "misuse" or (call == "submit" and any(text in message for text in _FOR_GOOD)):
             return InputError(
                 f"HTCondor refuses to {call}: {message}",

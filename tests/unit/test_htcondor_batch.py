@@ -10,7 +10,7 @@ import pytest
 from auto_iter.batch.htcondor import HALF_SPOOLED_AFTER_S, HTCondorBatch
 from auto_iter.batch.htcondor_ledger import LOST_AFTER_S
 from auto_iter.config import HTCondor
-from auto_iter.errors import TransientError
+from auto_iter.errors import InputError, TransientError
 from auto_iter.model import Batch, Job, Resources, Submission, Trouble
 
 pytest.importorskip("classad2")
@@ -27,10 +27,15 @@ class World:
     seconds: float = 1000.0
     min_poll_interval_s: float = 0.0001
 
-    def open(self, *, spool: bool = True) -> HTCondorBatch:
+    def open(self, *, spool: bool = True, send_credential: bool = False) -> HTCondorBatch:
         return HTCondorBatch(
             "ws",
-            HTCondor(spool=spool, job_flavour=None, min_poll_interval_s=self.min_poll_interval_s),
+            HTCondor(
+                spool=spool,
+                job_flavour=None,
+                min_poll_interval_s=self.min_poll_interval_s,
+                send_credential=send_credential,
+            ),
             self.schedd,
             monotonic=self.now,
             sleep=self.sleep,
@@ -319,3 +324,34 @@ def test_where_jobs_ended_well_is_known_also_after_a_restart(world: World) -> No
     spooled.poll(submission)
     spooled.fetch(submission)
     assert spooled.poll(submission).proven_machines == {"node7"}
+
+
+def test_each_submission_stores_a_fresh_credential_and_none_happens_without(world: World) -> None:
+    system = world.open(send_credential=True)
+    batch = world.batch(system.new_key(1, 1), 400)
+    world.schedd.knows_us = False
+    with pytest.raises(TransientError, match="no ticket"):
+        system.submit(batch)
+    assert world.schedd.queue == []
+    world.schedd.knows_us = True
+    world.schedd.asked.clear()
+    system.submit(batch)
+    assert world.schedd.asked == ["store_credential", "submit", "spool"]
+
+
+def test_from_eos_only_spooled_jobs_are_submitted(world: World) -> None:
+    world.root = Path("/eos/user/f/faser/Y2023_R011705_F400-450/iter01")
+    system = world.open(spool=False)
+    with pytest.raises(InputError, match=r"not spooled.*htcondor.spool=true"):
+        system.submit(world.batch(system.new_key(1, 1), 400))
+    assert world.schedd.queue == []
+
+
+def test_paths_go_to_the_schedd_as_they_were_given(tmp_path: Path) -> None:
+    # On EOS the path that a user gives and the one that links lead to are different strings, and
+    # only the first means the same on every machine.
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    world = World(tmp_path / "link")
+    world.submitted(world.open(), 400)
+    assert world.schedd.queue[0]["SUBMIT_Iwd"] == str(tmp_path / "link" / "1reco")
