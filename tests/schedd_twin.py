@@ -25,6 +25,8 @@ class ScheddTwin:
     knows_us: bool = True
     """Whether our ticket is valid; else nothing is shown, and nothing may be changed."""
     dies_before_spool: bool = False
+    forgets_input: bool = False
+    """Whether it dies just after it took the input, and comes back without a trace of it."""
     unreadable: set[int] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     """Every call made, for the tests of costs."""
@@ -152,6 +154,8 @@ class ScheddTwin:
         if self.dies_before_spool:
             raise TransientError("the schedd died")
         self._reached("spool")
+        if self.forgets_input:
+            return
         for job in self.queue:
             if job["ClusterId"] == placed.cluster:
                 job |= {"StageInFinish": self.time, "JobStatus": 1}

@@ -29,6 +29,9 @@ LOOK_AGAIN_AFTER_S = 1.0
 HALF_SPOOLED_AFTER_S = 5.0
 """For about a second after its input arrived, a cluster looks as if it had not."""
 
+INPUT_LOST_AFTER_S = 10.0
+INPUT_LOST = "auto-iter: the schedd lost the input"
+
 LOOKS_AT_MOST = 3
 """How often a poll looks at a queue that changes while it is looked at."""
 
@@ -182,7 +185,7 @@ class HTCondorBatch:
         """Bring the ledger up to date; return the counts and how many jobs do not exist yet."""
         in_queue = f"{ads.of(submission)} && !{ads.HOME}"
         counts = self._schedd.count(in_queue, at=submission.schedd)
-        counts = self._without_spooling(submission, counts)
+        counts = self._without_spooling(submission, ledger, counts)
         waiting = self._not_materialised(submission)
         gone = submission.jobs - counts.total - waiting
         if ledger.missing(gone):
@@ -192,12 +195,21 @@ class HTCondorBatch:
         ledger.counts, ledger.waiting, ledger.is_fetched = counts, waiting, False
         return counts, waiting
 
-    def _without_spooling(self, submission: Submission, counts: Counts) -> Counts:
+    def _without_spooling(self, submission: Submission, ledger: Ledger, counts: Counts) -> Counts:
         """Count as idle what is only held until its input is in place."""
         if not counts.held or not self._config.spool:
+            ledger.spooling_since = None
             return counts
         constraint = f"{ads.of(submission)} && {ads.SPOOLING}"
         spooling = self._schedd.count(constraint, at=submission.schedd).total
+        if not spooling:
+            ledger.spooling_since = None
+        elif ledger.spooling_since is None:
+            ledger.spooling_since = self._now()
+        elif self._now() - ledger.spooling_since > INPUT_LOST_AFTER_S:
+            # The schedd died before it took note of the input, and will never release these jobs.
+            # None of them can have run.
+            self._schedd.act("remove", constraint, INPUT_LOST, at=submission.schedd)
         return replace(counts, held=counts.held - spooling, idle=counts.idle + spooling)
 
     def _exceptional(self, submission: Submission, counts: Counts) -> tuple[Problem, ...]:

@@ -49,6 +49,7 @@ class Ledger:
     """All that was complete when the queue was last asked is home."""
     has_news: bool = False
     acted_at: float | None = None
+    spooling_since: float | None = None
 
     def enter(self, number: int, problem: Problem | None, machine: str | None) -> None:
         """Note how a job ended, and where."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.htcondor import HALF_SPOOLED_AFTER_S, HTCondorBatch
+from auto_iter.batch.htcondor import HALF_SPOOLED_AFTER_S, INPUT_LOST_AFTER_S, HTCondorBatch
 from auto_iter.batch.htcondor_ledger import LOST_AFTER_S
 from auto_iter.config import HTCondor
 from auto_iter.errors import InputError, TransientError
@@ -151,6 +151,21 @@ def test_a_half_spooled_cluster_is_removed_after_a_while_and_submitted_again(
     again = resumed.submit(batch)
     assert again.cluster == "2"
     assert len(world.schedd.queue) == 1
+
+
+def test_jobs_whose_input_the_schedd_lost_are_removed_after_a_while(world: World) -> None:
+    system = world.open()
+    world.schedd.forgets_input = True
+    submission = world.submitted(system, 400, 401)
+    tally = system.poll(submission)
+    assert (tally.idle, tally.problems) == (2, ())
+    world.seconds += INPUT_LOST_AFTER_S + 1
+    system.poll(submission)
+    tally = system.poll(submission)
+    assert tally.is_over
+    assert world.schedd.queue == []
+    assert {problem.trouble for problem in tally.problems} == {Trouble.REMOVED}
+    assert "lost the input" in tally.problems[0].reason
 
 
 def test_jobs_are_counted_by_what_they_do(world: World) -> None:
