@@ -88,6 +88,8 @@ class HTCondor(Section):
     accounting_group: str | None = None
     send_credential: bool = False
     max_idle: Positive | None = None
+    max_jobs_per_submission: Positive | None = None
+    max_jobs_in_queue: Positive | None = None
     extra: dict[str, SubmitText] = Field(default_factory=dict)
     call_timeout_s: Seconds = 60.0
     min_poll_interval_s: Seconds = 60.0

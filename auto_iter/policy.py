@@ -16,6 +16,10 @@ class Policy:
     poll_interval_s: float
     poll_jitter: float
     """The interval is stretched by a random part of up to so much of it."""
+    portion: int | None
+    """Jobs in one submission at most."""
+    max_in_queue: int | None
+    """Jobs of all submissions that are not over, at most."""
     max_attempts: int
     min_success_fraction: float
     straggler_quantile: float
@@ -28,9 +32,12 @@ class Policy:
     @classmethod
     def of(cls, config: Config) -> Policy:
         """Return the limits that `config` sets."""
+        on_a_schedd = config.batch.system == "htcondor"
         return cls(
             poll_interval_s=_poll_interval_s(config),
             poll_jitter=POLL_JITTER,
+            portion=config.htcondor.max_jobs_per_submission if on_a_schedd else None,
+            max_in_queue=config.htcondor.max_jobs_in_queue if on_a_schedd else None,
             max_attempts=config.reco.max_attempts,
             min_success_fraction=config.reco.min_success_fraction,
             straggler_quantile=config.reco.straggler_quantile,

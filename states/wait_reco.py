@@ -12,6 +12,7 @@ from auto_iter.model import Problem, Tally, Trouble
 from auto_iter.snapshot import Attempt, Progress, Snapshot
 from states import held_jobs, stragglers
 from states.outputs import convert, count_failures
+from states.portions import next_portion
 from states.step import Fire, Note, Outcome, Ports, Stay
 from states.submit_reco import outstanding_files
 
@@ -43,6 +44,8 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     ):
         stragglers.end(snapshot, ports)
         return Stay(snapshot, wait_s=stragglers.LOOK_AGAIN_S, notes=tuple(notes))
+    if snapshot.live_attempts and next_portion(snapshot, outstanding_files(snapshot, ports), ports):
+        return Fire("reco_incomplete", snapshot, tuple(notes))
     if snapshot.live_attempts and stragglers.are_due(snapshot, ports):
         return Fire("stragglers", snapshot.but(rerun="wanted"), tuple(notes))
     if snapshot.live_attempts or conversion.pending:
@@ -61,7 +64,7 @@ def _closed(
 ) -> tuple[Snapshot, list[Note]]:
     """Count what a finished submission did not bring."""
     problems = {problem.number: problem for problem in tally.problems}
-    missing = sorted(outstanding_files(snapshot, ports))
+    missing = sorted(filter(attempt.covers, outstanding_files(snapshot, ports)))
     reasons = {number: _reason(problems.get(number), snapshot, number) for number in missing}
     over = attempt.model_copy(update={"is_over": True})
     attempts = tuple(over if each.key == attempt.key else each for each in snapshot.attempts)

@@ -9,6 +9,7 @@ import pytest
 from auto_iter.daemon import Ending
 from auto_iter.errors import TransientError
 from auto_iter.snapshot import Snapshot
+from tests.fakes import MemorySubmission
 from tests.unit.world import FILES, Killed, Killer, World, held
 
 ROUND = ["submit_reco", "wait_reco", "mille", "pede", "next_iteration"]
@@ -300,3 +301,67 @@ def test_a_kill_while_stragglers_are_run_again_changes_nothing() -> None:
             world.daemon(Killer(at)).run()
         assert world.run() is Ending.DONE
         assert len(world.batch.submissions) == 2
+
+
+MANY = frozenset(range(400, 410))
+
+
+def portions(world: World) -> list[list[int]]:
+    return [sorted(job.number for job in each.batch.jobs) for each in submissions(world)]
+
+
+def submissions(world: World) -> list[MemorySubmission]:
+    return list(world.batch.submissions.values())
+
+
+def test_where_submissions_are_limited_raw_files_go_in_in_portions_all_at_once() -> None:
+    world = World(files=MANY, iterations=1, settings={"portion": 4})
+    assert world.daemon(stop_after=1).run() is Ending.INTERRUPTED
+    assert portions(world) == [[400, 401, 402, 403], [404, 405, 406, 407], [408, 409]]
+    assert world.run() is Ending.DONE
+    assert len(submissions(world)) == 3
+
+
+def test_where_the_queue_is_limited_the_rest_follows_as_jobs_end() -> None:
+    world = World(files=MANY, iterations=1, settings={"portion": 4, "max_in_queue": 6})
+    assert world.daemon(stop_after=1).run() is Ending.INTERRUPTED
+    assert portions(world) == [[400, 401, 402, 403], [404, 405]]
+    assert world.run() is Ending.DONE
+    assert sorted(number for portion in portions(world) for number in portion) == sorted(MANY)
+
+
+def test_what_fails_in_a_portion_is_counted_once_and_waits_for_the_next_round() -> None:
+    fails = {401: 1, 405: 99}
+    settings = {"portion": 4, "max_in_queue": 8}
+    world = World(files=MANY, iterations=1, fails=fails, settings=settings)
+    assert world.run() is Ending.FAILED
+    assert world.saved.failures == {401: 1, 405: 3}
+    assert Counter(number for _, number in world.ran) == {
+        **dict.fromkeys(MANY, 1), 401: 2, 405: 3,
+    }  # fmt: skip
+    assert portions(world)[3:] == [[401, 405], [405]]
+
+
+def test_a_kill_between_portions_changes_nothing() -> None:
+    def a_limited_world() -> World:
+        fails = {401: 1, 405: 1}
+        settings = {"portion": 4, "max_in_queue": 6}
+        return World(files=MANY, iterations=1, fails=fails, settings=settings)
+
+    for at in range(1, count_actions(a_limited_world())):
+        world = a_limited_world()
+        with pytest.raises(Killed):
+            world.daemon(Killer(at)).run()
+        assert world.run() is Ending.DONE
+        assert max(Counter(world.ran).values()) == 1
+        assert Counter(number for _, number in world.ran) == {
+            **dict.fromkeys(MANY, 1), 401: 2, 405: 2,
+        }  # fmt: skip
+
+
+def test_stragglers_are_run_again_also_where_submissions_are_limited() -> None:
+    settings = {"portion": 4, "straggler_factor": 3.0, "straggler_quantile": 0.6}
+    world = World(files=MANY, iterations=1, stuck={401}, settings=settings)
+    assert world.run() is Ending.DONE
+    assert portions(world)[3:] == [[401]]
+    assert world.saved.failures == {}
