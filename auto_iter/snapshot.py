@@ -99,6 +99,13 @@ class Failure(_Record):
     at: float
 
 
+class Hindrance(_Record):
+    """What the daemon waits for to go away, and since when."""
+
+    reason: str
+    since: float
+
+
 class SolutionSummary(_Record):
     """pede's answer for the current iteration, on its way into the history."""
 
@@ -140,6 +147,7 @@ class Snapshot(_Record):
     solution: SolutionSummary | None = None
     history: tuple[IterationRecord, ...] = ()
     failure: Failure | None = None
+    hindrance: Hindrance | None = None
 
     def but(self, **changes: Any) -> Snapshot:
         """Return a validated copy with some fields changed."""

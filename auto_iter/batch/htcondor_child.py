@@ -248,7 +248,7 @@ class ScheddProcess:
         if _TOO_MANY in message:
             return InputError(
                 f"schedd {self._called(at)} allows fewer jobs in one submission",
-                "align a smaller range of raw files, or ask for a higher MAX_JOBS_PER_SUBMISSION",
+                "set htcondor.max_jobs_per_submission: the raw files then go in in portions",
             )
         if call == "store_credential":
             message += " (kinit, and is SEC_CREDENTIAL_PRODUCER set?)"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from auto_iter.daemon import Ending
 from auto_iter.errors import TransientError
 from auto_iter.snapshot import Snapshot
+from auto_iter.status import Status
+from auto_iter.workspace import Workspace
 from tests.fakes import MemorySubmission
 from tests.unit.world import FILES, Killed, Killer, World, held
 
@@ -171,6 +174,30 @@ def test_trouble_with_the_schedd_is_waited_for() -> None:
 
     world.batch.poll = unreachable  # type: ignore[method-assign, assignment]
     assert world.run() is Ending.DONE
+
+
+def test_what_is_waited_for_is_known_to_others_and_since_when_also_after_a_kill() -> None:
+    world = World(iterations=1)
+    poll, down = world.batch.poll, True
+
+    def unreachable(submission: object) -> object:
+        if down:
+            raise TransientError("schedd unreachable")
+        return poll(submission)  # type: ignore[arg-type]
+
+    world.batch.poll = unreachable  # type: ignore[method-assign, assignment]
+    world.daemon(stop_after=3).run()
+    first = world.saved.hindrance
+    assert first is not None
+    assert first.reason == "schedd unreachable"
+    world.clock.seconds += 1000
+    world.daemon(stop_after=3).run()
+    assert world.saved.hindrance == first
+    text = Status(Workspace(Path("w")), world.saved, None, 0.0).as_text()
+    assert "goes on by itself: schedd unreachable" in text
+    down = False
+    assert world.run() is Ending.DONE
+    assert world.saved.hindrance is None
 
 
 def test_a_full_disk_is_waited_for_and_memory_never_runs_ahead_of_it() -> None:
