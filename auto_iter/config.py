@@ -7,9 +7,9 @@ equal. Reading files, overrides and the JSON form of the scripts before is in `c
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -94,6 +94,15 @@ class HTCondor(Section):
     call_timeout_s: Seconds = 60.0
     min_poll_interval_s: Seconds = 60.0
     holds: Holds = Field(default_factory=Holds)
+
+    @model_validator(mode="after")
+    def _late_jobs_are_not_spooled(self) -> Self:
+        if self.max_idle is not None and self.spool:
+            raise ValueError(
+                "max_idle needs spool=false: input cannot be spooled for jobs that do not exist "
+                "yet; max_jobs_in_queue limits spooled ones"
+            )
+        return self
 
 
 class Batch(Section):

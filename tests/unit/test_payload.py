@@ -69,7 +69,7 @@ def test_a_direct_job_delivers_by_itself() -> None:
         ({"requirements": "A =?= B"}, "requirements", "(A =?= B)"),
         ({"accounting_group": "group_u_FASER"}, "accounting_group", "group_u_FASER"),
         ({"send_credential": True}, "My.SendCredential", "True"),
-        ({"max_idle": 500}, "max_idle", "500"),
+        ({"max_idle": 500, "spool": False}, "max_idle", "500"),
         ({"extra": {"max_retries": "0", "My.X": "1"}}, "max_retries", "0"),
         ({}, "My.AutoIterKey", '"ws-1-1-abc"'),
     ],
