@@ -1,8 +1,8 @@
 """How soon the next iteration is submitted after the last job of one has ended, beside DAGMan.
 
 Needs a pool: `make pool-bench`, or `tests/pool/run.sh --command python benchmarks/reaction.py`.
-auto-iter converts and solves in between, which is in its time; DAGMan's node for it does nothing.
-Both drive three iterations of five jobs. The moment that counts is when a job's payload ends.
+auto-iter converts and solves in between, and how long that takes is told too; DAGMan's node for it
+does nothing. Both drive three iterations of five jobs. What counts is when a job's payload ends.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tests.pool.alignments import (
     ITERATIONS,
     Alignment,
     Detector,
+    auto_iter,
     make_detector,
     with_hook,
 )
@@ -41,7 +43,8 @@ date +%s.%N >>{ends}
 exit $code
 """
 LIMIT_S = 400.0
-SUBMITTING = re.compile(r"^([\d/]+ [\d:.]+) Submitting HTCondor Node I(\d+)_R\d+ job", re.MULTILINE)
+SUBMITTING = re.compile(r"Submitting HTCondor Node I(\d+)_R\d+ job")
+LOOK_S = 0.02
 
 
 def ends_of(path: Path) -> list[float]:
@@ -50,13 +53,33 @@ def ends_of(path: Path) -> list[float]:
     return [ends[each * len(FILES) - 1] for each in range(1, ITERATIONS + 1)]
 
 
-def lags(ended: list[float], submitted: list[float]) -> list[float]:
-    """Return from each iteration's end to the submission of the one after it."""
-    return [after - end for end, after in zip(ended[:-1], submitted[1:], strict=True)]
+@dataclass(frozen=True)
+class Reaction:
+    """From each iteration's last end to the next one's submission, and Millepede's part of it."""
+
+    lags: list[float]
+    millepede_s: float = 0.0
+
+    def told(self, name: str, yardstick: Reaction) -> str:
+        """Return a line of the table."""
+        mean = statistics.mean(self.lags)
+        own = mean - self.millepede_s
+        times = own / (statistics.mean(yardstick.lags) - yardstick.millepede_s)
+        each = ", ".join(f"{lag:.1f}" for lag in self.lags)
+        return f"{name:42}{mean:6.1f}{self.millepede_s:11.1f}{own:8.1f} ({times:.1f}x)   {each}"
 
 
-def reaction_of_auto_iter(detector: Detector, place: Path, *settings: str) -> list[float]:
-    """Run an alignment and return its lags."""
+HEAD = f"{'':42}{'all':>6}{'Millepede':>11}{'rest':>8}          each"
+
+
+def reaction(ended: list[float], submitted: list[float], millepede_s: float = 0.0) -> Reaction:
+    """Return the reaction from the moments when iterations ended and were submitted."""
+    pairs = zip(ended[:-1], submitted[1:], strict=True)
+    return Reaction([after - end for end, after in pairs], millepede_s)
+
+
+def reaction_of_auto_iter(detector: Detector, place: Path, *settings: str) -> Reaction:
+    """Run an alignment; then do Millepede's part again by hand, to know what it takes."""
     place.mkdir()
     ends = place / "ends"
     program = detector.install / "bin" / "faser_reco_alignment.py"
@@ -73,11 +96,15 @@ def reaction_of_auto_iter(detector: Detector, place: Path, *settings: str) -> li
         datetime.fromisoformat(line["timestamp"]).timestamp()
         for line in alignment.logged("submitted")
     ]
-    return lags(ends_of(ends), submitted)
+    began = time.monotonic()
+    again = alignment.call(auto_iter("millepede", "run", "-i", str(alignment.workspace / "iter02")))
+    if again.returncode:
+        raise SystemExit(again.stdout + again.stderr)
+    return reaction(ends_of(ends), submitted, time.monotonic() - began)
 
 
-def reaction_of_dagman(place: Path, scan_s: int) -> list[float]:
-    """Run a DAG of the same shape and return its lags."""
+def reaction_of_dagman(place: Path, scan_s: int) -> Reaction:
+    """Run a DAG of the same shape, whose node for Millepede does nothing."""
     place.mkdir()
     dag = write_dag(place, scan_s)
     described = htcondor2.Submit.from_dag(
@@ -89,15 +116,25 @@ def reaction_of_dagman(place: Path, scan_s: int) -> list[float]:
     before = Path.cwd()
     os.chdir(place)
     try:
-        cluster = schedd.submit(described).cluster()
+        schedd.submit(described)
     finally:
         os.chdir(before)
-    wait_until(lambda: not schedd.query(f"ClusterId == {cluster}", ["ProcId"]), "the DAG")
-    submitted: dict[int, float] = {}
-    for when, iteration in SUBMITTING.findall(Path(f"{dag}.dagman.out").read_text()):
-        moment = datetime.strptime(when, "%m/%d/%y %H:%M:%S.%f").astimezone()
-        submitted.setdefault(int(iteration), moment.timestamp())
-    return lags(ends_of(place / "ends"), [submitted[each] for each in sorted(submitted)])
+    submitted = moments_of_submission(Path(f"{dag}.dagman.out"))
+    return reaction(ends_of(place / "ends"), [submitted[each] for each in sorted(submitted)])
+
+
+def moments_of_submission(log: Path) -> dict[int, float]:
+    """Watch DAGMan's log, whose own times are whole seconds; return when iterations began."""
+    seen: dict[int, float] = {}
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        text = log.read_text() if log.exists() else ""
+        for iteration in SUBMITTING.findall(text):
+            seen.setdefault(int(iteration), time.time())
+        if "EXITING WITH STATUS 0" in text:
+            return seen
+        time.sleep(LOOK_S)
+    raise SystemExit(f"{log}: DAGMan does not come to an end")
 
 
 def write_dag(place: Path, scan_s: int) -> Path:
@@ -111,7 +148,8 @@ def write_dag(place: Path, scan_s: int) -> Path:
         f"executable = /bin/true\ntransfer_executable = False\n{common}"
     )
     (place / "dag.cfg").write_text(
-        f"DAGMAN_USER_LOG_SCAN_INTERVAL = {scan_s}\nDAGMAN_DEBUG = D_SUB_SECOND\n"
+        # a benchmark may live in /tmp, which DAGMan would refuse
+        f"DAGMAN_USER_LOG_SCAN_INTERVAL = {scan_s}\nDAGMAN_USE_STRICT = 0\n"
     )
     lines = [f"CONFIG {place}/dag.cfg"]
     for iteration in range(1, ITERATIONS + 1):
@@ -126,21 +164,12 @@ def write_dag(place: Path, scan_s: int) -> Path:
     return dag
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for something, but not for ever."""
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"{what} does not come to an end")
-        time.sleep(0.5)
-
-
 def measure(root: Path) -> None:
     """Measure each way and print them side by side."""
     detector = make_detector(root / "detector")
     usual = "alignment.polling_interval_seconds=300", "htcondor.min_poll_interval_s=60"
     eager = "alignment.polling_interval_seconds=2", "htcondor.min_poll_interval_s=2"
-    ways: dict[str, Callable[[], list[float]]] = {
+    ways: dict[str, Callable[[], Reaction]] = {
         "auto-iter, direct, polls every 300 s": lambda: reaction_of_auto_iter(
             detector, root / "direct", "htcondor.spool=false", *usual
         ),
@@ -150,14 +179,12 @@ def measure(root: Path) -> None:
         "DAGMan, log scanned every 1 s": lambda: reaction_of_dagman(root / "short", 1),
         "DAGMan, log scanned every 5 s (default)": lambda: reaction_of_dagman(root / "default", 5),
     }
-    print("from the last job's end to the next iteration's submission [s]")
-    yardstick: float | None = None
+    print(f"from the last job's end to the next iteration's submission [s]\n{HEAD}")
+    yardstick: Reaction | None = None
     for name, way in ways.items():
         found = way()
-        mean = statistics.mean(found)
-        yardstick = yardstick or mean
-        each = ", ".join(f"{lag:.1f}" for lag in found)
-        print(f"{name:42}{mean:6.1f}  ({mean / yardstick:.1f}x; each: {each})", flush=True)
+        yardstick = yardstick or found
+        print(found.told(name, yardstick), flush=True)
 
 
 def main(*_: Any) -> int:
