@@ -19,11 +19,14 @@ from pathlib import Path
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from auto_iter.batch.htcondor import HTCondorBatch
 from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.config import HTCondor
 from auto_iter.errors import TransientError
 from auto_iter.model import Batch, Job, Resources, Submission
+from tests.pool.alignments import is_in_the_pool
 
 POLLS = 100
 ROUNDS = 5
@@ -79,7 +82,7 @@ class Meter:
 
 
 def _is_our_schedd(process: psutil.Process) -> bool:
-    return process.name() == "condor_schedd" and process.uids().real == os.getuid()
+    return process.name() == "condor_schedd" and is_in_the_pool(process.pid)
 
 
 def cpu_s(process: psutil.Process) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,15 @@ from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.config import HTCondor
 from auto_iter.errors import TransientError
 from auto_iter.model import Submission, Tally
-from tests.pool.alignments import HTCONDOR, ITERATIONS, Aligner, Alignment, Detector, make_detector
+from tests.pool.alignments import (
+    HTCONDOR,
+    ITERATIONS,
+    Aligner,
+    Alignment,
+    Detector,
+    is_in_the_pool,
+    make_detector,
+)
 
 PATIENCE_S = 60.0
 LOOK_S = 0.2
@@ -89,12 +96,10 @@ class ScheddDaemon:
 
     def process(self) -> psutil.Process:
         """Return the one that runs now. Raises LookupError when none does."""
-        for process in psutil.process_iter(["name", "uids"]):
-            if process.info["name"] == "condor_schedd":
-                uids = process.info["uids"]
-                if uids is not None and uids.real == os.getuid():
-                    return process
-        raise LookupError("no condor_schedd of this user")
+        for process in psutil.process_iter(["name"]):
+            if process.info["name"] == "condor_schedd" and is_in_the_pool(process.pid):
+                return process
+        raise LookupError("no condor_schedd in the pool")
 
     def runs(self) -> bool:
         """Tell whether there is one."""
