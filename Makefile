@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types format imports lock fresh-test pool-test bench diagram wheel-test clean
+.PHONY: help install run test lint types format imports lock fresh-test pool-test pool-bench bench diagram wheel-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,10 @@ fresh-test: ## `make run` and `make test` on a new Debian in a chroot (root); ta
 
 pool-test: ## the same alignment on a real HTCondor pool (root, Debian); takes it down again
 	bash tests/pool/run.sh
+
+pool-bench: ## what polling costs and how soon the next iteration starts, on that pool
+	bash tests/pool/run.sh --command python benchmarks/schedd.py
+	bash tests/pool/run.sh --command python benchmarks/reaction.py
 
 bench: install ## figures, side by side
 	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done

@@ -7,13 +7,21 @@ equal. Reading files, overrides and the JSON form of the scripts before is in `c
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+def _as_written(value: object) -> object:
+    """Return a number or truth value as text: HTCondor reads it, YAML only gets it first."""
+    return str(value) if isinstance(value, bool | int | float) else value
+
+
+SubmitText = Annotated[str, BeforeValidator(_as_written)]
 
 
 class Section(BaseModel):
@@ -76,14 +84,25 @@ class HTCondor(Section):
     job_flavour: str | None = "longlunch"
     request_cpus: Positive = 1
     max_retries: Annotated[int, Field(ge=0)] = 3
-    requirements: str | None = None
+    requirements: SubmitText | None = None
     accounting_group: str | None = None
     send_credential: bool = False
     max_idle: Positive | None = None
-    extra: dict[str, str] = Field(default_factory=dict)
+    max_jobs_per_submission: Positive | None = None
+    max_jobs_in_queue: Positive | None = None
+    extra: dict[str, SubmitText] = Field(default_factory=dict)
     call_timeout_s: Seconds = 60.0
     min_poll_interval_s: Seconds = 60.0
     holds: Holds = Field(default_factory=Holds)
+
+    @model_validator(mode="after")
+    def _late_jobs_are_not_spooled(self) -> Self:
+        if self.max_idle is not None and self.spool:
+            raise ValueError(
+                "max_idle needs spool=false: input cannot be spooled for jobs that do not exist "
+                "yet; max_jobs_in_queue limits spooled ones"
+            )
+        return self
 
 
 class Batch(Section):

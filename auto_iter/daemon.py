@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import random
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -19,7 +20,7 @@ import structlog
 
 from auto_iter.errors import AutoIterError, PermanentError, TransientError
 from auto_iter.log import get_logger
-from auto_iter.snapshot import Failure, Snapshot
+from auto_iter.snapshot import Failure, Hindrance, Snapshot
 from states.machine import StateMachine
 from states.step import Fire, Note, Outcome, Ports, State, Stay
 from states.table import TERMINAL
@@ -99,7 +100,9 @@ class Daemon:
         self._sleeper = sleeper
         self._memory = memory
         self._unsaved = False
-        self._trouble_since: float | None = None
+        # What was in the way of the daemon before us may still be there.
+        hindrance = snapshot.hindrance
+        self._trouble_since = None if hindrance is None else hindrance.since
         self._retries = 0
         self._log = get_logger()
 
@@ -158,10 +161,15 @@ class Daemon:
             if outcome.snapshot != self.snapshot:
                 self._save(outcome.snapshot)
             self._settled()
-            return self._ports.policy.poll_interval_s if outcome.wait_s is None else outcome.wait_s
+            return self._until_next_poll() if outcome.wait_s is None else outcome.wait_s
         self._move(outcome)
         self._settled()
         return 0
+
+    def _until_next_poll(self) -> float:
+        """Return the poll interval and a little more: who started together shall not poll so."""
+        policy = self._ports.policy
+        return policy.poll_interval_s * random.uniform(1, 1 + policy.poll_jitter)  # noqa: S311
 
     def _move(self, fired: Fire) -> None:
         before = self._machine.state
@@ -189,7 +197,15 @@ class Daemon:
         wait_s = delay_s if delay_s is not None else backoff * random.uniform(0.9, 1.1)  # noqa: S311
         for_s = round(now - self._trouble_since)
         self._log.warning("trying again", reason=message, for_s=for_s, next_try_s=round(wait_s, 1))
+        self._show(Hindrance(reason=message, since=self._trouble_since))
         return wait_s
+
+    def _show(self, hindrance: Hindrance | None) -> None:
+        """Have `status` tell what the daemon waits for, unless it is the disk itself."""
+        if self._unsaved or hindrance == self.snapshot.hindrance:
+            return
+        with suppress(TransientError):
+            self._save(self.snapshot.but(hindrance=hindrance))
 
     def _settled(self) -> None:
         if self._trouble_since is not None:
@@ -197,6 +213,7 @@ class Daemon:
             self._log.info("trouble is over", lasted_s=lasted)
         self._trouble_since = None
         self._retries = 0
+        self._show(None)
 
     def _fail(self, reason: str, remedy: str) -> float:
         failure = Failure(

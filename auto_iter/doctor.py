@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from auto_iter.batch.htcondor_ads import EOS, NONE
 from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.config import Config
 from auto_iter.errors import AutoIterError
@@ -17,7 +19,7 @@ from auto_iter.errors import AutoIterError
 ROOM_MB = 2000
 """Constants, outputs and reports of a usual alignment; less than this is worth a warning."""
 
-NOTHING = "ClusterId == -1"
+FULL_PERCENT = 90.0
 
 
 class Verdict(StrEnum):
@@ -48,7 +50,7 @@ def examine(
         _raw_directory(config.paths.raw_dir),
         *_calypso(config),
         _pede(config, env),
-        *_work_directory(config.paths.work_dir),
+        *_work_directory(config),
     ]
 
 
@@ -80,12 +82,12 @@ def _htcondor(
         timeout_s=config.htcondor.call_timeout_s,
     )
     try:
-        yield from _schedd(process)
+        yield from _schedd(process, config)
     finally:
         process.close()
 
 
-def _schedd(process: ScheddProcess) -> Iterator[Finding]:
+def _schedd(process: ScheddProcess, config: Config) -> Iterator[Finding]:
     """Check bindings, schedd and authentication; each makes sense only after the one before."""
     checks: tuple[tuple[str, Callable[[], str], str], ...] = (
         ("htcondor bindings", process.version, "pip install 'htcondor>=24.12.20,<26'"),
@@ -101,6 +103,9 @@ def _schedd(process: ScheddProcess) -> Iterator[Finding]:
             "renew the Kerberos ticket (kinit); check SEC_CLIENT_AUTHENTICATION_METHODS",
         ),
     )
+    if config.htcondor.send_credential:
+        remedy = "kinit; or htcondor.send_credential=false where jobs need no ticket"
+        checks += (("credential", lambda: _store_credential(process), remedy),)
     for subject, check, remedy in checks:
         try:
             yield Finding(subject, Verdict.OK, check())
@@ -119,8 +124,13 @@ def _queue(process: ScheddProcess) -> str:
 
 def _write_nothing(process: ScheddProcess) -> str:
     # Reading is allowed to anybody: only an attempt to change something shows who we are.
-    process.act("release", NOTHING, "auto-iter doctor", at=None)
+    process.act("release", NONE, "auto-iter doctor", at=None)
     return "we may change our jobs"
+
+
+def _store_credential(process: ScheddProcess) -> str:
+    process.store_credential(at=None)
+    return "stored for our jobs"
 
 
 def _condor_configs(env: Mapping[str, str]) -> Iterator[Path]:
@@ -183,8 +193,13 @@ def _find_pede(install: Path | None, env: Mapping[str, str]) -> str | None:
     )
 
 
-def _work_directory(work_dir: Path) -> Iterator[Finding]:
-    place = work_dir.absolute()
+def _work_directory(config: Config) -> Iterator[Finding]:
+    place = config.paths.work_dir.absolute()
+    if config.batch.system != "local" and not config.htcondor.spool and place.is_relative_to(EOS):
+        remedy = "set htcondor.spool=true, or paths.work_dir to a place on AFS"
+        text = f"{place} is on EOS, from where only spooled jobs are accepted"
+        yield Finding("work directory", Verdict.BAD, text, remedy)
+        return
     while not place.exists():
         place = place.parent
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
@@ -217,7 +232,16 @@ def _quota(place: Path) -> Finding:
     lines = asked.stdout.strip().splitlines()
     if asked.returncode != 0 or not lines:
         return Finding("quota", Verdict.SKIPPED, f"{command[0]} says nothing about {place}")
-    return Finding("quota", Verdict.OK, lines[-1].strip())
+    return quota_finding(lines[-1].strip())
+
+
+def quota_finding(line: str) -> Finding:
+    """Judge what a quota tool says of a directory: the volume's and the disk's percentages."""
+    used = [float(percent) for percent in re.findall(r"([\d.]+) ?%", line)]
+    if used and max(used) >= FULL_PERCENT:
+        remedy = "remove old workspaces, ask for more quota, or set paths.work_dir to another place"
+        return Finding("quota", Verdict.WARNING, line, remedy)
+    return Finding("quota", Verdict.OK, line)
 
 
 def _quota_command(place: Path) -> list[str] | None:

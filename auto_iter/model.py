@@ -95,13 +95,17 @@ class Problem:
 
 @dataclass(frozen=True)
 class Tally:
-    """How a submission stands. `ended`: jobs that will not run again, however they ended."""
+    """How a submission stands. `ended`: jobs that will not run again, however they ended.
+
+    `proven_machines`: where jobs are known to have ended well; not every batch system says.
+    """
 
     idle: int = 0
     running: int = 0
     held: int = 0
     ended: int = 0
     problems: tuple[Problem, ...] = ()
+    proven_machines: frozenset[str] = frozenset()
 
     @property
     def is_over(self) -> bool:

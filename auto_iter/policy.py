@@ -6,12 +6,20 @@ from dataclasses import dataclass
 
 from auto_iter.config import Config, Holds
 
+POLL_JITTER = 0.1
+
 
 @dataclass(frozen=True)
 class Policy:
     """Limits of one alignment."""
 
     poll_interval_s: float
+    poll_jitter: float
+    """The interval is stretched by a random part of up to so much of it."""
+    portion: int | None
+    """Jobs in one submission at most."""
+    max_in_queue: int | None
+    """Jobs of all submissions that are not over, at most."""
     max_attempts: int
     min_success_fraction: float
     straggler_quantile: float
@@ -24,8 +32,12 @@ class Policy:
     @classmethod
     def of(cls, config: Config) -> Policy:
         """Return the limits that `config` sets."""
+        on_a_schedd = config.batch.system == "htcondor"
         return cls(
-            poll_interval_s=config.alignment.polling_interval_seconds,
+            poll_interval_s=_poll_interval_s(config),
+            poll_jitter=POLL_JITTER,
+            portion=config.htcondor.max_jobs_per_submission if on_a_schedd else None,
+            max_in_queue=config.htcondor.max_jobs_in_queue if on_a_schedd else None,
             max_attempts=config.reco.max_attempts,
             min_success_fraction=config.reco.min_success_fraction,
             straggler_quantile=config.reco.straggler_quantile,
@@ -39,3 +51,11 @@ class Policy:
     def is_converged(self, max_pull: float) -> bool:
         """Tell whether no constant moved by more than the set part of its uncertainty."""
         return self.stop_when_converged and max_pull < self.convergence_pull
+
+
+def _poll_interval_s(config: Config) -> float:
+    """Return how often to poll; a schedd that others use as well is not asked more often."""
+    wanted = config.alignment.polling_interval_seconds
+    if config.batch.system != "htcondor":
+        return wanted
+    return max(wanted, config.htcondor.min_poll_interval_s)

@@ -27,14 +27,25 @@ class Arguments(_Record):
     stations: int = Field(default=3, ge=3, le=4)
 
 
-class Intent(_Record):
+class _Portion(_Record):
+    """Some of the outstanding raw files, from `first` to `last`; all when these are None."""
+
+    first: int | None = None
+    last: int | None = None
+
+    def covers(self, number: int) -> bool:
+        """Tell whether a raw file is, or was, part of it."""
+        return self.first is None or self.last is None or self.first <= number <= self.last
+
+
+class Intent(_Portion):
     """A submission that is about to be made, or was made and not noted: found again by its key."""
 
     key: str
     attempt: int
 
 
-class Attempt(_Record):
+class Attempt(_Portion):
     """One submission of the current iteration."""
 
     number: int
@@ -88,6 +99,13 @@ class Failure(_Record):
     at: float
 
 
+class Hindrance(_Record):
+    """What the daemon waits for to go away, and since when."""
+
+    reason: str
+    since: float
+
+
 class SolutionSummary(_Record):
     """pede's answer for the current iteration, on its way into the history."""
 
@@ -111,6 +129,8 @@ class Snapshot(_Record):
     """Raw files that were missing at the start and that `--allow-missing` leaves out."""
     intent: Intent | None = None
     attempts: tuple[Attempt, ...] = ()
+    submitted_up_to: int | None = None
+    """Where raw files are submitted in portions: the last one of this round so far."""
     failures: dict[int, int] = Field(default_factory=dict)
     """Failed tries in this iteration, for raw files that had any."""
     troubles: dict[int, str] = Field(default_factory=dict)
@@ -127,6 +147,7 @@ class Snapshot(_Record):
     solution: SolutionSummary | None = None
     history: tuple[IterationRecord, ...] = ()
     failure: Failure | None = None
+    hindrance: Hindrance | None = None
 
     def but(self, **changes: Any) -> Snapshot:
         """Return a validated copy with some fields changed."""

@@ -11,6 +11,9 @@ from auto_iter.snapshot import Snapshot
 from auto_iter.workspace import Workspace
 from states.table import TERMINAL
 
+SHOWN_HELD = 10
+"""So many held jobs are described; a screen has room for no more."""
+
 
 @dataclass(frozen=True)
 class Status:
@@ -57,13 +60,22 @@ class Status:
                 for number, tries in sorted(snapshot.failures.items())
             },
             "excluded_files": [f"{number:05d}" for number in snapshot.excluded],
+            "waiting": None if snapshot.hindrance is None else snapshot.hindrance.model_dump(),
             "failure": None if snapshot.failure is None else snapshot.failure.model_dump(),
             "history": [record.model_dump(mode="json") for record in snapshot.history],
         }
 
     def as_text(self) -> str:
         """Return a screenful for a person."""
-        return "\n".join([*self._headline(), *self._jobs(), *self._failure(), *self._history()])
+        return "\n".join(
+            [
+                *self._headline(),
+                *self._hindrance(),
+                *self._jobs(),
+                *self._failure(),
+                *self._history(),
+            ]
+        )
 
     def _headline(self) -> list[str]:
         snapshot = self.snapshot
@@ -74,6 +86,13 @@ class Status:
             who += f"; go on with: auto-iter resume {self.workspace.root.name}"
         where = f"iteration {snapshot.iteration} of {snapshot.arguments.iterations}"
         return [f"{self.workspace.root.name}: {snapshot.state}, {where}", who]
+
+    def _hindrance(self) -> list[str]:
+        hindrance = self.snapshot.hindrance
+        if hindrance is None or self.snapshot.state in TERMINAL:
+            return []
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(hindrance.since))
+        return [f"waits since {since}, and goes on by itself: {hindrance.reason}"]
 
     def _jobs(self) -> list[str]:
         progress = self.snapshot.progress
@@ -91,7 +110,12 @@ class Status:
             f"  file {number:05d}: {tries} failed, last: {self.snapshot.troubles.get(number, '')}"
             for number, tries in sorted(self.snapshot.failures.items())
         ]
-        return [line, *failing]
+        held = [
+            f"  file {number:05d}: {self.snapshot.troubles[number]}"
+            for number in sorted(self.snapshot.held_since)
+            if number in self.snapshot.troubles and number not in self.snapshot.failures
+        ]
+        return [line, *failing, *held[:SHOWN_HELD], *_and_more(held)]
 
     def _failure(self) -> list[str]:
         failure = self.snapshot.failure
@@ -113,3 +137,7 @@ class Status:
             for each in self.snapshot.history
         ]
         return [head, *rows]
+
+
+def _and_more(held: list[str]) -> list[str]:
+    return [f"  and {len(held) - SHOWN_HELD} more are held"] if len(held) > SHOWN_HELD else []

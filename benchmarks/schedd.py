@@ -1,43 +1,125 @@
 """What 10 000 queued jobs cost: submission, a poll, and what the scripts before did instead.
 
-Needs a pool: `tests/pool/run.sh --command python benchmarks/schedd.py [JOBS]`. The jobs ask for a
-machine that does not exist, so they stay idle. The scripts before called `condor_q` three times a
-poll; here the same three queries are made through the bindings, in a fresh process as theirs were.
+Needs a pool: `make pool-bench`, or `tests/pool/run.sh --command python benchmarks/schedd.py`.
+The jobs ask for a machine that does not exist, so they stay idle. The scripts before called
+`condor_q` three times a poll; here it is the pool's own. Each way of asking is charged with its own
+CPU time and memory, the schedd's CPU time, and the bytes that it sends over the loopback interface.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from auto_iter.batch.htcondor import HTCondorBatch
 from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.config import HTCondor
 from auto_iter.errors import TransientError
 from auto_iter.model import Batch, Job, Resources, Submission
+from tests.pool.alignments import is_in_the_pool
 
 POLLS = 100
-CONDOR_Q = """
-import sys, time, resource
-import htcondor2
-began = time.perf_counter()
-schedd = htcondor2.Schedd(htcondor2.Collector().locate(htcondor2.DaemonType.Schedd))
-size = 0
-for constraint in sys.argv[3:]:
-    projection = sys.argv[2].split(",") if sys.argv[2] else []
-    ads = schedd.query(f"ClusterId == {sys.argv[1]} && {constraint}", projection)
-    size += sum(len(str(ad)) for ad in ads)
-print(time.perf_counter() - began, size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+ROUNDS = 5
+"""Rounds of what is slow."""
+
+FULL_ADS = """
+import sys, htcondor2 as h
+ads = h.Schedd(h.Collector().locate(h.DaemonType.Schedd)).query(f"ClusterId == {sys.argv[1]}")
+assert len(ads) == int(sys.argv[2])
 """
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one poll costs, on average."""
+
+    wall_ms: float
+    cpu_ms: float
+    memory_mb: float
+    schedd_ms: float
+    sent_kb: float
+
+    def told(self, name: str, yardstick: Cost) -> str:
+        """Return a line of the table; in brackets, as many times the yardstick."""
+        columns = [
+            f"{mine:10.1f} {f'({mine / max(theirs, 1e-9):.0f}x)':8}"
+            for mine, theirs in zip(vars(self).values(), vars(yardstick).values(), strict=True)
+        ]
+        return (f"{name:34}" + "".join(columns)).rstrip()
+
+
+COLUMNS = ("wall [ms]", "CPU [ms]", "RSS [MB]", "schedd[ms]", "sent [kB]")
+HEAD = f"{'':34}" + "".join(f"{name:>10}{'':9}" for name in COLUMNS)
+
+
+class Meter:
+    """Looks at what others use: the schedd's CPU time, and what goes over the loopback."""
+
+    def __init__(self) -> None:
+        self._schedd = next(each for each in psutil.process_iter() if _is_our_schedd(each))
+        self._began = self._reading()
+
+    def _reading(self) -> tuple[float, float, float]:
+        sent = psutil.net_io_counters(pernic=True)["lo"].bytes_sent
+        return time.perf_counter(), cpu_s(self._schedd), float(sent)
+
+    def cost(self, times: int, cpu: float, memory_mb: float) -> Cost:
+        """Return the cost of one of `times` polls since the beginning."""
+        wall, schedd, sent = (
+            (now - before) / times for now, before in zip(self._reading(), self._began, strict=True)
+        )
+        return Cost(wall * 1e3, cpu / times * 1e3, memory_mb, schedd * 1e3, sent / 1e3)
+
+
+def _is_our_schedd(process: psutil.Process) -> bool:
+    return process.name() == "condor_schedd" and is_in_the_pool(process.pid)
+
+
+def cpu_s(process: psutil.Process) -> float:
+    """Return the CPU time that a process has used."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def megabytes(*processes: psutil.Process) -> float:
+    """Return the resident memory of processes."""
+    return float(sum(each.memory_info().rss for each in processes)) / 1e6
+
+
+def cost_of_polls(system: HTCondorBatch, submission: Submission, child: psutil.Process) -> Cost:
+    """Return what the daemon's poll costs, daemon and child process together."""
+    ours = psutil.Process()
+    before = cpu_s(ours) + cpu_s(child)
+    meter = Meter()
+    for _ in range(POLLS):
+        system.poll(submission)
+    return meter.cost(POLLS, cpu_s(ours) + cpu_s(child) - before, megabytes(ours, child))
+
+
+def cost_of_commands(*commands: list[str]) -> Cost:
+    """Return what it costs to run commands, one after the other, at each poll."""
+    cpu, peak_mb = 0.0, 0.0
+    meter = Meter()
+    for _ in range(ROUNDS):
+        for command in commands:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode:
+                raise SystemExit(f"{command[0]}: exit code {process.returncode}")
+            cpu += used.ru_utime + used.ru_stime
+            peak_mb = max(peak_mb, used.ru_maxrss / 1e3)
+    return meter.cost(ROUNDS, cpu, peak_mb)
 
 
 def batch_of(jobs: int, root: Path, key: str) -> Batch:
@@ -49,105 +131,74 @@ def batch_of(jobs: int, root: Path, key: str) -> Batch:
     return Batch(key, root, script, (), root, all_jobs, Resources(memory_mb=10))
 
 
-def mean_ms(call: Callable[[], object], times: int) -> float:
-    """Return the mean duration."""
+def timed(what: str, call: Callable[[], object]) -> None:
+    """Do something once and print how long it took."""
     began = time.perf_counter()
-    for _ in range(times):
-        call()
-    return (time.perf_counter() - began) / times * 1000
+    call()
+    print(f"{what:34}{time.perf_counter() - began:.2f} s")
 
 
-def megabytes(pid: int) -> float:
-    """Return the resident memory of a process."""
-    return psutil.Process(pid).memory_info().rss / 1e6
-
-
-def cpu_s(pid: int) -> float:
-    """Return the CPU time that a process has used."""
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
-
-
-def show(what: str, figure: str) -> None:
-    """Print one line of the result."""
-    print(f"{what:58} {figure}")
-
-
-def asked_as_before(cluster: str) -> None:
-    """Print what three condor_q and one query of full ads cost, each in a process of its own."""
-    states = ("JobStatus == 1", "JobStatus == 2", "JobStatus == 5")
-    usual = "ClusterId,ProcId,Owner,QDate,JobStatus,JobPrio,ImageSize,Cmd,Args,RemoteWallClockTime"
-    for name, projection, constraints in (
-        ("three condor_q (a process each poll)", usual, states),
-        ("one query of full ads (a process each poll)", "", ("true",)),
-    ):
-        began = time.perf_counter()
-        ran = subprocess.run(
-            [sys.executable, "-c", CONDOR_Q, cluster, projection, *constraints],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        wall_ms = (time.perf_counter() - began) * 1000
-        inside_s, size, peak_mb = ran.stdout.split()
-        show(
-            name,
-            f"{wall_ms:.0f} ms ({float(inside_s) * 1000:.0f} ms in calls), "
-            f"{int(size) / 1e6:.2f} MB of ads, {peak_mb} MB peak",
-        )
-
-
-def measure(system: HTCondorBatch, schedd: ScheddProcess, jobs: int, root: Path) -> Submission:
-    """Submit, poll, and print the figures."""
-    batch = batch_of(jobs, root, system.new_key(1, 1))
-    began = time.perf_counter()
-    submission = system.submit(batch)
-    show(f"submit {jobs} jobs", f"{time.perf_counter() - began:.2f} s")
-    began = time.perf_counter()
-    tally = system.poll(submission)
-    show("first poll", f"{(time.perf_counter() - began) * 1000:.1f} ms, {tally.idle} idle")
-    pid = schedd.pid or os.getpid()
-    before = cpu_s(os.getpid()), cpu_s(pid)
-    rss_before = megabytes(os.getpid()), megabytes(pid)
-    poll_ms = mean_ms(lambda: system.poll(submission), POLLS)
-    used = cpu_s(os.getpid()) - before[0], cpu_s(pid) - before[1]
-    answer = json.dumps(vars(schedd.count(f"ClusterId == {submission.cluster}", at=None)))
-    show(f"one poll (mean of {POLLS})", f"{poll_ms:.1f} ms, {len(answer)} bytes from the child")
-    show(f"CPU for {POLLS} polls: daemon, child", f"{used[0]:.2f} s, {used[1]:.2f} s")
-    show(
-        "RSS before and after: daemon, child",
-        f"{rss_before[0]:.0f} → {megabytes(os.getpid()):.0f} MB, "
-        f"{rss_before[1]:.0f} → {megabytes(pid):.0f} MB",
+def compare(system: HTCondorBatch, submission: Submission, child: psutil.Process) -> None:
+    """Print what a poll costs in each way of asking, and that ours does not grow."""
+    ours = psutil.Process()
+    system.poll(submission)
+    rss = megabytes(ours), megabytes(child)
+    polls = cost_of_polls(system, submission, child)
+    grown = megabytes(ours) - rss[0], megabytes(child) - rss[1]
+    cluster = submission.cluster
+    three = [
+        ["condor_q", cluster, "-constraint", f"JobStatus == {status}", "-af", "ProcId"]
+        for status in (1, 2, 5)
+    ]
+    listing = [["condor_q", cluster, "-nobatch"]] * 3
+    full = [sys.executable, "-c", FULL_ADS, cluster, str(submission.jobs)]
+    print(f"\none poll of {submission.jobs} jobs, and (as many times auto-iter's):\n{HEAD}")
+    print(polls.told("auto-iter", polls))
+    print(cost_of_commands(*three).told("3 condor_q by status, only ProcId", polls))
+    print(cost_of_commands(*listing).told("3 condor_q as one types it", polls))
+    print(cost_of_commands(full).told("1 query of full ads", polls))
+    print(
+        f"\nafter {POLLS} polls: {polls.cpu_ms * POLLS / 1e3:.2f} s of CPU; memory of daemon and "
+        f"child {rss[0]:.0f} + {rss[1]:.0f} MB, grown by {grown[0]:+.1f} and {grown[1]:+.1f} MB"
     )
-    return submission
+
+
+def measure(schedd: ScheddProcess, system: HTCondorBatch, jobs: int, root: Path) -> None:
+    """Submit, compare, remove."""
+    batch = batch_of(jobs, root, system.new_key(1, 1))
+    timed(f"submit {jobs} jobs", lambda: system.submit(batch))
+    submission = system.submit(batch)
+    timed("first poll", lambda: system.poll(submission))
+    if schedd.pid is None:
+        raise SystemExit("the child process is gone")
+    compare(system, submission, psutil.Process(schedd.pid))
+    timed(f"remove {jobs} jobs", lambda: system.remove(submission, "end of the benchmark"))
+    while schedd.count(f"ClusterId == {submission.cluster}", at=None).total:
+        time.sleep(0.5)
 
 
 def main() -> int:
     """Run the benchmark; 0 also when there is no pool to run it on."""
     jobs = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     if "POOL_COLLECTOR" not in os.environ:
-        print(__doc__)
+        print(f"{sys.argv[0]}: needs a pool, see `make pool-bench`")
         return 0
-    extra = {"requirements": "False"}
     schedd = ScheddProcess(timeout_s=120)
-    config = HTCondor(spool=False, job_flavour=None, extra=extra)
-    system = HTCondorBatch("bench", config, schedd)
+    # Polled without pause: each of them asks the schedd.
+    config = HTCondor(
+        spool=False,
+        job_flavour=None,
+        min_poll_interval_s=1e-6,
+        extra={"requirements": "False"},
+    )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         try:
-            submission = measure(system, schedd, jobs, Path(directory))
-            asked_as_before(submission.cluster)
-            began = time.perf_counter()
-            system.remove(submission, "end of the benchmark")
-            show(f"remove {jobs} jobs", f"{time.perf_counter() - began:.2f} s")
-            while schedd.count(f"ClusterId == {submission.cluster}", at=None).total:
-                time.sleep(0.5)
+            measure(schedd, HTCondorBatch("bench", config, schedd), jobs, Path(directory))
         except TransientError as error:
             print(error, file=sys.stderr)
             return 1
         finally:
             schedd.close()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    show("daemon's peak, benchmark included", f"{peak} MB")
     return 0
 
 

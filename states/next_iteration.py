@@ -29,6 +29,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         iteration_started_at=now,
         intent=None,
         attempts=(),
+        submitted_up_to=None,
         failures={},
         troubles={},
         releases={},

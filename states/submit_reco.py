@@ -8,26 +8,32 @@ from __future__ import annotations
 
 from auto_iter.model import Submission
 from auto_iter.snapshot import Attempt, Intent, Snapshot
+from states.portions import is_split, next_portion
 from states.step import Fire, Note, Outcome, Ports, Stay
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Write the intent down, then find or make the submission."""
-    if snapshot.live_attempts and snapshot.rerun != "wanted":
-        return Fire("submitted", snapshot.but(intent=None))
     outstanding = outstanding_files(snapshot, ports)
-    if snapshot.intent is None:
-        if not outstanding and not snapshot.live_attempts:
-            return Fire("nothing_outstanding", snapshot)
-        if not outstanding:
-            return Fire("submitted", snapshot.but(rerun="made"))
-        attempt = len(snapshot.attempts) + 1
-        key = ports.batch.new_key(snapshot.iteration, attempt)
-        return Stay(snapshot.but(intent=Intent(key=key, attempt=attempt)), wait_s=0)
-    submission, how = _find_or_submit(snapshot, snapshot.intent, outstanding, ports)
-    if submission is None:
-        return Stay(snapshot.but(intent=None), wait_s=0)
-    return _noted(snapshot, snapshot.intent, submission, how)
+    if snapshot.intent is not None:
+        submission, how = _find_or_submit(snapshot, snapshot.intent, outstanding, ports)
+        if submission is None:
+            return Stay(snapshot.but(intent=None), wait_s=0)
+        return _noted(snapshot, snapshot.intent, submission, how, ports)
+    portion = next_portion(snapshot, outstanding, ports)
+    if portion:
+        return Stay(snapshot.but(intent=_intent(snapshot, portion, ports)), wait_s=0)
+    if snapshot.rerun == "wanted":
+        snapshot = snapshot.but(rerun="made")
+    return Fire("submitted" if snapshot.live_attempts else "nothing_outstanding", snapshot)
+
+
+def _intent(snapshot: Snapshot, portion: list[int], ports: Ports) -> Intent:
+    attempt = len(snapshot.attempts) + 1
+    key = ports.batch.new_key(snapshot.iteration, attempt)
+    if not is_split(ports):
+        return Intent(key=key, attempt=attempt)
+    return Intent(key=key, attempt=attempt, first=portion[0], last=portion[-1])
 
 
 def outstanding_files(snapshot: Snapshot, ports: Ports) -> frozenset[int]:
@@ -44,17 +50,22 @@ def _find_or_submit(
     found = ports.batch.find(intent.key)
     if found is not None:
         return found, "adopted"
-    if not outstanding:
+    meant = {number for number in outstanding if intent.covers(number)}
+    if not meant:
         return None, ""
     batch = ports.reconstruction.batch(
-        snapshot.iteration, intent.key, outstanding, {}, snapshot.avoid_machines
+        snapshot.iteration, intent.key, meant, {}, snapshot.avoid_machines
     )
     return ports.batch.submit(batch), "submitted"
 
 
-def _noted(snapshot: Snapshot, intent: Intent, submission: Submission, how: str) -> Outcome:
+def _noted(
+    snapshot: Snapshot, intent: Intent, submission: Submission, how: str, ports: Ports
+) -> Outcome:
     attempt = Attempt(
         number=intent.attempt,
+        first=intent.first,
+        last=intent.last,
         key=submission.key,
         cluster=submission.cluster,
         jobs=submission.jobs,
@@ -62,6 +73,13 @@ def _noted(snapshot: Snapshot, intent: Intent, submission: Submission, how: str)
         schedd=submission.schedd,
     )
     note = Note(how, {"cluster": attempt.cluster, "attempt": attempt.number, "jobs": attempt.jobs})
-    rerun = "made" if snapshot.rerun == "wanted" else snapshot.rerun
-    noted = snapshot.but(attempts=(*snapshot.attempts, attempt), intent=None, rerun=rerun)
+    is_rerun = snapshot.rerun == "wanted"
+    noted = snapshot.but(
+        attempts=(*snapshot.attempts, attempt),
+        submitted_up_to=snapshot.submitted_up_to if is_rerun else intent.last,
+        intent=None,
+        rerun="made" if is_rerun else snapshot.rerun,
+    )
+    if next_portion(noted, outstanding_files(noted, ports), ports):
+        return Stay(noted, wait_s=0, notes=(note,))
     return Fire("submitted", noted, (note,))

@@ -7,13 +7,12 @@ missing then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from auto_iter.errors import JobError
 from auto_iter.model import Problem, Tally, Trouble
 from auto_iter.snapshot import Attempt, Progress, Snapshot
 from states import held_jobs, stragglers
 from states.outputs import convert, count_failures
+from states.portions import next_portion
 from states.step import Fire, Note, Outcome, Ports, Stay
 from states.submit_reco import outstanding_files
 
@@ -45,6 +44,8 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     ):
         stragglers.end(snapshot, ports)
         return Stay(snapshot, wait_s=stragglers.LOOK_AGAIN_S, notes=tuple(notes))
+    if snapshot.live_attempts and next_portion(snapshot, outstanding_files(snapshot, ports), ports):
+        return Fire("reco_incomplete", snapshot, tuple(notes))
     if snapshot.live_attempts and stragglers.are_due(snapshot, ports):
         return Fire("stragglers", snapshot.but(rerun="wanted"), tuple(notes))
     if snapshot.live_attempts or conversion.pending:
@@ -63,7 +64,7 @@ def _closed(
 ) -> tuple[Snapshot, list[Note]]:
     """Count what a finished submission did not bring."""
     problems = {problem.number: problem for problem in tally.problems}
-    missing = sorted(outstanding_files(snapshot, ports))
+    missing = sorted(filter(attempt.covers, outstanding_files(snapshot, ports)))
     reasons = {number: _reason(problems.get(number), snapshot, number) for number in missing}
     over = attempt.model_copy(update={"is_over": True})
     attempts = tuple(over if each.key == attempt.key else each for each in snapshot.attempts)
@@ -72,12 +73,15 @@ def _closed(
         for number, reason in reasons.items()
     ]
     closed = count_failures(snapshot.but(attempts=attempts), reasons.items())
-    return closed.but(avoid_machines=_avoided(closed, problems)), notes
+    return closed.but(avoid_machines=_avoided(closed, tally)), notes
 
 
 def _reason(problem: Problem | None, snapshot: Snapshot, number: int) -> str:
     if problem is not None:
-        return problem.reason
+        where = f" on {problem.machine}" if problem.machine else ""
+        return (
+            f"{problem.reason} (job {problem.job_id}{where})" if problem.job_id else problem.reason
+        )
     return snapshot.troubles.get(number) or "the job ended well, but left no output"
 
 
@@ -88,15 +92,16 @@ def _fields(number: int, problem: Problem | None, reason: str) -> dict[str, obje
     return fields
 
 
-def _avoided(snapshot: Snapshot, problems: Mapping[int, Problem]) -> tuple[str, ...]:
-    """Add machines on which two or more jobs failed and which may be black holes."""
+def _avoided(snapshot: Snapshot, tally: Tally) -> tuple[str, ...]:
+    """Add machines on which two or more jobs failed and none succeeded: perhaps black holes."""
     failed = [
         problem.machine
-        for problem in problems.values()
+        for problem in tally.problems
         if problem.machine and problem.trouble is Trouble.FAILED
     ]
     suspects = {machine for machine in failed if failed.count(machine) > 1}
-    return (*snapshot.avoid_machines, *sorted(suspects - set(snapshot.avoid_machines)))
+    new = suspects - tally.proven_machines - set(snapshot.avoid_machines)
+    return (*snapshot.avoid_machines, *sorted(new))
 
 
 def _with_progress(snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> Snapshot:

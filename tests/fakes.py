@@ -35,6 +35,8 @@ class MemoryBatch:
     clock: Clock
     name: str = "memory"
     submissions: dict[str, MemorySubmission] = field(default_factory=dict)
+    proven: frozenset[str] = frozenset()
+    """Machines on which jobs ended well."""
     keys: int = 0
     changed: bool = False
 
@@ -68,6 +70,7 @@ class MemoryBatch:
             held=held,
             ended=len(each.ended),
             problems=tuple(each.problems[number] for number in sorted(each.problems)),
+            proven_machines=self.proven,
         )
 
     def fetch(self, submission: Submission) -> None:

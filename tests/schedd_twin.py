@@ -22,7 +22,11 @@ class ScheddTwin:
     past: list[Job] = field(default_factory=list)
     is_down: bool = False
     history_is_down: bool = False
+    knows_us: bool = True
+    """Whether our ticket is valid; else nothing is shown, and nothing may be changed."""
     dies_before_spool: bool = False
+    forgets_input: bool = False
+    """Whether it dies just after it took the input, and comes back without a trace of it."""
     unreadable: set[int] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     """Every call made, for the tests of costs."""
@@ -71,7 +75,7 @@ class ScheddTwin:
     def count(self, constraint: str, *, at: str | None) -> Counts:
         del at
         self._reached("count")
-        found = [job["JobStatus"] for job in _matching(self.queue, constraint)]
+        found = [job["JobStatus"] for job in _matching(self._shown(self.queue), constraint)]
         numbers = {name: found.count(status) for name, status in _STATUS.items()}
         return Counts(total=len(found), **numbers)
 
@@ -80,7 +84,7 @@ class ScheddTwin:
     ) -> list[Ad]:
         del at
         self._reached("query")
-        return _projected(_matching(self.queue, constraint), projection, limit)
+        return _projected(_matching(self._shown(self.queue), constraint), projection, limit)
 
     def cluster_ad(self, cluster: int, projection: Sequence[str], *, at: str | None) -> Ad | None:
         del cluster, projection, at
@@ -94,7 +98,16 @@ class ScheddTwin:
         self._reached("history")
         if self.history_is_down:
             raise TransientError("the history does not answer")
-        return _projected(_matching(self.past, constraint), projection, limit)
+        return _projected(_matching(self._shown(self.past), constraint), projection, limit)
+
+    def _shown(self, jobs: list[Job]) -> list[Job]:
+        return jobs if self.knows_us else []
+
+    def store_credential(self, *, at: str | None) -> None:
+        del at
+        self._reached("store_credential")
+        if not self.knows_us:
+            raise TransientError("no ticket")
 
     def submit(
         self,
@@ -141,6 +154,8 @@ class ScheddTwin:
         if self.dies_before_spool:
             raise TransientError("the schedd died")
         self._reached("spool")
+        if self.forgets_input:
+            return
         for job in self.queue:
             if job["ClusterId"] == placed.cluster:
                 job |= {"StageInFinish": self.time, "JobStatus": 1}
@@ -161,6 +176,8 @@ class ScheddTwin:
     def act(self, action: JobAction, constraint: str, reason: str, *, at: str | None) -> int:
         del at
         self._reached(action)
+        if not self.knows_us:
+            raise TransientError("AUTHENTICATE:1003: the ticket is not valid")
         found = _matching(self.queue, constraint)
         for job in found:
             if action == "remove":

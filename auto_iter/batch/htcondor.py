@@ -29,10 +29,16 @@ LOOK_AGAIN_AFTER_S = 1.0
 HALF_SPOOLED_AFTER_S = 5.0
 """For about a second after its input arrived, a cluster looks as if it had not."""
 
+INPUT_LOST_AFTER_S = 10.0
+INPUT_LOST = "auto-iter: the schedd lost the input"
+
 LOOKS_AT_MOST = 3
 """How often a poll looks at a queue that changes while it is looked at."""
 
 OVER_CHECK_S = 0.5
+
+AFTER_ACTION_S = 30.0
+"""For so long after jobs were released or removed, every poll asks the schedd."""
 
 
 class HTCondorBatch:
@@ -82,8 +88,16 @@ class HTCondorBatch:
             found = self._look_up(key)
             if found is not None:
                 return found
+        self._make_sure_we_are_known(_schedd_in(key))
         self._fresh.add(key)
         return None
+
+    def _make_sure_we_are_known(self, at: str | None) -> None:
+        """Raise TransientError when the schedd would not let us change our jobs.
+
+        With an expired ticket a schedd may show nothing instead of refusing: that is no answer.
+        """
+        self._schedd.act("release", ads.NONE, "auto-iter: are we known here?", at=at)
 
     def _look_up(self, key: str) -> Submission | None:
         at = _schedd_in(key)
@@ -115,9 +129,12 @@ class HTCondorBatch:
         if found is not None:
             return found
         at = _schedd_in(batch.key)
-        (batch.directory / "logs").mkdir(parents=True, exist_ok=True)
         event_log = None if self._config.spool else _event_log(batch)
         description, rows = ads.describe(batch, self._config, event_log)
+        (batch.directory / "logs").mkdir(parents=True, exist_ok=True)
+        if self._config.send_credential:
+            # What is stored lives about as long as a ticket; an alignment takes days.
+            self._schedd.store_credential(at=at)
         self._fresh.discard(batch.key)
         placed = self._schedd.submit(description, rows, spool=self._config.spool, at=at)
         if self._config.spool:
@@ -135,8 +152,14 @@ class HTCondorBatch:
         return submission
 
     def poll(self, submission: Submission) -> Tally:
-        """Return how the cluster stands: one summary, and ads only of what needs a look."""
+        """Return how the cluster stands: one summary, and ads only of what needs a look.
+
+        The daemon also steps when a conversion has ended. The schedd is not asked each time: before
+        the minimum interval is over, the last answer holds, unless there is a reason to ask.
+        """
         ledger = self._ledger(submission)
+        if ledger.counts is not None and not self._is_due(ledger):
+            return ledger.tally(ledger.counts, ledger.waiting)
         self._look_for_log(submission, ledger)
         for _ in range(LOOKS_AT_MOST):
             # Between two calls jobs move on. What does not change meanwhile was seen right; a job
@@ -147,29 +170,46 @@ class HTCondorBatch:
                 break
         tally = ledger.tally(counts, waiting)
         ledger.polled_at, ledger.polled_ended = self._now(), tally.ended
-        ledger.is_over = tally.is_over
+        ledger.is_over, ledger.has_news = tally.is_over, False
         return tally
+
+    def _is_due(self, ledger: Ledger) -> bool:
+        now = self._now()
+        if ledger.polled_at is None or ledger.has_news:
+            return True
+        if ledger.acted_at is not None and now - ledger.acted_at < AFTER_ACTION_S:
+            return True
+        return now - ledger.polled_at >= self._config.min_poll_interval_s
 
     def _look(self, submission: Submission, ledger: Ledger) -> tuple[Counts, int]:
         """Bring the ledger up to date; return the counts and how many jobs do not exist yet."""
         in_queue = f"{ads.of(submission)} && !{ads.HOME}"
         counts = self._schedd.count(in_queue, at=submission.schedd)
-        counts = self._without_spooling(submission, counts)
+        counts = self._without_spooling(submission, ledger, counts)
         waiting = self._not_materialised(submission)
         gone = submission.jobs - counts.total - waiting
         if ledger.missing(gone):
             self._learn(submission, ledger, gone)
         if counts.held or counts != ledger.counts:
             ledger.exceptional = self._exceptional(submission, counts)
-        ledger.counts = counts
+        ledger.counts, ledger.waiting, ledger.is_fetched = counts, waiting, False
         return counts, waiting
 
-    def _without_spooling(self, submission: Submission, counts: Counts) -> Counts:
+    def _without_spooling(self, submission: Submission, ledger: Ledger, counts: Counts) -> Counts:
         """Count as idle what is only held until its input is in place."""
         if not counts.held or not self._config.spool:
+            ledger.spooling_since = None
             return counts
         constraint = f"{ads.of(submission)} && {ads.SPOOLING}"
         spooling = self._schedd.count(constraint, at=submission.schedd).total
+        if not spooling:
+            ledger.spooling_since = None
+        elif ledger.spooling_since is None:
+            ledger.spooling_since = self._now()
+        elif self._now() - ledger.spooling_since > INPUT_LOST_AFTER_S:
+            # The schedd died before it took note of the input, and will never release these jobs.
+            # None of them can have run.
+            self._schedd.act("remove", constraint, INPUT_LOST, at=submission.schedd)
         return replace(counts, held=counts.held - spooling, idle=counts.idle + spooling)
 
     def _exceptional(self, submission: Submission, counts: Counts) -> tuple[Problem, ...]:
@@ -205,6 +245,7 @@ class HTCondorBatch:
         if not ledger.missing(gone):
             ledger.missing_since = None
         elif ledger.patience_is_over(self._now()):
+            self._make_sure_we_are_known(submission.schedd)
             present = self._schedd.query(
                 ads.of(submission), ("AutoIterRawFile",), at=submission.schedd
             )
@@ -215,7 +256,7 @@ class HTCondorBatch:
             number = ads.number_of(ad)
             if number in ledger.ended:
                 continue
-            ledger.ended[number] = ads.problem_of(ad)
+            ledger.enter(number, ads.problem_of(ad), ads.machine_of(ad))
             errand = ads.errand_of(ad)
             if errand is not None and ledger.ended[number] is None:
                 ledger.errands.append(errand)
@@ -224,8 +265,9 @@ class HTCondorBatch:
         """Bring home the files of completed jobs; direct ones have delivered by themselves."""
         ledger = self._ledger(submission)
         nothing_there = ledger.counts is not None and not ledger.counts.completed
-        if not nothing_there or ledger.errands:
+        if ledger.errands or not (nothing_there or ledger.is_fetched):
             htcondor_fetch.fetch(self._schedd, submission, ledger)
+            ledger.is_fetched = True
 
     def release(
         self, submission: Submission, numbers: Collection[int], resources: Resources | None = None
@@ -240,6 +282,7 @@ class HTCondorBatch:
         if resources is not None and resources.disk_mb is not None:
             self._schedd.edit(which, "RequestDisk", str(resources.disk_mb * 1024), at=at)
         self._schedd.act("release", which, "auto-iter: trying again", at=at)
+        self._ledger(submission).acted_at = self._now()
 
     def remove(
         self, submission: Submission, reason: str, numbers: Collection[int] | None = None
@@ -252,6 +295,7 @@ class HTCondorBatch:
             # What has completed is no job any more, but its output may still be wanted.
             which += f" && {ads.among(numbers)} && JobStatus != {ads.COMPLETED}"
         self._schedd.act("remove", which, f"auto-iter: {reason}", at=submission.schedd)
+        self._ledger(submission).acted_at = self._now()
 
     def retire(self, submission: Submission) -> None:
         """Clear completed jobs out of the queue; what runs or is held stays."""
@@ -266,12 +310,15 @@ class HTCondorBatch:
 
     def has_news(self, submissions: Collection[Submission]) -> bool:
         """Tell from the event logs, where there are any, whether a poll is worth it now."""
-        return any(self._has_news(self._ledgers.get(each.key)) for each in submissions)
+        found = False
+        for each in submissions:
+            ledger = self._ledgers.get(each.key)
+            if ledger is not None and self._has_news(ledger):
+                ledger.has_news = found = True
+        return found
 
-    def _has_news(self, ledger: Ledger | None) -> bool:
-        if ledger is None or ledger.event_log is None or ledger.polled_at is None:
-            return False
-        if ledger.is_over:
+    def _has_news(self, ledger: Ledger) -> bool:
+        if ledger.event_log is None or ledger.polled_at is None or ledger.is_over:
             return False
         log, now = ledger.event_log, self._now()
         log.follow()

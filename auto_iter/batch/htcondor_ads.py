@@ -14,6 +14,7 @@ from auto_iter.batch.exitcodes import describe_exit
 from auto_iter.batch.payload import KEY_ATTRIBUTE, items, quote, submit_description
 from auto_iter.batch.schedd import Ad
 from auto_iter.config import HTCondor
+from auto_iter.errors import InputError
 from auto_iter.model import Batch, Problem, Submission, Trouble
 
 REMOVED: Final = 3
@@ -44,6 +45,12 @@ JOB: Final = (
 
 CLUSTER: Final = ("ClusterId", "QDate", "GlobalJobId", "AutoIterJobs", "DAGManNodesLog")
 """What is asked about a submission as a whole."""
+
+EOS: Final = Path("/eos")
+"""Schedds do not mount it; CERN's refuse it in everything that they would have to read there."""
+
+NONE: Final = "ClusterId == -1"
+"""Matches nothing: for calls that only show whether we may make them."""
 
 HOME: Final = "(JobStatus == 4 && (StageOutFinish ?: 0) >= EnteredCurrentStatus)"
 """Its files were fetched: it leaves the queue by itself, sooner or later."""
@@ -86,7 +93,12 @@ def among(numbers: Collection[int]) -> str:
 def describe(
     batch: Batch, config: HTCondor, event_log: Path | None
 ) -> tuple[dict[str, str], list[dict[str, str]]]:
-    """Return the submit description and its rows, with what we later want to read off the ads."""
+    """Return the submit description and its rows, with what we later want to read off the ads.
+
+    Raises InputError when the schedd would refuse the paths.
+    """
+    if not config.spool:
+        _refuse_eos(batch)
     description = submit_description(batch, config) | {
         f"My.{KEY_ATTRIBUTE}": quote(batch.key),
         "My.AutoIterJobs": str(len(batch.jobs)),
@@ -104,6 +116,15 @@ def describe(
         for job, row in zip(batch.jobs, items(batch, config), strict=True)
     ]
     return description, rows
+
+
+def _refuse_eos(batch: Batch) -> None:
+    for path in (batch.directory, batch.executable, *batch.inputs):
+        if path.is_relative_to(EOS):
+            raise InputError(
+                f"{path}: jobs that are not spooled cannot be submitted from EOS",
+                "set htcondor.spool=true, or work on AFS",
+            )
 
 
 def submission_of(key: str, ad: Ad) -> Submission:
@@ -147,7 +168,7 @@ def _problem(ad: Ad, trouble: Trouble, reason: str) -> Problem:
         subcode=_integer(ad, "HoldReasonSubCode") if is_held else None,
         exit_code=_exit_code(ad),
         signal=_signal(ad),
-        machine=_machine(ad),
+        machine=machine_of(ad),
         job_id=f"{ad['ClusterId']}.{ad['ProcId']}",
         memory_mb=_integer(ad, "RequestMemory"),
     )
@@ -166,7 +187,8 @@ def _integer(ad: Ad, name: str) -> int | None:
     return None if value is None else int(value)
 
 
-def _machine(ad: Ad) -> str | None:
+def machine_of(ad: Ad) -> str | None:
+    """Return the machine that a job ran on last."""
     # "slot1_3@machine": the requirements of a next attempt need the machine alone.
     slot = ad.get("LastRemoteHost")
     return None if slot is None else str(slot).rpartition("@")[2]

@@ -110,6 +110,16 @@ class Calls:
                 found[name] = value
         return found
 
+    def call_store_credential(self) -> None:
+        """Have the site's producer make a credential of ours, and store it for our jobs."""
+        pool, name = self._where
+        located = None
+        if pool or name:
+            collector = self._condor.Collector(pool) if pool else self._condor.Collector()
+            located = collector.locate(self._condor.DaemonType.Credd, name)
+        credd = self._condor.Credd(located)
+        credd.add_user_cred(self._condor.CredType.Kerberos, None)
+
     def call_submit(
         self, description: dict[str, str], rows: list[dict[str, str]], spool: bool
     ) -> Answer:

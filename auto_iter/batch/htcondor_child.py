@@ -102,6 +102,10 @@ class ScheddProcess:
         ads: list[Ad] = self._call("history", arguments, at, patience=PATIENCE_WITH_HISTORY)
         return ads
 
+    def store_credential(self, *, at: str | None) -> None:
+        """Store a fresh credential for our jobs."""
+        self._call("store_credential", {}, at)
+
     def submit(
         self,
         description: Mapping[str, str],
@@ -244,8 +248,11 @@ class ScheddProcess:
         if _TOO_MANY in message:
             return InputError(
                 f"schedd {self._called(at)} allows fewer jobs in one submission",
-                "align a smaller range of raw files, or ask for a higher MAX_JOBS_PER_SUBMISSION",
+                "set htcondor.max_jobs_per_submission: the raw files then go in in portions",
             )
+        if call == "store_credential":
+            message += " (kinit, and is SEC_CREDENTIAL_PRODUCER set?)"
+            return self._trouble(f"the credential for jobs cannot be stored: {message}", at)
         if kind == "misuse" or (call == "submit" and any(text in message for text in _FOR_GOOD)):
             return InputError(
                 f"HTCondor refuses to {call}: {message}",
@@ -261,7 +268,7 @@ class ScheddProcess:
         now = time.time()
         if self._trouble_since is None:
             self._trouble_since = now
-        since = time.strftime("%H:%M:%S", time.localtime(self._trouble_since))
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._trouble_since))
         return TransientError(f"schedd {self._called(at)} is in trouble since {since}: {what}")
 
     def _called(self, at: str | None) -> str:

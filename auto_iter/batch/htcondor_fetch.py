@@ -106,7 +106,7 @@ def _note_home(ad: Ad, ledger: Ledger) -> None:
             ledger.errands.append(errand)
         else:
             problem = _failed(ad, "the job ended well, but left no output")
-    ledger.ended[number] = problem
+    ledger.enter(number, problem, ads.machine_of(ad))
 
 
 def _note_failure(ad: Ad, complaint: str, ledger: Ledger) -> None:
@@ -119,7 +119,14 @@ def _note_failure(ad: Ad, complaint: str, ledger: Ledger) -> None:
 
 def _failed(ad: Ad, reason: str) -> Problem:
     job_id = f"{ad['ClusterId']}.{ad['ProcId']}"
-    return Problem(ads.number_of(ad), Trouble.FAILED, reason, exit_code=0, job_id=job_id)
+    return Problem(
+        ads.number_of(ad),
+        Trouble.FAILED,
+        reason,
+        exit_code=0,
+        machine=ads.machine_of(ad),
+        job_id=job_id,
+    )
 
 
 def _deliver(ledger: Ledger) -> None:

@@ -25,6 +25,10 @@ class Ledger:
     numbers: frozenset[int] | None = None
     """All raw-file numbers, when this process submitted them."""
     counts: Counts | None = None
+    waiting: int = 0
+    """Jobs that do not exist yet, as last asked."""
+    proven: set[str] = field(default_factory=set)
+    """Machines on which a job of this submission ended well."""
     ended: dict[int, Problem | None] = field(default_factory=dict)
     """Raw file → what is wrong, of jobs that left the queue or whose files were fetched."""
     unnamed_lost: int = 0
@@ -41,6 +45,17 @@ class Ledger:
     polled_ended: int = 0
     log_complete_at: float | None = None
     is_over: bool = False
+    is_fetched: bool = False
+    """All that was complete when the queue was last asked is home."""
+    has_news: bool = False
+    acted_at: float | None = None
+    spooling_since: float | None = None
+
+    def enter(self, number: int, problem: Problem | None, machine: str | None) -> None:
+        """Note how a job ended, and where."""
+        self.ended[number] = problem
+        if problem is None and machine is not None:
+            self.proven.add(machine)
 
     def known_gone(self, gone: int) -> int:
         """Return of how many of the `gone` jobs the end is known."""
@@ -77,6 +92,7 @@ class Ledger:
             held=counts.held,
             ended=counts.completed + counts.removed + self.known_gone(gone),
             problems=tuple(self._problems()),
+            proven_machines=frozenset(self.proven),
         )
 
     def _problems(self) -> Iterable[Problem]:

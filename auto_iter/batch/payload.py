@@ -20,6 +20,9 @@ KEY_ATTRIBUTE = "AutoIterKey"
 ITEM_VARIABLES = ("number", "directory", "outfile", "options")
 """The columns of `queue ... from`; the last one takes the rest of its line, spaces and all."""
 
+AVOIDED_FOR_S = 1800
+"""So long a job would rather wait than run on a machine where others failed."""
+
 _SPOOL = "-spool"
 _PLAIN = re.compile(r"[\w./:@%+=,~-]+")
 
@@ -127,7 +130,11 @@ def _policy(batch: Batch, config: HTCondor) -> dict[str, str]:
 
 def _requirements(configured: str | None, avoid: Iterable[str]) -> str:
     parts = [f"({configured})"] if configured else []
-    parts += [f"(TARGET.Machine =!= {quote(machine)})" for machine in avoid]
+    # Not for ever: where nothing else is free, or there is no other machine, it is tried again.
+    parts += [
+        f"(TARGET.Machine =!= {quote(machine)} || time() - QDate > {AVOIDED_FOR_S})"
+        for machine in avoid
+    ]
     return " && ".join(parts)
 
 

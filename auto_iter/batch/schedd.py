@@ -78,6 +78,10 @@ class Schedd(Protocol):
         """Return ads of jobs that left the queue, the latest first, at most `limit`."""
         ...
 
+    def store_credential(self, *, at: str | None) -> None:
+        """Give the credential daemon a fresh Kerberos credential for our jobs."""
+        ...
+
     def submit(
         self,
         description: Mapping[str, str],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,15 @@ from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.config import HTCondor
 from auto_iter.errors import TransientError
 from auto_iter.model import Submission, Tally
+from tests.pool.alignments import (
+    HTCONDOR,
+    ITERATIONS,
+    Aligner,
+    Alignment,
+    Detector,
+    is_in_the_pool,
+    make_detector,
+)
 
 PATIENCE_S = 60.0
 LOOK_S = 0.2
@@ -88,15 +96,21 @@ class ScheddDaemon:
 
     def process(self) -> psutil.Process:
         """Return the one that runs now. Raises LookupError when none does."""
-        for process in psutil.process_iter(["name", "uids"]):
-            if process.info["name"] == "condor_schedd":
-                uids = process.info["uids"]
-                if uids is not None and uids.real == os.getuid():
-                    return process
-        raise LookupError("no condor_schedd of this user")
+        for process in psutil.process_iter(["name"]):
+            if process.info["name"] == "condor_schedd" and is_in_the_pool(process.pid):
+                return process
+        raise LookupError("no condor_schedd in the pool")
+
+    def runs(self) -> bool:
+        """Tell whether there is one."""
+        try:
+            return self.process().is_running()
+        except LookupError:
+            return False
 
     def kill(self) -> None:
-        """End it without warning; the master starts another."""
+        """End it without warning, once it is there; the master starts another."""
+        wait_for(self.runs, "the schedd does not come back")
         self.process().send_signal(signal.SIGKILL)
 
     def stop(self) -> None:
@@ -113,15 +127,8 @@ def schedd_daemon() -> Iterator[ScheddDaemon]:
     """Give the schedd's process, running again at the end."""
     daemon = ScheddDaemon()
     yield daemon
-    wait_for(lambda: _runs(daemon))
+    wait_for(daemon.runs)
     daemon.go_on()
-
-
-def _runs(daemon: ScheddDaemon) -> bool:
-    try:
-        return daemon.process().is_running()
-    except LookupError:
-        return False
 
 
 Opener = Callable[..., HTCondorBatch]
@@ -133,10 +140,41 @@ def open_batch() -> Iterator[Opener]:
     opened: list[ScheddProcess] = []
 
     def make(*, timeout_s: float = 30.0, **settings: object) -> HTCondorBatch:
-        config = HTCondor.model_validate({"job_flavour": None, "max_retries": 0, **settings})
+        usual = {"job_flavour": None, "max_retries": 0, "min_poll_interval_s": 0.01}
+        config = HTCondor.model_validate({**usual, **settings})
         opened.append(ScheddProcess(timeout_s=timeout_s))
         return HTCondorBatch("ws", config, opened[-1])
 
     yield make
     for process in opened:
         process.close()
+
+
+@pytest.fixture(scope="session")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
+    """Give a detector that no test changes."""
+    return make_detector(tmp_path_factory.mktemp("detector"))
+
+
+@pytest.fixture(scope="session")
+def reference(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> Alignment:
+    """Give the alignment of the local batch system, which those of the pool are measured by."""
+    settings = ("batch.system=local", "alignment.polling_interval_seconds=1")
+    alignment = Alignment(detector, tmp_path_factory.mktemp("reference"), settings)
+    ran = alignment.run()
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return alignment
+
+
+@pytest.fixture
+def on_the_pool(detector: Detector, tmp_path: Path) -> Iterator[Aligner]:
+    """Make alignments that run on the pool; settings come after the usual ones."""
+    made: list[Alignment] = []
+
+    def make(*settings: str, of: Detector = detector, iterations: int = ITERATIONS) -> Alignment:
+        made.append(Alignment(of, tmp_path, (*HTCONDOR, *settings), iterations))
+        return made[-1]
+
+    yield make
+    for alignment in made:
+        alignment.end()

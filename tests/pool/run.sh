@@ -22,9 +22,23 @@ UID_IN_POOL=5001
     exit 1
 }
 
+ours() { # pids of what was started here: tests, daemons, local jobs
+    local each
+    for each in /proc/[0-9]*/environ; do
+        grep -qzxF "CONDOR_CONFIG=$SCRATCH/client.conf" "$each" 2>/dev/null || continue
+        each=${each%/environ}
+        echo "${each#/proc/}"
+    done
+    true
+}
+
 take_down() {
-    local code=$?
-    trap '' INT TERM
+    local code=$? pid
+    trap '' INT TERM HUP
+    while [ -n "$(ours)" ]; do
+        for pid in $(ours); do kill -KILL "$pid" 2>/dev/null || true; done
+        sleep 0.1
+    done
     if [ "${KEEP:-}" != 1 ]; then
         "$here/pool.sh" destroy || code=1
         rm -rf "$SCRATCH"
@@ -32,14 +46,15 @@ take_down() {
     exit "$code"
 }
 trap take_down EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' INT TERM HUP
 
-as_user() {
+as_user() { # in the background: bash would not obey a signal before a foreground command ends
     setpriv --reuid $UID_IN_POOL --regid $UID_IN_POOL --clear-groups env -i \
         HOME="$SCRATCH/home" USER=faser LOGNAME=faser LANG=C.UTF-8 \
-        PATH="$SCRATCH/venv/bin:/usr/bin:/bin" CONDOR_CONFIG="$SCRATCH/client.conf" \
+        PATH="$SCRATCH/venv/bin:$SCRATCH/bin:/usr/bin:/bin" CONDOR_CONFIG="$SCRATCH/client.conf" \
         PYTHONDONTWRITEBYTECODE=1 \
-        POOL_DIR="$POOL_DIR" POOL_COLLECTOR="127.0.0.1:$POOL_PORT" "$@"
+        POOL_DIR="$POOL_DIR" POOL_COLLECTOR="127.0.0.1:$POOL_PORT" "$@" &
+    wait $!
 }
 
 make_venv() { # from Debian's own Python: the pool has a copy of it
@@ -47,6 +62,15 @@ make_venv() { # from Debian's own Python: the pool has a copy of it
     /usr/bin/python3 -c 'import ensurepip' 2>/dev/null ||
         apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
     /usr/bin/python3 -m venv "$SCRATCH/venv"
+}
+
+make_condor_q() { # the pool's own, for this machine's side: with the libraries that it was built for
+    local loader="$POOL_DIR/lib64/ld-linux-x86-64.so.2" libraries="$POOL_DIR/usr/lib"
+    mkdir -p "$SCRATCH/bin"
+    printf '#!/bin/sh\nexec %s --library-path %s:%s %s "$@"\n' "$loader" \
+        "$libraries/x86_64-linux-gnu" "$libraries" "$POOL_DIR/usr/bin/condor_q" \
+        >"$SCRATCH/bin/condor_q"
+    chmod 755 "$SCRATCH/bin/condor_q"
 }
 
 install_checkout() {
@@ -70,6 +94,7 @@ began=$SECONDS
 echo "run.sh: pool up after $((SECONDS - began)) s"
 mkdir -p "$SCRATCH/home" "$SCRATCH/work"
 "$here/pool.sh" client >"$SCRATCH/client.conf"
+make_condor_q
 make_venv
 install_checkout
 chown $UID_IN_POOL:$UID_IN_POOL "$SCRATCH/home" "$SCRATCH/work" "$SCRATCH/project"
@@ -80,6 +105,6 @@ if [ "${1:-}" = --command ]; then
     shift
     as_user "$@"
 else
-    [ $# -gt 0 ] || set -- tests/pool
+    case " $*" in *" tests/"*) ;; *) set -- tests/pool "$@" ;; esac
     as_user python -m pytest -p no:cacheprovider --basetemp "$SCRATCH/work/pytest" "$@"
 fi

@@ -74,8 +74,8 @@ def test_a_direct_submission_tells_at_once_when_its_last_job_ends(
     submission = system.submit(make_batch(tmp_path, system.new_key(1, 1), 10, 11))
     assert system.poll(submission).ended == 0
     assert not system.has_news([submission])
-    wait_for(lambda: system.has_news([submission]))
-    assert settled(system, submission, lambda tally: tally.is_over).problems == ()
+    wait_for(lambda: system.has_news([submission]) and system.poll(submission).is_over)
+    assert system.poll(submission).problems == ()
     assert not system.has_news([submission])
 
 

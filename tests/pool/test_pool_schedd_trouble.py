@@ -21,7 +21,9 @@ def test_a_hung_schedd_costs_a_call_its_time_limit_and_no_more(
     batch = make_batch(tmp_path, system.new_key(1, 1), 10)
     schedd_daemon.stop()
     began = time.monotonic()
-    with pytest.raises(TransientError, match=r"since \d\d:\d\d:\d\d: submit took longer than 1 s"):
+    with pytest.raises(
+        TransientError, match=r"since [-\d]+ \d\d:\d\d:\d\d: submit took longer than 1 s"
+    ):
         system.submit(batch)
     assert time.monotonic() - began < 3
     with pytest.raises(TransientError, match="query took longer"):

@@ -72,6 +72,7 @@ def test_the_older_json_is_found_and_read(tmp_path: Path) -> None:
         ("alignment:\n\n  default_iterations: 0", r"c\.yaml:3: .*greater than 0, got 0"),
         ("reco: {min_success_fraction: 1.5}", r"min_success_fraction: .*1.5"),
         ("millepede: {cuts: {max_residual_mm: []}}", "max_residual_mm: needs at least one value"),
+        ("htcondor: {max_idle: 50}", r"htcondor: max_idle needs spool=false"),
         ("a: [1", r"c\.yaml:\d+: "),
         ("just text", "must be sections"),
         ("alignment: 3", "alignment"),

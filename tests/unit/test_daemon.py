@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from auto_iter.daemon import Ending
 from auto_iter.errors import TransientError
 from auto_iter.snapshot import Snapshot
+from auto_iter.status import Status
+from auto_iter.workspace import Workspace
+from tests.fakes import MemorySubmission
 from tests.unit.world import FILES, Killed, Killer, World, held
 
 ROUND = ["submit_reco", "wait_reco", "mille", "pede", "next_iteration"]
@@ -172,6 +176,30 @@ def test_trouble_with_the_schedd_is_waited_for() -> None:
     assert world.run() is Ending.DONE
 
 
+def test_what_is_waited_for_is_known_to_others_and_since_when_also_after_a_kill() -> None:
+    world = World(iterations=1)
+    poll, down = world.batch.poll, True
+
+    def unreachable(submission: object) -> object:
+        if down:
+            raise TransientError("schedd unreachable")
+        return poll(submission)  # type: ignore[arg-type]
+
+    world.batch.poll = unreachable  # type: ignore[method-assign, assignment]
+    world.daemon(stop_after=3).run()
+    first = world.saved.hindrance
+    assert first is not None
+    assert first.reason == "schedd unreachable"
+    world.clock.seconds += 1000
+    world.daemon(stop_after=3).run()
+    assert world.saved.hindrance == first
+    text = Status(Workspace(Path("w")), world.saved, None, 0.0).as_text()
+    assert "goes on by itself: schedd unreachable" in text
+    down = False
+    assert world.run() is Ending.DONE
+    assert world.saved.hindrance is None
+
+
 def test_a_full_disk_is_waited_for_and_memory_never_runs_ahead_of_it() -> None:
     world = World(iterations=1)
     world.refuse_saves = 4
@@ -221,6 +249,24 @@ def test_machines_on_which_several_jobs_fail_are_avoided() -> None:
     assert world.run() is Ending.DONE
     second = list(world.batch.submissions.values())[1]
     assert second.batch.avoid_machines == ("bad.node",)
+
+
+def test_a_machine_on_which_jobs_also_succeed_is_no_black_hole() -> None:
+    world = World(iterations=1, fails={400: 1, 401: 1})
+    world.batch.proven = frozenset({"bad.node"})
+    assert world.run() is Ending.DONE
+    second = list(world.batch.submissions.values())[1]
+    assert second.batch.avoid_machines == ()
+
+
+def test_polls_are_spread_in_time_but_never_closer_than_the_interval() -> None:
+    world = World(iterations=1, settings={"poll_jitter": 0.1})
+    daemon = world.daemon()
+    while daemon.step() == 0:
+        pass
+    waits = [daemon.step() for _ in range(20)]
+    assert all(60 <= wait <= 66 for wait in waits)
+    assert len(set(waits)) > 1
 
 
 def test_a_vanished_submission_is_made_up_for() -> None:
@@ -282,3 +328,67 @@ def test_a_kill_while_stragglers_are_run_again_changes_nothing() -> None:
             world.daemon(Killer(at)).run()
         assert world.run() is Ending.DONE
         assert len(world.batch.submissions) == 2
+
+
+MANY = frozenset(range(400, 410))
+
+
+def portions(world: World) -> list[list[int]]:
+    return [sorted(job.number for job in each.batch.jobs) for each in submissions(world)]
+
+
+def submissions(world: World) -> list[MemorySubmission]:
+    return list(world.batch.submissions.values())
+
+
+def test_where_submissions_are_limited_raw_files_go_in_in_portions_all_at_once() -> None:
+    world = World(files=MANY, iterations=1, settings={"portion": 4})
+    assert world.daemon(stop_after=1).run() is Ending.INTERRUPTED
+    assert portions(world) == [[400, 401, 402, 403], [404, 405, 406, 407], [408, 409]]
+    assert world.run() is Ending.DONE
+    assert len(submissions(world)) == 3
+
+
+def test_where_the_queue_is_limited_the_rest_follows_as_jobs_end() -> None:
+    world = World(files=MANY, iterations=1, settings={"portion": 4, "max_in_queue": 6})
+    assert world.daemon(stop_after=1).run() is Ending.INTERRUPTED
+    assert portions(world) == [[400, 401, 402, 403], [404, 405]]
+    assert world.run() is Ending.DONE
+    assert sorted(number for portion in portions(world) for number in portion) == sorted(MANY)
+
+
+def test_what_fails_in_a_portion_is_counted_once_and_waits_for_the_next_round() -> None:
+    fails = {401: 1, 405: 99}
+    settings = {"portion": 4, "max_in_queue": 8}
+    world = World(files=MANY, iterations=1, fails=fails, settings=settings)
+    assert world.run() is Ending.FAILED
+    assert world.saved.failures == {401: 1, 405: 3}
+    assert Counter(number for _, number in world.ran) == {
+        **dict.fromkeys(MANY, 1), 401: 2, 405: 3,
+    }  # fmt: skip
+    assert portions(world)[3:] == [[401, 405], [405]]
+
+
+def test_a_kill_between_portions_changes_nothing() -> None:
+    def a_limited_world() -> World:
+        fails = {401: 1, 405: 1}
+        settings = {"portion": 4, "max_in_queue": 6}
+        return World(files=MANY, iterations=1, fails=fails, settings=settings)
+
+    for at in range(1, count_actions(a_limited_world())):
+        world = a_limited_world()
+        with pytest.raises(Killed):
+            world.daemon(Killer(at)).run()
+        assert world.run() is Ending.DONE
+        assert max(Counter(world.ran).values()) == 1
+        assert Counter(number for _, number in world.ran) == {
+            **dict.fromkeys(MANY, 1), 401: 2, 405: 2,
+        }  # fmt: skip
+
+
+def test_stragglers_are_run_again_also_where_submissions_are_limited() -> None:
+    settings = {"portion": 4, "straggler_factor": 3.0, "straggler_quantile": 0.6}
+    world = World(files=MANY, iterations=1, stuck={401}, settings=settings)
+    assert world.run() is Ending.DONE
+    assert portions(world)[3:] == [[401]]
+    assert world.saved.failures == {}

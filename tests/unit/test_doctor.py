@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.config import Config
-from auto_iter.doctor import Verdict, examine, is_healthy
+from auto_iter.doctor import Verdict, examine, is_healthy, quota_finding
 
 
 @pytest.fixture
@@ -72,3 +72,25 @@ def test_without_a_configuration_of_htcondor_that_is_what_is_wrong(
     verdict, advice = findings(healthy)["htcondor configuration"]
     assert verdict is Verdict.BAD
     assert "CONDOR_CONFIG" in advice
+
+
+def test_a_work_directory_on_eos_is_no_place_for_jobs_that_are_not_spooled(
+    healthy: dict[str, dict[str, object]],
+) -> None:
+    healthy["batch"]["system"] = "htcondor"
+    healthy["htcondor"] = {"call_timeout_s": 5, "spool": False}
+    healthy["paths"]["work_dir"] = "/eos/user/f/faser"
+    assert "htcondor.spool=true" in findings(healthy)["work directory"][1]
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        ("work.faser   10000000   5136912   51%   62%", Verdict.OK),
+        ("work.faser   10000000   9936912   99%<<   62%  <<WARNING", Verdict.WARNING),
+        ("work.faser   no limit   5136912    0%   91%", Verdict.WARNING),
+        ("no percentage at all", Verdict.OK),
+    ],
+)
+def test_a_quota_nearly_used_up_is_worth_a_warning(line: str, verdict: Verdict) -> None:
+    assert quota_finding(line).verdict is verdict

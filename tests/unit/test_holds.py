@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from auto_iter.batch.holds import KINDS, Action, decide
@@ -98,3 +101,10 @@ def test_without_releases_allowed_nothing_is_released() -> None:
 
 def test_giving_up_says_what_was_tried() -> None:
     assert "released 2 times in vain" in decide(held(13, 5), 2, POLICY).meaning
+
+
+def test_the_documentation_tells_of_every_hold() -> None:
+    page = (Path(__file__).parents[2] / "docs/htcondor.md").read_text()
+    table = page[page.index("| code | meaning |") : page.index("**Jobs that fail")]
+    first_column = " ".join(line.split("|")[1] for line in table.splitlines() if "|" in line)
+    assert {int(code) for code in re.findall(r"\d+", first_column)} == set(KINDS)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.htcondor import HALF_SPOOLED_AFTER_S, HTCondorBatch
+from auto_iter.batch.htcondor import HALF_SPOOLED_AFTER_S, INPUT_LOST_AFTER_S, HTCondorBatch
 from auto_iter.batch.htcondor_ledger import LOST_AFTER_S
 from auto_iter.config import HTCondor
-from auto_iter.errors import TransientError
+from auto_iter.errors import InputError, TransientError
 from auto_iter.model import Batch, Job, Resources, Submission, Trouble
 
 pytest.importorskip("classad2")
@@ -25,15 +25,25 @@ class World:
     root: Path
     schedd: ScheddTwin = field(default_factory=ScheddTwin)
     seconds: float = 1000.0
+    min_poll_interval_s: float = 0.0001
 
-    def open(self, *, spool: bool = True) -> HTCondorBatch:
+    def open(self, *, spool: bool = True, send_credential: bool = False) -> HTCondorBatch:
         return HTCondorBatch(
             "ws",
-            HTCondor(spool=spool, job_flavour=None),
+            HTCondor(
+                spool=spool,
+                job_flavour=None,
+                min_poll_interval_s=self.min_poll_interval_s,
+                send_credential=send_credential,
+            ),
             self.schedd,
-            monotonic=lambda: self.seconds,
+            monotonic=self.now,
             sleep=self.sleep,
         )
+
+    def now(self) -> float:
+        self.seconds += 0.001  # time passes, however little
+        return self.seconds
 
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds
@@ -103,6 +113,25 @@ def test_what_cannot_be_asked_is_not_taken_for_nothing(switch: str, world: World
         world.open().find("ws-01-01-none@bigbird07.cern.ch")
 
 
+@pytest.mark.parametrize("spool", [True, False])
+def test_with_an_expired_ticket_an_empty_answer_is_not_taken_for_nothing(
+    spool: bool, world: World
+) -> None:
+    submission = world.submitted(world.open(spool=spool), 400, 401)
+    world.schedd.knows_us = False
+    with pytest.raises(TransientError, match="ticket"):
+        world.open(spool=spool).find(submission.key)
+    resumed = world.open(spool=spool)
+    assert resumed.poll(submission).running == 2
+    world.seconds += LOST_AFTER_S + 1
+    with pytest.raises(TransientError, match="ticket"):
+        resumed.poll(submission)
+    world.schedd.knows_us = True
+    tally = resumed.poll(submission)
+    assert (tally.idle, tally.problems) == (2, ())
+    assert world.open(spool=spool).find(submission.key) is not None
+
+
 def test_a_half_spooled_cluster_is_removed_after_a_while_and_submitted_again(
     world: World,
 ) -> None:
@@ -122,6 +151,21 @@ def test_a_half_spooled_cluster_is_removed_after_a_while_and_submitted_again(
     again = resumed.submit(batch)
     assert again.cluster == "2"
     assert len(world.schedd.queue) == 1
+
+
+def test_jobs_whose_input_the_schedd_lost_are_removed_after_a_while(world: World) -> None:
+    system = world.open()
+    world.schedd.forgets_input = True
+    submission = world.submitted(system, 400, 401)
+    tally = system.poll(submission)
+    assert (tally.idle, tally.problems) == (2, ())
+    world.seconds += INPUT_LOST_AFTER_S + 1
+    system.poll(submission)
+    tally = system.poll(submission)
+    assert tally.is_over
+    assert world.schedd.queue == []
+    assert {problem.trouble for problem in tally.problems} == {Trouble.REMOVED}
+    assert "lost the input" in tally.problems[0].reason
 
 
 def test_jobs_are_counted_by_what_they_do(world: World) -> None:
@@ -249,3 +293,80 @@ def test_release_asks_for_more_memory_first_and_frees_only_what_is_meant(world: 
     system.release(submission, {400}, Resources(memory_mb=150))
     assert [job["JobStatus"] for job in world.schedd.queue] == [1, 5]
     assert [job["RequestMemory"] for job in world.schedd.queue] == [150, 100]
+
+
+def test_between_two_polls_the_schedd_is_left_alone(world: World) -> None:
+    world.min_poll_interval_s = 60.0
+    system = world.open()
+    submission = world.submitted(system, 400, 401)
+    world.schedd.end(400)
+    system.poll(submission)
+    system.fetch(submission)
+    asked = len(world.schedd.asked)
+    world.schedd.run(401)
+    for _ in range(3):  # conversions that end wake the daemon
+        world.seconds += 10
+        assert system.poll(submission).ended == 1
+        system.fetch(submission)
+    assert len(world.schedd.asked) == asked
+    world.seconds += 31
+    assert system.poll(submission).running == 1
+    assert len(world.schedd.asked) > asked
+
+
+def test_what_was_changed_is_looked_at_without_delay(world: World) -> None:
+    world.min_poll_interval_s = 60.0
+    system = world.open(spool=False)
+    submission = world.submitted(system, 400, 401)
+    world.schedd.hold(400, 13, "no input")
+    assert system.poll(submission).held == 1
+    system.release(submission, {400})
+    assert system.poll(submission).held == 0
+    system.remove(submission, "over", {401})
+    assert system.poll(submission).ended == 1
+
+
+def test_where_jobs_ended_well_is_known_also_after_a_restart(world: World) -> None:
+    system = world.open(spool=False)
+    submission = world.submitted(system, 400, 401)
+    world.schedd.end(400)
+    world.schedd.end(401, 40)
+    assert system.poll(submission).proven_machines == {"node7"}
+    assert world.open(spool=False).poll(submission).proven_machines == {"node7"}
+    spooled = world.open()
+    submission = world.submitted(spooled, 402)
+    world.schedd.end(402)
+    spooled.poll(submission)
+    spooled.fetch(submission)
+    assert spooled.poll(submission).proven_machines == {"node7"}
+
+
+def test_each_submission_stores_a_fresh_credential_and_none_happens_without(world: World) -> None:
+    system = world.open(send_credential=True)
+    batch = world.batch(system.new_key(1, 1), 400)
+    world.schedd.knows_us = False
+    with pytest.raises(TransientError, match="no ticket"):
+        system.submit(batch)
+    assert world.schedd.queue == []
+    world.schedd.knows_us = True
+    world.schedd.asked.clear()
+    system.submit(batch)
+    assert world.schedd.asked == ["store_credential", "submit", "spool"]
+
+
+def test_from_eos_only_spooled_jobs_are_submitted(world: World) -> None:
+    world.root = Path("/eos/user/f/faser/Y2023_R011705_F400-450/iter01")
+    system = world.open(spool=False)
+    with pytest.raises(InputError, match=r"not spooled.*htcondor.spool=true"):
+        system.submit(world.batch(system.new_key(1, 1), 400))
+    assert world.schedd.queue == []
+
+
+def test_paths_go_to_the_schedd_as_they_were_given(tmp_path: Path) -> None:
+    # On EOS the path that a user gives and the one that links lead to are different strings, and
+    # only the first means the same on every machine.
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    world = World(tmp_path / "link")
+    world.submitted(world.open(), 400)
+    assert world.schedd.queue[0]["SUBMIT_Iwd"] == str(tmp_path / "link" / "1reco")

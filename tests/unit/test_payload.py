@@ -69,7 +69,7 @@ def test_a_direct_job_delivers_by_itself() -> None:
         ({"requirements": "A =?= B"}, "requirements", "(A =?= B)"),
         ({"accounting_group": "group_u_FASER"}, "accounting_group", "group_u_FASER"),
         ({"send_credential": True}, "My.SendCredential", "True"),
-        ({"max_idle": 500}, "max_idle", "500"),
+        ({"max_idle": 500, "spool": False}, "max_idle", "500"),
         ({"extra": {"max_retries": "0", "My.X": "1"}}, "max_retries", "0"),
         ({}, "My.AutoIterKey", '"ws-1-1-abc"'),
     ],
@@ -83,9 +83,19 @@ def test_the_configuration_shapes_the_description(
 def test_black_holes_are_avoided_on_top_of_the_configured_requirements() -> None:
     batch = replace(BATCH, avoid_machines=("b1.cern.ch", "b2.cern.ch"))
     assert submit_description(batch, HTCondor(requirements="Arch == X || Y"))["requirements"] == (
-        '(Arch == X || Y) && (TARGET.Machine =!= "b1.cern.ch") && (TARGET.Machine =!= "b2.cern.ch")'
+        '(Arch == X || Y) && (TARGET.Machine =!= "b1.cern.ch" || time() - QDate > 1800)'
+        ' && (TARGET.Machine =!= "b2.cern.ch" || time() - QDate > 1800)'
     )
 
 
 def test_a_description_without_a_key_claims_no_submission() -> None:
     assert "AutoIterKey" not in submit_text(replace(BATCH, key=""), HTCondor())
+
+
+def test_extra_commands_may_be_written_as_numbers_and_truth_values() -> None:
+    config = HTCondor.model_validate(
+        {"extra": {"priority": 5, "notify_user": True}, "requirements": False}
+    )
+    description = submit_description(BATCH, config)
+    told = [description[name] for name in ("priority", "notify_user", "requirements")]
+    assert told == ["5", "True", "(False)"]

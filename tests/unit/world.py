@@ -91,8 +91,9 @@ class World:
     @property
     def policy(self) -> Policy:
         values = {
-            "poll_interval_s": 60.0, "max_attempts": 3, "min_success_fraction": 1.0,
-            "stop_when_converged": False, "convergence_pull": 0.5, "memory_mb": 1000,
+            "poll_interval_s": 60.0, "poll_jitter": 0.0, "max_attempts": 3,
+            "min_success_fraction": 1.0, "stop_when_converged": False, "convergence_pull": 0.5,
+            "memory_mb": 1000,
             "holds": Holds(memory_cap_mb=3000, max_releases=2, release_pause_s=100.0),
         }  # fmt: skip
         return Policy(**{**vars(Policy.of(Config())), **values, **self.settings})

@@ -1,0 +1,195 @@
+"""A whole alignment, started as a person starts it, on the pool or on the local batch system."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from auto_iter.app import open_workspace
+from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.batch.schedd import Ad
+from auto_iter.simulation.generation import Beam
+from auto_iter.simulation.simulate import Options, simulate
+
+FILES = (400, 401, 402, 403, 404)
+ITERATIONS = 3
+LIMIT_S = 300.0
+
+HTCONDOR = (
+    "batch.system=htcondor",
+    "htcondor.max_retries=0",
+    "htcondor.min_poll_interval_s=1",
+    "htcondor.holds.release_pause_s=1",
+    "alignment.polling_interval_seconds=1",
+)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A simulated detector: its configuration, raw files, and stand-in of Calypso."""
+
+    config: Path
+    raw_files: tuple[Path, ...]
+    install: Path
+
+    def raw_file(self, number: int) -> Path:
+        """Return where a raw file is."""
+        return self.raw_files[FILES.index(number)]
+
+
+def make_detector(directory: Path) -> Detector:
+    """Simulate a detector whose alignment takes seconds."""
+    simulated = simulate(directory, Options(files=FILES, beam=Beam(events=300)))
+    return Detector(simulated.config, simulated.raw_files, simulated.install)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """One workspace, and the commands that work on it."""
+
+    detector: Detector
+    place: Path
+    settings: tuple[str, ...] = HTCONDOR
+    iterations: int = ITERATIONS
+    daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    """All that were started, to be ended at the end of the test."""
+
+    @property
+    def workspace(self) -> Path:
+        """Where `run` makes it."""
+        return self.place / "Y2023_R011705_F400-405"
+
+    @property
+    def log(self) -> Path:
+        """What its daemon writes."""
+        return self.workspace / "auto_iter.log"
+
+    def command(self) -> list[str]:
+        """Return what a person types: `run` at first, then `resume`."""
+        if (self.workspace / "state.yaml").exists():
+            return auto_iter("resume", str(self.workspace))
+        return self.from_the_start("run", str(self.iterations))
+
+    def from_the_start(self, verb: str, iteration: str) -> list[str]:
+        """Return `run` or `reco` with all that makes this alignment."""
+        sets = [word for setting in self.settings for word in ("--set", setting)]
+        return auto_iter(
+            verb, "-y", "2023", "-r", "11705", "-f", "400-405", "-i", iteration,
+            "--config", str(self.detector.config), *sets,
+        )  # fmt: skip
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the daemon, or start it again."""
+        daemon = subprocess.Popen(
+            self.command(),
+            cwd=self.place,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.daemons.append(daemon)
+        return daemon
+
+    def end(self) -> None:
+        """End every daemon that still runs."""
+        for daemon in self.daemons:
+            daemon.kill()
+            daemon.wait()
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        """Run to the end, whatever it is."""
+        return self.call(self.command())
+
+    def call(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command where the workspace is."""
+        return subprocess.run(
+            command, cwd=self.place, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+
+    def status(self) -> dict[str, Any]:
+        """Return what `status --json` says."""
+        told = self.call(auto_iter("status", str(self.workspace), "--json"))
+        status: dict[str, Any] = json.loads(told.stdout)
+        return status
+
+    def logged(self, phrase: str) -> list[dict[str, Any]]:
+        """Return the log's lines of one kind."""
+        if not self.log.exists():
+            return []
+        # the last line may be half written: somebody is logging while we read
+        lines = self.log.read_text().split("\n")[:-1]
+        return [line for line in map(json.loads, lines) if line["event"] == phrase]
+
+    def constants(self) -> dict[str, bytes]:
+        """Return every iteration's constants, those it began with and those it found."""
+        found = self.workspace.glob("iter*/*/inputforalign.txt")
+        return {str(path.relative_to(self.workspace)): path.read_bytes() for path in found}
+
+
+def is_in_the_pool(pid: int) -> bool:
+    """Tell whether a process runs in this pool's chroot: other pools may have the same user."""
+    try:
+        root = Path(f"/proc/{pid}/root").readlink()
+    except OSError:
+        return False
+    return root == Path(os.environ["POOL_DIR"]).resolve()
+
+
+def auto_iter(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "auto_iter", *arguments]
+
+
+def env_script(install: Path, hook: Path) -> str:
+    """Return an environment script that sources `hook`; there, `$file` is the raw file."""
+    return f"source {shlex.quote(str(install / 'setup.sh'))}\nsource {shlex.quote(str(hook))}\n"
+
+
+def with_hook(detector: Detector, place: Path, text: str) -> str:
+    """Return a setting that has every job do something first; the detector stays as it is."""
+    hook, script = place / "hook.sh", place / "env_with_hook.sh"
+    hook.write_text(text)
+    script.write_text(env_script(detector.install, hook))
+    return f"paths.env_script={script}"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What the schedd's queue and history say of one submission's jobs."""
+
+    cluster: int
+    iteration: int
+    attempt: int
+    number: int
+    starts: int
+
+
+def jobs_of(alignment: Alignment, calls: ScheddProcess) -> list[Ran]:
+    """Return every job that was ever submitted for a workspace, by the keys in their ads."""
+    workspace_id = open_workspace(alignment.workspace).snapshot.workspace_id
+    constraint = f'regexp("^{workspace_id}-", AutoIterKey)'
+    asked = ("ClusterId", "AutoIterKey", "AutoIterRawFile", "NumJobStarts")
+    found = [
+        *calls.query(constraint, asked, at=None),
+        *calls.history(constraint, asked, at=None, limit=10_000),
+    ]
+    return [_ran(ad) for ad in found]
+
+
+def _ran(ad: Ad) -> Ran:
+    _, iteration, attempt, _ = str(ad["AutoIterKey"]).partition("@")[0].split("-")
+    return Ran(
+        int(ad["ClusterId"]),
+        int(iteration),
+        int(attempt),
+        int(ad["AutoIterRawFile"]),
+        int(ad.get("NumJobStarts", 0)),
+    )
+
+
+Aligner = Callable[..., Alignment]

@@ -1,0 +1,191 @@
+"""Jobs that fail or are held, driven by the daemon: helped where that helps, told where not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from auto_iter.batch.htcondor_child import ScheddProcess
+from tests.batch_contract import make_batch
+from tests.pool.alignments import (
+    FILES,
+    Aligner,
+    Alignment,
+    Detector,
+    auto_iter,
+    jobs_of,
+    make_detector,
+    with_hook,
+)
+from tests.pool.conftest import Opener, settled, wait_for
+
+A_SCREEN = 40
+HUNGRY = """\
+if [ "$file" = 00402 ] && [ ! -e {flag} ]; then
+    touch {flag}
+    python -c 'import time; eaten = bytearray(700 << 20); time.sleep(120)' &
+    wait $!  # bash obeys a signal while it waits, but not while it runs something
+fi
+"""
+FAILS_TWICE = """\
+if [ "$file" = 00402 ]; then
+    echo run >>{flag}
+    [ "$(wc -l <{flag})" -ge 3 ] || exit 7
+fi
+"""
+INPUTS = "reco_condor_env.sh, aligndb_copy.sh, inputforalign.txt"
+
+
+@pytest.fixture
+def fragile(tmp_path: Path) -> Detector:
+    """Give a detector of the test's own, to be spoilt."""
+    return make_detector(tmp_path / "detector")
+
+
+def ends_well(alignment: Alignment) -> None:
+    ran = alignment.run()
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("spool", ["true", "false"], ids=["spooled", "direct"])
+def test_a_file_that_always_fails_is_told_in_one_screen_and_continues_alone_once_mended(
+    spool: str,
+    on_the_pool: Aligner,
+    fragile: Detector,
+    reference: Alignment,
+    calls: ScheddProcess,
+) -> None:
+    raw = fragile.raw_file(402)
+    good = raw.read_bytes()
+    raw.write_bytes(b"no raw file at all")
+    alignment = on_the_pool(f"htcondor.spool={spool}", "reco.max_attempts=2", of=fragile)
+    ran = alignment.run()
+    assert ran.returncode == 1
+    assert len(ran.stdout.splitlines()) <= A_SCREEN
+    (host,) = machines(calls)
+    for told in ("1 of 5 raw files", "00402", "exit code 40", host, "reco_00402.err", "resume"):
+        assert told in ran.stdout
+    errors = alignment.workspace / "iter01" / "1reco" / "logs" / "reco_00402.err"
+    assert errors.read_text().splitlines()[-1] in ran.stdout
+    raw.write_bytes(good)
+    ends_well(alignment)
+    first = [job for job in jobs_of(alignment, calls) if job.iteration == 1]
+    latest = max(job.cluster for job in first)
+    assert [job.number for job in first if job.cluster == latest] == [402]
+    assert [job.number for job in first].count(402) == 3
+    assert len(first) == 5 + 2
+    assert alignment.constants() == reference.constants()
+
+
+def machines(calls: ScheddProcess) -> set[str]:
+    """Return where jobs ran lately."""
+    ads = calls.history("LastRemoteHost isnt undefined", ("LastRemoteHost",), at=None, limit=5)
+    return {str(ad["LastRemoteHost"]).rpartition("@")[2] for ad in ads}
+
+
+def test_a_job_that_fails_twice_succeeds_at_its_third_attempt(
+    on_the_pool: Aligner, detector: Detector, tmp_path: Path, calls: ScheddProcess
+) -> None:
+    hook = with_hook(detector, tmp_path, FAILS_TWICE.format(flag=tmp_path / "runs"))
+    alignment = on_the_pool(hook, iterations=1)
+    ends_well(alignment)
+    numbers: dict[int, list[int]] = {}
+    for job in jobs_of(alignment, calls):
+        numbers.setdefault(job.attempt, []).append(job.number)
+    assert {attempt: len(files) for attempt, files in numbers.items()} == {1: 5, 2: 1, 3: 1}
+    assert numbers[2] == numbers[3] == [402]
+
+
+def test_a_job_that_needs_more_memory_gets_it(
+    on_the_pool: Aligner, detector: Detector, tmp_path: Path, calls: ScheddProcess
+) -> None:
+    hook = with_hook(detector, tmp_path, HUNGRY.format(flag=tmp_path / "eaten"))
+    alignment = on_the_pool(hook, "reco.memory_mb=600", iterations=1)
+    ends_well(alignment)
+    (told,) = alignment.logged("held")
+    assert (told["file"], told["action"], told["memory_mb"]) == (
+        402,
+        "release with more memory",
+        900,
+    )
+    asked = calls.history("AutoIterRawFile == 402", ("RequestMemory",), at=None, limit=1)
+    assert asked == [{"RequestMemory": 900}]
+
+
+def test_what_a_person_holds_stays_held_and_is_told(
+    on_the_pool: Aligner, calls: ScheddProcess
+) -> None:
+    alignment = on_the_pool("htcondor.requirements=False", iterations=1)
+    daemon = alignment.start()
+    one = "AutoIterRawFile == 402"
+    wait_for(lambda: calls.count(f"{one} && JobStatus == 1", at=None).total == 1)
+    calls.act("hold", one, "let me look first", at=None)
+    wait_for(lambda: bool(alignment.logged("held")))
+    (told,) = alignment.logged("held")
+    assert (told["action"], told["code"]) == ("leave", 1)
+    assert "let me look first" in told["reason"]
+    text = alignment.call(auto_iter("status", str(alignment.workspace))).stdout
+    assert "00402" in text
+    assert "held by a person" in text
+    calls.edit("JobStatus != 3", "Requirements", "True", at=None)
+    others = "AutoIterRawFile != 402"
+    wait_for(lambda: calls.count(others, at=None).total == 0)
+    assert calls.count(f"{one} && JobStatus == 5", at=None).total == 1
+    calls.act("release", one, "looked at it", at=None)
+    assert daemon.wait(timeout=120) == 0
+
+
+def test_an_input_that_comes_late_is_waited_for(
+    on_the_pool: Aligner, tmp_path: Path, calls: ScheddProcess
+) -> None:
+    late = tmp_path / "late.txt"
+    alignment = on_the_pool(
+        "htcondor.spool=false",
+        f"htcondor.extra.transfer_input_files={INPUTS}, {late}",
+        "htcondor.holds.release_pause_s=4",
+        iterations=1,
+    )
+    daemon = alignment.start()
+    wait_for(lambda: calls.count("JobStatus == 5", at=None).total == len(FILES))
+    late.write_text("here now\n")
+    assert daemon.wait(timeout=120) == 0
+    assert {(told["code"], told["action"]) for told in alignment.logged("held")} == {
+        (13, "release")
+    }
+
+
+def test_an_input_that_never_comes_fails_with_the_reason_and_what_to_do(
+    on_the_pool: Aligner, tmp_path: Path, calls: ScheddProcess
+) -> None:
+    never = tmp_path / "never.txt"
+    alignment = on_the_pool(
+        "htcondor.spool=false",
+        f"htcondor.extra.transfer_input_files={INPUTS}, {never}",
+        iterations=1,
+    )
+    ran = alignment.run()
+    assert ran.returncode == 1
+    for told in ("the input could not be transferred", "released once in vain", str(never)):
+        assert told in ran.stdout
+    assert calls.count("true", at=None).total == 0
+
+
+def test_a_machine_to_be_avoided_is_not_given_the_job(
+    open_batch: Opener, calls: ScheddProcess, tmp_path: Path
+) -> None:
+    system = open_batch(spool=False)
+    failing = system.submit(make_batch(tmp_path, system.new_key(1, 1), 20))
+    (problem,) = settled(system, failing, lambda tally: tally.is_over).problems
+    assert problem.machine is not None
+    batch = make_batch(tmp_path, system.new_key(1, 2), 10)
+    other = system.submit(replace(batch, avoid_machines=("another.machine",)))
+    assert settled(system, other, lambda tally: tally.is_over).problems == ()
+    again = system.submit(
+        replace(batch, key=system.new_key(1, 3), avoid_machines=(problem.machine,))
+    )
+    which = f"ClusterId == {again.cluster}"
+    rejected = f"{which} && LastRejMatchTime isnt undefined"
+    wait_for(lambda: calls.count(rejected, at=None).total == 1, "the negotiator took it")
+    assert calls.count(f"{which} && JobStatus == 1 && NumJobStarts is 0", at=None).total == 1

@@ -1,0 +1,25 @@
+"""Limits that depend on where jobs run."""
+
+from __future__ import annotations
+
+import pytest
+
+from auto_iter.config import Config
+from auto_iter.policy import Policy
+
+
+@pytest.mark.parametrize(
+    ("system", "wanted_s", "interval_s"),
+    [("htcondor", 1.0, 60.0), ("htcondor", 300.0, 300.0), ("local", 1.0, 1.0)],
+)
+def test_a_schedd_is_not_asked_more_often_than_the_minimum(
+    system: str, wanted_s: float, interval_s: float
+) -> None:
+    config = Config.model_validate(
+        {
+            "batch": {"system": system},
+            "alignment": {"polling_interval_seconds": wanted_s},
+            "htcondor": {"min_poll_interval_s": 60},
+        }
+    )
+    assert Policy.of(config).poll_interval_s == interval_s
