@@ -119,6 +119,60 @@ def _dense(m: Measurements, rows: list[int], size: int) -> tuple[Floats, Floats]
     return local, derivatives
 
 
+@dataclass
+class Minimum:
+    """A constrained minimum: labels 1-8 and 11-18, values, uncertainties."""
+
+    labels: list[int]
+    values: Floats
+    uncertainties: Floats
+
+
+def dense_minimum(
+    parts: list[tuple[Measurements, float]],
+    constraints: tuple[float, ...],
+    weights: dict[int, float] | None = None,
+    pulls: dict[int, float] | None = None,
+) -> Minimum:
+    """Fit all tracks (with the weights of their files) and all planes at once, by brute force.
+
+    One least-squares problem whose unknowns are the 16 labels and every track's parameters, under
+    CONSTRAINTS with the given values. `weights` pull a label towards `pulls` (default: 0).
+    """
+    labels = [*range(1, PLANES + 1), *range(11, PLANES + 11)]
+    rows, values = _all_rows(parts, labels)
+    for label, weight in (weights or {}).items():
+        row = np.zeros(rows.shape[1])
+        row[labels.index(label)] = np.sqrt(weight)
+        rows = np.vstack((rows, row))
+        values = np.append(values, np.sqrt(weight) * (pulls or {}).get(label, 0.0))
+    bound = np.zeros((3, rows.shape[1]))
+    bound[0, :PLANES] = bound[2, PLANES : 2 * PLANES] = 1.0
+    bound[1, :PLANES] = np.arange(PLANES) - 3.5
+    bordered = np.block([[rows.T @ rows, bound.T], [bound, np.zeros((3, 3))]])
+    inverse = np.linalg.inv(bordered)
+    solution = inverse @ np.append(rows.T @ values, constraints)
+    size = len(labels)
+    return Minimum(labels, solution[:size], np.sqrt(np.diag(inverse)[:size]))
+
+
+def _all_rows(parts: list[tuple[Measurements, float]], labels: list[int]) -> tuple[Floats, Floats]:
+    tracks_in_all = sum(m.records for m, _ in parts)
+    rows, values, at = [], [], len(labels)
+    for m, weight in parts:
+        for record in range(m.records):
+            inside = list(range(int(m.record_first[record]), int(m.record_first[record + 1])))
+            local, derivatives = _dense(m, inside, 19)
+            block = np.zeros((len(inside), len(labels) + 2 * tracks_in_all))
+            block[:, : len(labels)] = derivatives[:, labels]
+            block[:, at : at + local.shape[1]] = local
+            at += local.shape[1]
+            scale = np.sqrt(weight) / m.sigma[inside]
+            rows.append(block * scale[:, None])
+            values.append(m.value[inside] * scale)
+    return np.vstack(rows), np.concatenate(values)
+
+
 def _naive_record(
     m: Measurements,
     rows: list[int],

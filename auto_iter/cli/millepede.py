@@ -181,8 +181,9 @@ def _solve(arguments: argparse.Namespace) -> int:
     for line in format_modes(mode_records(end), Scheme()):
         print(line)
     print(f"exit code {end.ending.code}: {end.ending.meaning}")
-    if end.said:
-        print(end.said, file=sys.stderr)
+    for note in (end.said, *end.notes):
+        if note:
+            print(note, file=sys.stderr)
     return 0 if end.ending.is_good_by_hand else 1
 
 

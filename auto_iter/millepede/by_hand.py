@@ -161,8 +161,6 @@ def solve_steering(
     modes: int = 0,
 ) -> StepEnd:
     """Do what `pede STEERING` does in the current directory, and return how it ended."""
-    if not steering.is_file():
-        raise InputError(f"{steering}: no such steering file")
     engine = choose_engine(solver, pede_install, env, Limits(math.inf), modes)
     return engine.run(Path.cwd(), str(steering))
 

@@ -108,6 +108,24 @@ def test_an_abort_gives_exit_code_one(tmp_path: Path) -> None:
     assert Path("millepede.end").read_text().split()[0] == "14"
 
 
+def test_a_missing_steering_file_ends_as_pede_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("millepede", "solve", "none.txt") == 1
+    assert Path("millepede.end").read_text() == "   16   Aborted, open error for file\n"
+    assert "none.txt: No such file" in capsys.readouterr().err
+
+
+def test_what_pede_would_pass_over_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("mp2con.txt", "mp2par.txt", "steer.txt", "mp2input.bin"):
+        shutil.copy(REFERENCE / name, tmp_path)
+    text = Path("steer.txt").read_text()
+    Path("steer.txt").write_text(text.replace("method", "method MINRES 3 0.1\nmethod"))
+    assert call("millepede", "solve", "steer.txt") == 0
+    assert Path("millepede.res").read_text() == (REFERENCE / "millepede.res").read_text()
+    assert "steer.txt:7: pede knows no method `MINRES`" in capsys.readouterr().err
+
+
 def test_a_mille_binary_can_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("millepede", "check", REFERENCE / "mp2input.bin") == 0
     assert "1092" in capsys.readouterr().out
@@ -120,7 +138,6 @@ def test_a_mille_binary_can_be_looked_at(capsys: pytest.CaptureFixture[str]) -> 
     [
         ["millepede", "convert", "none.root", "-o", "out.bin"],
         ["millepede", "convert", "none.root", "-o", "no/where/out.bin"],
-        ["millepede", "solve", "none.txt"],
         ["millepede", "solve", "none.txt", "--pede", "/nowhere"],
         ["millepede", "constants", "-i", "none.txt", "none.res", "-o", "new.txt"],
         ["millepede", "check", "none.bin"],
