@@ -6,6 +6,7 @@ non-zero local derivatives, uncertainty, non-zero global derivatives.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 from collections.abc import Iterable, Iterator
@@ -209,12 +210,14 @@ def convert_files(
 ) -> Statistics:
     """Convert `sources`, in order, to the Mille file `binary`, which appears whole or not at all.
 
-    Returns the statistics of all of them.
+    Returns the statistics of all of them. Raises OSError when `binary` cannot be written.
     """
+    if binary.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a directory, not a file", str(binary))
     # a fixed name: what a killed conversion left is overwritten by the next attempt
     partial = binary.with_name(f".{binary.name}.part")
     try:
-        with partial.open("wb", buffering=0) as sink:
+        with _open_for_writing(partial, binary) as sink:
             statistics = total(convert_tracks(each, sink, scheme, cuts) for each in sources)
             os.fsync(sink.fileno())
         partial.replace(binary)
@@ -223,6 +226,14 @@ def convert_files(
         raise
     sync_directory(binary.parent)
     return statistics
+
+
+def _open_for_writing(partial: Path, binary: Path) -> BinaryIO:
+    try:
+        return partial.open("wb", buffering=0)
+    except OSError as error:
+        # name what was asked for, not our partial file
+        raise OSError(error.errno, f"cannot be written ({error.strerror})", str(binary)) from error
 
 
 def _label_table(scheme: Scheme) -> Words:

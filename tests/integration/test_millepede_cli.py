@@ -69,6 +69,38 @@ def test_bad_root_files_are_refused_unless_allowed(iteration: Path) -> None:
     assert call("millepede", "run", "-i", iteration, "--allow-bad") == 0
 
 
+def test_files_under_older_names_are_found(iteration: Path) -> None:
+    (iteration / "2kfalignment").rename(iteration / "2root_file")
+    for number in (0, 1):
+        old = iteration / f"2root_file/kfalignment_011705_0045{number}.root"
+        old.rename(old.with_name(f"Faser-Physics-011705-0045{number}_kfalignment.root"))
+    assert call("millepede", "-i", iteration / "1reco", "--strategy", "3st-single") == 0
+    ours = (iteration / "3millepede/inputforalign.txt").read_text()
+    assert ours == (REFERENCE / "inputforalign.txt").read_text()
+
+
+def test_without_constants_to_start_from_it_is_told_what_to_do(iteration: Path) -> None:
+    (iteration / "1reco/inputforalign.txt").unlink()
+    with pytest.raises(InputError, match=r"inputforalign\.txt: no such file; .* empty file"):
+        call("millepede", "run", "-i", iteration)
+
+
+def test_an_output_that_cannot_be_written_is_named_as_given() -> None:
+    root = REFERENCE / "2kfalignment/kfalignment_011705_00450.root"
+    previous, result = REFERENCE / "previous.txt", REFERENCE / "millepede.res"
+    commands: tuple[list[str | Path], ...] = (
+        ["convert", root],
+        ["constants", "-i", previous, result],
+    )
+    for words in commands:
+        with pytest.raises(OSError, match=r"cannot be written \(No such file") as caught:
+            call("millepede", *words, "-o", "no/where/new")
+        assert caught.value.filename == "no/where/new"
+    with pytest.raises(IsADirectoryError, match="is a directory"):
+        call("millepede", "convert", root, "-o", ".")
+    assert list(Path().iterdir()) == []
+
+
 def test_a_directory_that_is_no_iteration_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no 2kfalignment"):
         call("millepede", "run", "-i", tmp_path)
