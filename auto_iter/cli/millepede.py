@@ -87,7 +87,11 @@ def _add_solve(actions: Subparsers) -> None:
     solve.add_argument("steering", type=Path, metavar="STEERING")
     _add_solver_options(solve)
     solve.add_argument(
-        "--modes", type=int, default=0, metavar="N", help="tell the N least determined combinations"
+        "--modes",
+        type=int,
+        default=0,
+        metavar="N",
+        help="tell the eigenvalue spectrum and the N least determined combinations",
     )
     solve.set_defaults(call=_solve)
 
@@ -169,7 +173,7 @@ def _solve(arguments: argparse.Namespace) -> int:
     from auto_iter.millepede.by_hand import solve_steering
     from auto_iter.millepede.iteration_record import mode_records
     from auto_iter.millepede.labels import Scheme
-    from auto_iter.millepede.summary import format_modes
+    from auto_iter.millepede.summary import format_modes, format_spectrum
 
     end = solve_steering(
         arguments.steering,
@@ -178,7 +182,8 @@ def _solve(arguments: argparse.Namespace) -> int:
         os.environ,
         arguments.modes,
     )
-    for line in format_modes(mode_records(end), Scheme()):
+    eigenvalues = end.spectrum.eigenvalues.tolist() if end.spectrum is not None else []
+    for line in (*format_spectrum(eigenvalues), *format_modes(mode_records(end), Scheme())):
         print(line)
     print(f"exit code {end.ending.code}: {end.ending.meaning}")
     for note in (end.said, *end.notes):

@@ -62,6 +62,23 @@ def test_the_weakest_modes_are_told_on_request(
     assert "mode 1: not fixed by the data; +" in capsys.readouterr().out
 
 
+def test_the_eigenvalue_spectrum_is_told_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("mp2con.txt", "mp2par.txt", "steer.txt", "mp2input.bin"):
+        shutil.copy(REFERENCE / name, tmp_path)
+    assert call("millepede", "solve", "steer.txt", "--modes", "2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if line.startswith("  10^")]
+    open_ones = next(line for line in lines if "not fixed by the data " in line)
+    assert lines[0].startswith("251 combinations by eigenvalue")
+    counts = [int(line.split()[-1]) for line in (*told, open_ones)]
+    assert sum(counts) == 251
+    # x and y of a layer against its modules', for one: the modules' constraints leave it open
+    assert counts[-1] >= 9
+    assert sum(line.startswith("mode ") for line in lines) == 2
+
+
 def test_bad_root_files_are_refused_unless_allowed(iteration: Path) -> None:
     (iteration / "2kfalignment/kfalignment_011705_00452.root").write_text("words")
     with pytest.raises(InputError, match=r"1 of 3 ROOT files are bad.*00452"):
