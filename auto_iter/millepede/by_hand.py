@@ -16,6 +16,7 @@ from auto_iter.errors import InputError
 from auto_iter.files import write_atomically
 from auto_iter.millepede.constants import accumulate, changes, format_constants, read_constants
 from auto_iter.millepede.conversion import convert_sources
+from auto_iter.millepede.labels import Scheme
 from auto_iter.millepede.pede import Limits
 from auto_iter.millepede.requests import (
     ConversionRecord,
@@ -28,7 +29,6 @@ from auto_iter.millepede.requests import (
 )
 from auto_iter.millepede.result import read_result
 from auto_iter.millepede.solving import StepEnd, choose_engine
-from auto_iter.millepede.strategy import load_strategy
 from auto_iter.millepede.workflow import solve
 
 _NUMBERED = re.compile(r"_(\d+)\.root$")
@@ -169,7 +169,7 @@ def solve_steering(
     return engine.run(Path.cwd(), str(steering))
 
 
-def add_result(previous: Path, result: Path, output: Path, strategy: str) -> None:
+def add_result(previous: Path, result: Path, output: Path, scheme: Scheme) -> None:
     """Write `previous` plus a `millepede.res` to `output`."""
-    moved = changes(read_result(result).values(), load_strategy(strategy).scheme)
+    moved = changes(read_result(result).values(), scheme)
     write_atomically(output, format_constants(accumulate(read_constants(previous), moved)))

@@ -151,6 +151,19 @@ def test_labels_and_cuts_are_options_of_convert(capsys: pytest.CaptureFixture[st
     assert Path("out.bin").stat().st_size == 0
 
 
+def test_constants_of_other_labels_are_made_with_the_options_of_convert(tmp_path: Path) -> None:
+    lines = ["Parameter", " 21 0.1 0", " 26 0.2 0", " 213 0.3 0", " 216 0.4 0", " 20316 0.5 0", ""]
+    (tmp_path / "all.res").write_text("\n".join(lines))
+    (tmp_path / "empty.txt").write_text("")
+    words = ["millepede", "constants", "-i", "empty.txt", "all.res", "-o", "new.txt"]
+    with pytest.raises(InputError, match="label 21 stands for nothing"):
+        call(*words)
+    assert call(*words, "--stations", "--layer-z", "--modules", "all") == 0
+    assert Path("new.txt").read_text() == (
+        '"1": [0.1, 0, 0, 0, 0, 0.2],"103": [0, 0, 0, 0, 0, 0.25],"11": [0, 0, 0.3, 0, 0, 0.4]'
+    )
+
+
 def test_an_abort_gives_exit_code_one(tmp_path: Path) -> None:
     (tmp_path / "steer.txt").write_text("Cfiles\nend\n")
     assert call("millepede", "solve", "steer.txt") == 1
