@@ -61,6 +61,9 @@ def _add_convert(actions: Subparsers) -> None:
     convert.add_argument("files", nargs="+", type=Path, metavar="FILE.root")
     convert.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.bin")
     _add_label_options(convert)
+    convert.add_argument(
+        "--workers", type=int, metavar="N", help="(default: as many as processors)"
+    )
     convert.add_argument("--max-chi2", type=float, default=2000.0)
     convert.add_argument("--min-pz", type=float, default=100.0, metavar="GEV")
     convert.add_argument("--max-pz", type=float, default=5000.0, metavar="GEV")
@@ -156,7 +159,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    from auto_iter.millepede.convert import TrackCuts, convert_files
+    import os
+
+    _use_one_thread()
+    from auto_iter.millepede.convert import TrackCuts
+    from auto_iter.millepede.parallel import convert_by_workers
     from auto_iter.millepede.summary import format_statistics
 
     cuts = TrackCuts(
@@ -166,11 +173,11 @@ def _convert(arguments: argparse.Namespace) -> int:
         arguments.min_hits,
         arguments.max_residual,
     )
-    print(
-        format_statistics(
-            convert_files(arguments.files, arguments.output, _scheme(arguments), cuts)
-        )
+    workers = arguments.workers or len(os.sched_getaffinity(0))
+    statistics = convert_by_workers(
+        arguments.files, arguments.output, _scheme(arguments), cuts, workers
     )
+    print(format_statistics(statistics))
     return 0
 
 

@@ -10,6 +10,7 @@ import errno
 import itertools
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -212,20 +213,26 @@ def convert_files(
 
     Returns the statistics of all of them. Raises OSError when `binary` cannot be written.
     """
+    with write_whole(binary) as sink:
+        return total(convert_tracks(each, sink, scheme, cuts) for each in sources)
+
+
+@contextmanager
+def write_whole(binary: Path) -> Iterator[BinaryIO]:
+    """Give a file to write to that becomes `binary` in the end, and vanishes on any error."""
     if binary.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a directory, not a file", str(binary))
     # a fixed name: what a killed conversion left is overwritten by the next attempt
     partial = binary.with_name(f".{binary.name}.part")
     try:
         with _open_for_writing(partial, binary) as sink:
-            statistics = total(convert_tracks(each, sink, scheme, cuts) for each in sources)
+            yield sink
             os.fsync(sink.fileno())
         partial.replace(binary)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
     sync_directory(binary.parent)
-    return statistics
 
 
 def _open_for_writing(partial: Path, binary: Path) -> BinaryIO:
