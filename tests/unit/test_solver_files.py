@@ -13,7 +13,16 @@ from auto_iter.millepede.data_loop import Request
 from auto_iter.millepede.mille_file import Flavour, encode_records, write_file
 from auto_iter.millepede.mille_records import Measurements, select_records
 from auto_iter.millepede.solver import SolverResult, solve
-from tests.tracks import CONSTRAINTS, PLANES, Minimum, dense_minimum, naive_loop, tracks, write_case
+from tests.tracks import (
+    CONSTRAINTS,
+    PLANES,
+    Minimum,
+    broken_lines,
+    dense_minimum,
+    naive_loop,
+    tracks,
+    write_case,
+)
 
 INVERSION = "method inversion 3 0.001\nhugecut 1e9"
 VALUES = (0.3, -0.2, 0.05)
@@ -50,6 +59,18 @@ def test_mixed_flavours_make_the_same_fit_as_all_tracks_at_once(tmp_path: Path) 
     result = run(tmp_path, [*files, "three.bin.gz ! compressed", INVERSION])
     assert_agrees(result, dense_minimum([(m, 1.0)], VALUES))
     assert result.records == 240
+
+
+@pytest.mark.parametrize("options", ["", "localfit 0 1", "scaleerrors 2 0.5"])
+def test_broken_lines_with_many_local_parameters_are_fitted(tmp_path: Path, options: str) -> None:
+    m = broken_lines(60, 30)
+    write_case(tmp_path, [m], "")
+    result = run(tmp_path, ["con.txt", "Cfiles", "part0.bin", INVERSION, options])
+    if options.startswith("scale"):
+        with_globals = np.diff(m.global_first) > 0
+        m = replace(m, sigma=m.sigma * np.where(with_globals, 2.0, 0.5))
+    assert_agrees(result, dense_minimum([(m, 1.0)], (0.0, 0.0, 0.0)))
+    assert result.ndf == 60 * (22 - 16) - 16 + 3
 
 
 def test_files_count_with_their_weights(tmp_path: Path) -> None:
