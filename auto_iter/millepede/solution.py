@@ -268,6 +268,10 @@ class Solution:
         yield f"                     / ( {sums.ndf:11d} - {facts.fitted:11d} )"
         yield f"                     = {ratio:.7g}"
         yield ""
+        if len(self.constraints):
+            missing = np.abs(self.constraints.discrepancies(self.outcome.parameters)).max()
+            yield f" constraints are satisfied to {missing:.2g}"
+            yield ""
         yield " Data rejected in last iteration:"
         yield (
             f"  {sums.singular:12d}  (rank deficit/NaN) {sums.no_freedom:12d}  (Ndf=0) "
