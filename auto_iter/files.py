@@ -10,10 +10,13 @@ from pathlib import Path
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
     """Replace `path` by `content`: temporary file beside it, fsync, rename, fsync of the directory.
 
-    Raises OSError; then `path` is as it was and no temporary file is left.
+    Raises OSError that names `path`, which then is as it was; no temporary file is left.
     """
     encoded = content.encode() if isinstance(content, str) else content
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:  # nobody asked for the temporary file
+        raise OSError(error.errno, f"cannot be written ({error.strerror})", str(path)) from error
     try:
         with os.fdopen(descriptor, "wb") as temporary:
             temporary.write(encoded)

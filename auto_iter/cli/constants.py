@@ -47,6 +47,6 @@ def _plot(arguments: argparse.Namespace) -> int:
     from auto_iter.report.constants_plot import plot_constants
 
     output = arguments.output or arguments.file.with_suffix(".png")
-    plot_constants(read_constants(arguments.file), output)
+    plot_constants(read_constants(arguments.file), output, str(arguments.file))
     print(output)
     return 0

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from auto_iter.cli.options import Subparsers, add_config_options
+
+if TYPE_CHECKING:
+    from auto_iter.millepede.labels import Scheme
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -56,26 +60,33 @@ def _add_convert(actions: Subparsers) -> None:
     convert = actions.add_parser("convert", help="ROOT files to one Mille binary")
     convert.add_argument("files", nargs="+", type=Path, metavar="FILE.root")
     convert.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.bin")
+    _add_label_options(convert)
     convert.add_argument(
-        "--modules",
-        choices=("x_rz", "all", "off"),
-        default="x_rz",
-        help="module parameters: x per side and rz (default), all six per side, or none",
+        "--workers", type=int, metavar="N", help="(default: as many as processors)"
     )
-    convert.add_argument(
-        "--layers",
-        choices=("on", "off"),
-        default="on",
-        help="layer parameters x, y, rx, ry, rz (default: on)",
-    )
-    convert.add_argument("--layer-z", action="store_true", help="z of layers, too")
-    convert.add_argument("--stations", action="store_true", help="station parameters, too")
     convert.add_argument("--max-chi2", type=float, default=2000.0)
     convert.add_argument("--min-pz", type=float, default=100.0, metavar="GEV")
     convert.add_argument("--max-pz", type=float, default=5000.0, metavar="GEV")
     convert.add_argument("--min-hits", type=int, default=15)
     convert.add_argument("--max-residual", type=float, default=0.05, metavar="MM")
     convert.set_defaults(call=_convert)
+
+
+def _add_label_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--modules",
+        choices=("x_rz", "all", "off"),
+        default="x_rz",
+        help="module parameters: x per side and rz (default), all six per side, or none",
+    )
+    parser.add_argument(
+        "--layers",
+        choices=("on", "off"),
+        default="on",
+        help="layer parameters x, y, rx, ry, rz (default: on)",
+    )
+    parser.add_argument("--layer-z", action="store_true", help="z of layers, too")
+    parser.add_argument("--stations", action="store_true", help="station parameters, too")
 
 
 def _add_solve(actions: Subparsers) -> None:
@@ -87,7 +98,11 @@ def _add_solve(actions: Subparsers) -> None:
     solve.add_argument("steering", type=Path, metavar="STEERING")
     _add_solver_options(solve)
     solve.add_argument(
-        "--modes", type=int, default=0, metavar="N", help="tell the N least determined combinations"
+        "--modes",
+        type=int,
+        default=0,
+        metavar="N",
+        help="tell the eigenvalue spectrum and the N least determined combinations",
     )
     solve.set_defaults(call=_solve)
 
@@ -97,7 +112,8 @@ def _add_constants(actions: Subparsers) -> None:
     constants.add_argument("-i", "--previous", type=Path, required=True, metavar="PREVIOUS.txt")
     constants.add_argument("result", type=Path, metavar="RES")
     constants.add_argument("-o", "--output", type=Path, required=True, metavar="NEW.txt")
-    constants.add_argument("--strategy", default="3st", help="whose labels (default: 3st)")
+    constants.add_argument("--strategy", help="whose labels (default: as `convert` makes them)")
+    _add_label_options(constants)
     constants.set_defaults(call=_constants)
 
 
@@ -143,13 +159,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    from auto_iter.millepede.convert import TrackCuts, convert_files
-    from auto_iter.millepede.labels import Scheme
+    import os
+
+    _use_one_thread()
+    from auto_iter.millepede.convert import TrackCuts
+    from auto_iter.millepede.parallel import convert_by_workers
     from auto_iter.millepede.summary import format_statistics
 
-    scheme = Scheme(
-        arguments.modules, arguments.layers == "on", arguments.layer_z, arguments.stations
-    )
     cuts = TrackCuts(
         arguments.max_chi2,
         arguments.min_pz,
@@ -157,8 +173,19 @@ def _convert(arguments: argparse.Namespace) -> int:
         arguments.min_hits,
         arguments.max_residual,
     )
-    print(format_statistics(convert_files(arguments.files, arguments.output, scheme, cuts)))
+    workers = arguments.workers or len(os.sched_getaffinity(0))
+    statistics = convert_by_workers(
+        arguments.files, arguments.output, _scheme(arguments), cuts, workers
+    )
+    print(format_statistics(statistics))
     return 0
+
+
+def _scheme(arguments: argparse.Namespace) -> Scheme:
+    from auto_iter.millepede.labels import Scheme
+
+    layers = arguments.layers == "on"
+    return Scheme(arguments.modules, layers, arguments.layer_z, arguments.stations)
 
 
 def _solve(arguments: argparse.Namespace) -> int:
@@ -169,7 +196,7 @@ def _solve(arguments: argparse.Namespace) -> int:
     from auto_iter.millepede.by_hand import solve_steering
     from auto_iter.millepede.iteration_record import mode_records
     from auto_iter.millepede.labels import Scheme
-    from auto_iter.millepede.summary import format_modes
+    from auto_iter.millepede.summary import format_modes, format_spectrum
 
     end = solve_steering(
         arguments.steering,
@@ -178,18 +205,23 @@ def _solve(arguments: argparse.Namespace) -> int:
         os.environ,
         arguments.modes,
     )
-    for line in format_modes(mode_records(end), Scheme()):
+    eigenvalues = end.spectrum.eigenvalues.tolist() if end.spectrum is not None else []
+    for line in (*format_spectrum(eigenvalues), *format_modes(mode_records(end), Scheme())):
         print(line)
     print(f"exit code {end.ending.code}: {end.ending.meaning}")
-    if end.said:
-        print(end.said, file=sys.stderr)
+    for note in (end.said, *end.notes):
+        if note:
+            print(note, file=sys.stderr)
     return 0 if end.ending.is_good_by_hand else 1
 
 
 def _constants(arguments: argparse.Namespace) -> int:
     from auto_iter.millepede.by_hand import add_result
+    from auto_iter.millepede.strategy import load_strategy
 
-    add_result(arguments.previous, arguments.result, arguments.output, arguments.strategy)
+    name = arguments.strategy
+    scheme = load_strategy(name).scheme if name is not None else _scheme(arguments)
+    add_result(arguments.previous, arguments.result, arguments.output, scheme)
     print(arguments.output)
     return 0
 

@@ -16,6 +16,7 @@ from auto_iter.errors import InputError
 from auto_iter.files import write_atomically
 from auto_iter.millepede.constants import accumulate, changes, format_constants, read_constants
 from auto_iter.millepede.conversion import convert_sources
+from auto_iter.millepede.labels import Scheme
 from auto_iter.millepede.pede import Limits
 from auto_iter.millepede.requests import (
     ConversionRecord,
@@ -28,10 +29,11 @@ from auto_iter.millepede.requests import (
 )
 from auto_iter.millepede.result import read_result
 from auto_iter.millepede.solving import StepEnd, choose_engine
-from auto_iter.millepede.strategy import load_strategy
 from auto_iter.millepede.workflow import solve
 
 _NUMBERED = re.compile(r"_(\d+)\.root$")
+_ROOT_FILES = ("2kfalignment", "2root_file")
+"""Where the reconstruction's files are, beside 1reco; the second is the older name."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,11 @@ def run_iteration(
 
     `directory` is the iteration, or its `1reco`. Raises InputError, PhysicsError.
     """
-    root = _iteration_directory(directory)
-    roots = sorted((root / "2kfalignment").glob("kfalignment_*.root"))
+    files = _root_files(directory)
+    root = files.parent
+    roots = sorted(files.glob("*kfalignment*.root"))
     if not roots:
-        raise InputError(f"{root / '2kfalignment'}: no kfalignment_*.root in there")
+        raise InputError(f"{files}: no kfalignment_*.root in there")
     output = root / "3millepede"
     (output / "mille").mkdir(parents=True, exist_ok=True)
     number = choices.iteration or _iteration_number(root)
@@ -81,11 +84,12 @@ def run_iteration(
     return solve(request, env), output
 
 
-def _iteration_directory(directory: Path) -> Path:
+def _root_files(directory: Path) -> Path:
     absolute = directory.absolute()
-    for candidate in (absolute, absolute.parent):
-        if (candidate / "2kfalignment").is_dir():
-            return candidate
+    for place in (absolute, absolute.parent):
+        for name in _ROOT_FILES:
+            if (place / name).is_dir():
+                return place / name
     raise InputError(
         f"{directory}: no 2kfalignment in or beside it; give an iteration (iterNN) or its 1reco"
     )
@@ -161,13 +165,11 @@ def solve_steering(
     modes: int = 0,
 ) -> StepEnd:
     """Do what `pede STEERING` does in the current directory, and return how it ended."""
-    if not steering.is_file():
-        raise InputError(f"{steering}: no such steering file")
     engine = choose_engine(solver, pede_install, env, Limits(math.inf), modes)
     return engine.run(Path.cwd(), str(steering))
 
 
-def add_result(previous: Path, result: Path, output: Path, strategy: str) -> None:
+def add_result(previous: Path, result: Path, output: Path, scheme: Scheme) -> None:
     """Write `previous` plus a `millepede.res` to `output`."""
-    moved = changes(read_result(result).values(), load_strategy(strategy).scheme)
+    moved = changes(read_result(result).values(), scheme)
     write_atomically(output, format_constants(accumulate(read_constants(previous), moved)))

@@ -64,8 +64,14 @@ def read_constants(path: Path) -> Constants:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as constants ({error})") from error
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path}: no such file", "to start without constants, make it an empty file"
+        ) from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: no constants, but something that is no text") from error
     return parse_constants(text, str(path))
 
 

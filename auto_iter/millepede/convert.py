@@ -6,9 +6,11 @@ non-zero local derivatives, uncertainty, non-zero global derivatives.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -209,20 +211,36 @@ def convert_files(
 ) -> Statistics:
     """Convert `sources`, in order, to the Mille file `binary`, which appears whole or not at all.
 
-    Returns the statistics of all of them.
+    Returns the statistics of all of them. Raises OSError when `binary` cannot be written.
     """
+    with write_whole(binary) as sink:
+        return total(convert_tracks(each, sink, scheme, cuts) for each in sources)
+
+
+@contextmanager
+def write_whole(binary: Path) -> Iterator[BinaryIO]:
+    """Give a file to write to that becomes `binary` in the end, and vanishes on any error."""
+    if binary.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a directory, not a file", str(binary))
     # a fixed name: what a killed conversion left is overwritten by the next attempt
     partial = binary.with_name(f".{binary.name}.part")
     try:
-        with partial.open("wb", buffering=0) as sink:
-            statistics = total(convert_tracks(each, sink, scheme, cuts) for each in sources)
+        with _open_for_writing(partial, binary) as sink:
+            yield sink
             os.fsync(sink.fileno())
         partial.replace(binary)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
     sync_directory(binary.parent)
-    return statistics
+
+
+def _open_for_writing(partial: Path, binary: Path) -> BinaryIO:
+    try:
+        return partial.open("wb", buffering=0)
+    except OSError as error:
+        # name what was asked for, not our partial file
+        raise OSError(error.errno, f"cannot be written ({error.strerror})", str(binary)) from error
 
 
 def _label_table(scheme: Scheme) -> Words:

@@ -82,6 +82,8 @@ def add_block(
 ) -> None:
     """Add the records `m`; `index` gives, per global derivative, the index of its label."""
     sums.grow(len(request.parameters))
+    if not _is_finite(m):
+        m, index = _finite_records(m, index, sums)
     local = np.zeros(m.records, np.int64)
     words = m.local_first[m.record_first]
     filled = np.diff(words) > 0
@@ -95,6 +97,25 @@ def add_block(
         else:
             part = select_records(_with_indices(m, index), chosen)
             _Batch(part, part.global_label, request, file_weight, count).add_to(sums)
+
+
+def _is_finite(m: Measurements) -> bool:
+    """Whether no value is infinite, found by sums: one pass, no masks."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(m.value.sum() + m.local_value.sum() + m.global_value.sum()))
+
+
+def _finite_records(m: Measurements, index: Integers, sums: Sums) -> tuple[Measurements, Integers]:
+    """Reject records with an infinite value at once: pede's local fit gives not-a-number there."""
+    bad = ~np.isfinite(m.value)
+    for first, values in ((m.local_first, m.local_value), (m.global_first, m.global_value)):
+        row = np.repeat(np.arange(len(m.value)), np.diff(first))
+        bad[row[~np.isfinite(values)]] = True
+    record = np.repeat(np.arange(m.records), np.diff(m.record_first))
+    is_bad = np.bincount(record[bad], minlength=m.records) > 0
+    sums.singular += int(is_bad.sum())
+    good = select_records(_with_indices(m, index), np.flatnonzero(~is_bad))
+    return good, good.global_label
 
 
 def _with_indices(m: Measurements, index: Integers) -> Measurements:

@@ -17,6 +17,7 @@ from auto_iter.millepede.mille_records import (
     Integers,
     Measurements,
     MilleError,
+    StrayBytesError,
     select_records,
 )
 from auto_iter.millepede.steering import Binary
@@ -120,7 +121,8 @@ class DataSource:
         except BadRecordError as error:
             raise PedeAbortError(error.reason, 20, error.remedy) from error
         except MilleError as error:
-            if binary.fortran:  # pede takes any read error of a Fortran file for its end
+            # pede takes any read error of a Fortran file, and half a length word, for the end
+            if binary.fortran or isinstance(error, StrayBytesError):
                 _note(self.silent_ends, error.reason)
             elif self.read_error_is_end:
                 _note(self.read_errors, error.reason)

@@ -31,7 +31,15 @@ MESSAGES = {
 class PedeAbortError(InputError):
     """The input is such that pede ends with `pede_code` (10 and above) and gives no result."""
 
-    def __init__(self, message: str, pede_code: int, remedy: str = "", *, number: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        pede_code: int,
+        remedy: str = "",
+        *,
+        number: str = "",
+        text: str | None = None,
+    ) -> None:
         super().__init__(message, remedy)
         self.pede_code = pede_code
-        self.pede_text = MESSAGES[pede_code] + number
+        self.pede_text = text or MESSAGES[pede_code] + number

@@ -63,9 +63,13 @@ def invert(
     constraints: Constraints,
     elimination: Elimination | None,
     *,
-    defect_allowed: bool,
+    method: str,
 ) -> Inverse:
-    """Invert in the free directions; without `defect_allowed` dependent ones are dropped."""
+    """Invert in the free directions, and treat what the matrix leaves open as pede's `method` does.
+
+    `diagonalization` divides by whatever the eigenvalues are, MINRES leaves the undetermined
+    combinations where they are, the other methods drop dependent parameters and tell the defect.
+    """
     if elimination is None and len(constraints):
         size = len(matrix)
         bordered = np.zeros((size + len(constraints),) * 2)
@@ -75,17 +79,18 @@ def invert(
         inverse, rank = sweep_inverse(bordered)
         return Inverse(matrix, bordered, inverse, len(bordered) - rank, None, len(bordered))
     if elimination is None:
-        inverse, defect = _symmetric_inverse(matrix, defect_allowed)
+        inverse, defect = _symmetric_inverse(matrix, np.diag(matrix), method)
         return Inverse(matrix, matrix, inverse, defect, None, len(matrix))
     free = len(matrix) - len(constraints)
     reduced = elimination.basis.T @ matrix @ elimination.basis
-    inverse, defect = _symmetric_inverse(reduced[:free, :free], defect_allowed)
+    conditioner = (elimination.basis[:, :free] ** 2).T @ np.diag(matrix)
+    inverse, defect = _symmetric_inverse(reduced[:free, :free], conditioner, method)
     return Inverse(matrix, reduced, inverse, defect, elimination, free)
 
 
-def _symmetric_inverse(matrix: Floats, defect_allowed: bool) -> tuple[Floats, int]:
-    """Inverse by Cholesky where the matrix is safely regular, else by pede's pivoting."""
-    if defect_allowed:
+def _symmetric_inverse(matrix: Floats, conditioner: Floats, method: str) -> tuple[Floats, int]:
+    """Inverse by Cholesky where the matrix is safely regular, else as `method` has it."""
+    if method == "diagonalization":
         values, vectors = np.linalg.eigh(matrix)
         weights = np.divide(1.0, values, out=np.zeros_like(values), where=values != 0)
         return (vectors * weights) @ vectors.T, 0
@@ -99,5 +104,18 @@ def _symmetric_inverse(matrix: Floats, defect_allowed: bool) -> tuple[Floats, in
             return inverse / np.outer(scale, scale), 0
     except (LinAlgError, ValueError):
         pass
+    if "MINRES" in method:
+        return _least_norm_inverse(matrix, conditioner), 0
     inverse, rank = sweep_inverse(matrix)
     return inverse, len(matrix) - rank
+
+
+def _least_norm_inverse(matrix: Floats, conditioner: Floats) -> Floats:
+    """Return what MINRES tends to, starting from zero with a diagonal preconditioner D.
+
+    That is the solution of least norm of D^-1/2 C D^-1/2 y = D^-1/2 b with x = D^-1/2 y.
+    """
+    scale = np.sqrt(np.where(conditioner > 0, conditioner, 1.0))
+    scales = np.outer(scale, scale).astype(np.float64)
+    inverse = np.linalg.pinv(matrix / scales, rcond=1e-10, hermitian=True)
+    return inverse / scales

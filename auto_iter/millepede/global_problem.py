@@ -103,11 +103,16 @@ def build_extras(measurements: Sequence[Combination], source: DataSource) -> lis
 
 @dataclass
 class Evaluation:
-    """Function value, descent direction (minus half the gradient) and counts at one point."""
+    """Function value, descent direction (minus half the gradient) and counts at one point.
+
+    `entries` counts accepted measurements per variable parameter; `Measurement` sections count
+    only in `all_entries`, so they cannot make up for data that are too few.
+    """
 
     chi2: float
     gradient: Floats  # variable parameters
-    entries: Indices  # variable parameters
+    entries: Indices
+    all_entries: Indices
     sums: Sums
 
 
@@ -203,7 +208,7 @@ class Evaluator:
             np.add.at(gradient, extra.position, -extra.weight * used * extra.factor)
             np.add.at(entries, extra.position, 1)
             chi2 += extra.weight * missing**2
-        return Evaluation(chi2, gradient[variable], entries[variable], sums)
+        return Evaluation(chi2, gradient[variable], sums.entries[variable], entries[variable], sums)
 
     def data_hessian(self) -> Floats:
         """Matrix of the variable parameters from the data alone, as of the last matrix loop."""

@@ -20,7 +20,7 @@ from auto_iter.millepede.mille_records import Floats
 
 _START_LIMIT = 1e-12  # rms of constraint discrepancies that is corrected, at the start and later
 _LATER_LIMIT = 1e-6
-_LOOSE = ("inversion", "diagonalization", "decomposition")
+_LOOSE = ("inversion", "diagonalization", "decomposition", "fullLAPACK", "unpackedLAPACK")
 
 
 class Mode(Enum):
@@ -86,9 +86,7 @@ class Iteration:
         self.expected = np.float32(0)
         self.search: LineSearch | None = None
         self.loose = options.method in _LOOSE
-        self.min_calls = {"inversion": 1, "diagonalization": 2, "decomposition": 2}.get(
-            options.method, 3
-        )
+        self.min_calls = 1 if options.method == "inversion" else 2 if self.loose else 3
         self.feasible_at_start = True
         self.evaluation: Evaluation
         self.inverse: Inverse
@@ -202,9 +200,8 @@ class Iteration:
     def _invert(self) -> None:
         matrix = self.evaluator.matrix()
         self.diagonal = np.diag(matrix).copy()
-        singular_allowed = self.options.method == "diagonalization"
         self.inverse = invert(
-            matrix, self.constraints, self.elimination, defect_allowed=singular_allowed
+            matrix, self.constraints, self.elimination, method=self.options.method
         )
         if self.inverse.defect and not self.options.force:
             self.subito = True

@@ -25,6 +25,7 @@ from auto_iter.millepede.mille_records import (
     Integers,
     Measurements,
     MilleError,
+    StrayBytesError,
     decode,
     encode,
 )
@@ -113,9 +114,8 @@ def read_blocks(
             byte += 4 * used
             rest = data[4 * used :]
     if rest:
-        raise MilleError(
-            f"{path}: truncated in record {record}, {len(rest)} bytes from byte {byte}"
-        )
+        kind = MilleError if fortran or len(rest) >= 4 else StrayBytesError
+        raise kind(f"{path}: truncated in record {record}, {len(rest)} bytes from byte {byte}")
 
 
 def _payload_words(length: int) -> int:

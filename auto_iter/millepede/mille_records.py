@@ -23,6 +23,10 @@ class MilleError(InputError):
     """A Mille binary does not hold what the format promises."""
 
 
+class StrayBytesError(MilleError):
+    """After the last whole record of a C file come 1 to 3 bytes, which pede does not notice."""
+
+
 class BadRecordError(MilleError):
     """A record can be read but makes no sense: broken structure, labels below 1, not-a-number."""
 

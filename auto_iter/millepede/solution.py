@@ -46,7 +46,7 @@ class Solution:
     def __init__(self, steering: Steering, *, old_defects: bool) -> None:
         self.steering, self.options = steering, steering.options
         self.old_defects = old_defects
-        self.warnings: list[str] = []
+        self.warnings: list[str] = list(steering.notes)
         self.rows: list[Row] = []
         self.source = DataSource(
             steering.binaries,
@@ -183,7 +183,7 @@ class Solution:
         uncertainty[variable] = signed_root(variances)
         correlation[variable] = global_correlation(variances, outcome.diagonal)
         entries = np.zeros(len(order), np.int64)
-        entries[variable] = outcome.evaluation.entries
+        entries[variable] = outcome.evaluation.all_entries
         hessian = self.evaluator.data_hessian()
         return SolverResult(
             exit_code=code,
@@ -233,8 +233,10 @@ class Solution:
                     correlation=correlation if options.global_correlations else None,
                 )
             if options.print_counts:
-                shown = in_files if options.print_counts > 1 else result.entries
-                line = replace(line, entries=int(shown[at]))
+                shown = int((in_files if options.print_counts > 1 else result.entries)[at])
+                # pede marks by a negative count what has too few accepted entries
+                too_few = fitted[at] and result.entries[at] < options.accepted_entries
+                line = replace(line, entries=-(shown + 1) if too_few else shown)
             lines.append(line)
         return lines
 
@@ -266,6 +268,10 @@ class Solution:
         yield f"                     / ( {sums.ndf:11d} - {facts.fitted:11d} )"
         yield f"                     = {ratio:.7g}"
         yield ""
+        if len(self.constraints):
+            missing = np.abs(self.constraints.discrepancies(self.outcome.parameters)).max()
+            yield f" constraints are satisfied to {missing:.2g}"
+            yield ""
         yield " Data rejected in last iteration:"
         yield (
             f"  {sums.singular:12d}  (rank deficit/NaN) {sums.no_freedom:12d}  (Ndf=0) "

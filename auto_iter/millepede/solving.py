@@ -34,6 +34,7 @@ class StepEnd:
     figures: FitFigures
     covariance: Mapping[tuple[int, int], float] = field(default_factory=dict)
     said: str = ""
+    notes: tuple[str, ...] = ()  # what the built-in solver has to say about its result
     spectrum: Spectrum | None = None
 
     def raise_if_failed(self, step: str, directory: Path) -> None:
@@ -134,6 +135,7 @@ def _run_builtin(directory: Path, steering: str, *, modes: int) -> StepEnd:
         ending,
         FitFigures(result.records, result.rejects, result.chi2, result.ndf),
         _within_modules(result.variable.tolist(), result.covariance),
+        notes=result.warnings,
         spectrum=result.spectrum,
     )
 

@@ -68,6 +68,7 @@ class Steering:
     constraints: tuple[Combination, ...] = ()
     measurements: tuple[Combination, ...] = ()
     options: Options = field(default_factory=Options)
+    notes: tuple[str, ...] = ()  # lines that pede passes over without a word
 
 
 def read_steering(path: Path, directory: Path | None = None) -> Steering:
@@ -77,12 +78,12 @@ def read_steering(path: Path, directory: Path | None = None) -> Steering:
     misread: both name file and line.
     """
     base = directory or Path()
-    lines = _read_lines(base / path, 16)
+    lines = _read_lines(base / path, "Aborted, open error for file")
     reader = _Reader()
     binaries, texts, rest = _split_files(lines, base, base / path)
     reader.read(base / path, rest)
     for text in texts:
-        reader.read(base / text, list(enumerate(_read_lines(base / text, 16), start=1)))
+        reader.read(base / text, list(enumerate(_read_lines(base / text), start=1)))
     if reader.unknown:
         raise PedeAbortError("; ".join(reader.unknown), 13)
     if not binaries:
@@ -94,13 +95,14 @@ def read_steering(path: Path, directory: Path | None = None) -> Steering:
         tuple(reader.constraints),
         tuple(reader.measurements),
         reader.options,
+        tuple(reader.notes),
     )
 
 
 def read_text(path: Path) -> Steering:
     """Sections and options of one parameter or constraint file, without any binary."""
     reader = _Reader()
-    reader.read(path, list(enumerate(_read_lines(path, 16), start=1)))
+    reader.read(path, list(enumerate(_read_lines(path), start=1)))
     if reader.unknown:
         raise PedeAbortError("; ".join(reader.unknown), 13)
     return Steering(
@@ -111,11 +113,11 @@ def read_text(path: Path) -> Steering:
     )
 
 
-def _read_lines(path: Path, code: int) -> list[str]:
+def _read_lines(path: Path, ending: str | None = None) -> list[str]:
     try:
         return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        raise PedeAbortError(f"cannot read {path}: {error.strerror}", code) from error
+        raise PedeAbortError(f"cannot read {path}: {error.strerror}", 16, text=ending) from error
 
 
 def _split_files(
@@ -154,6 +156,7 @@ class _Reader:
         self.constraints: list[Combination] = []
         self.measurements: list[Combination] = []
         self.unknown: list[str] = []
+        self.notes: list[str] = []
         self._section = ""
 
     def read(self, file: Path, lines: Iterable[tuple[int, str]]) -> None:
@@ -206,14 +209,13 @@ class _Reader:
         self._section = ""
         if not line.argument:
             raise InputError(f"{line.where}: `method` needs a name: {', '.join(METHODS)}")
-        for method in METHODS:
-            if matches(line.argument, method):
-                self.options = replace(self.options, method=method)
-        known = any(matches(line.argument, method) for method in METHODS)
-        if not known:
-            raise InputError(
-                f"{line.where}: method `{line.argument}` is not supported; "
-                f"one of {', '.join(METHODS)}"
+        known = [method for method in METHODS if matches(line.argument, method)]
+        if known:
+            self.options = replace(self.options, method=known[-1])
+        else:  # FASER's steering files have `method MINRES`, which is none
+            self.notes.append(
+                f"{line.where}: pede knows no method `{line.argument}` and keeps "
+                f"{self.options.method}; one of {', '.join(METHODS)}"
             )
         if line.numbers and round(line.numbers[0]) >= 1:
             self.options = replace(self.options, iterations=round(line.numbers[0]))

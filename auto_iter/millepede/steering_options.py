@@ -13,6 +13,8 @@ METHODS = (
     "fullMINRES-QLP",
     "sparseMINRES-QLP",
     "decomposition",
+    "fullLAPACK",
+    "unpackedLAPACK",
 )
 
 
@@ -86,6 +88,12 @@ def _down_weighting(options: Options, numbers: Numbers) -> Options:
     return replace(options, down_weighting=max(iterations, 2) if iterations > 0 else iterations)
 
 
+def _max_records(options: Options, numbers: Numbers) -> Options:
+    return (
+        replace(options, max_records=round(numbers[0])) if numbers and numbers[0] > 0 else options
+    )
+
+
 def _scale(options: Options, numbers: Numbers) -> Options:
     if not numbers:
         return options
@@ -119,7 +127,7 @@ KEYWORDS: dict[str, Change] = {
     "debug": _ignore,
     "entries": _entries,
     "printrecord": _ignore,
-    "maxrecord": _first("max_records", round, None),
+    "maxrecord": _max_records,
     "cache": _ignore,
     "chisqcut": _chisqcut,
     "hugecut": _first("huge_cut", lambda n: max(n, 1.0), None),

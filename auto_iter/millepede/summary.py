@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from sys import float_info
 
 from auto_iter.errors import InputError
 from auto_iter.millepede.labels import Scheme, place_of
@@ -48,6 +51,22 @@ def format_solution(record: SolutionRecord) -> str:
         f"largest change {record.max_pull:.2f} σ",
     ]
     return "\n".join([*lines, *(f"warning: {warning}" for warning in record.warnings)])
+
+
+def format_spectrum(eigenvalues: Sequence[float]) -> list[str]:
+    """Return the spectrum of the data's matrix by decades, largest first; nothing for no values.
+
+    An eigenvalue (in 1/mm², 1/rad², or mixed) is 1/σ² of its combination. What is below the
+    rounding errors of the largest is not fixed by the data.
+    """
+    if not len(eigenvalues):
+        return []
+    floor = max(eigenvalues[0], 0.0) * len(eigenvalues) * float_info.epsilon
+    decades = Counter(math.floor(math.log10(e)) if e > floor else None for e in eigenvalues)
+    ordered = sorted((d for d in decades if d is not None), reverse=True)
+    lines = [f"{len(eigenvalues)} combinations by eigenvalue, 1/σ² in mm and rad:"]
+    lines += [f"  10^{decade:<3d} … 10^{decade + 1:<3d} {decades[decade]:5d}" for decade in ordered]
+    return [*lines, f"  not fixed by the data {decades[None]}"] if decades[None] else lines
 
 
 def format_modes(modes: Iterable[ModeRecord], scheme: Scheme) -> list[str]:

@@ -15,8 +15,11 @@ from auto_iter.report.units import SCALE, unit_of
 _DEPTHS = ("station", "layer", "module")
 
 
-def plot_constants(constants: Mapping[str, Values], output: Path) -> None:
-    """Write a PNG with every constant (µm, mrad) that is not zero everywhere. Raises OSError."""
+def plot_constants(constants: Mapping[str, Values], output: Path, source: str) -> None:
+    """Write a PNG with every constant (µm, mrad) that is not zero everywhere. Raises OSError.
+
+    `source` tells below the panels where the constants are from.
+    """
     components = {key: component_of_key(key) for key in sorted(constants)}
     panels = [
         (depth, index)
@@ -27,7 +30,7 @@ def plot_constants(constants: Mapping[str, Values], output: Path) -> None:
     with plot_style():
         columns = 3
         rows = max(1, -(-len(panels) // columns))
-        figure = new_figure(4.0 * columns, 2.7 * rows + 0.5, "Alignment constants", output.stem)
+        figure = new_figure(4.0 * columns, 2.7 * rows + 0.5, "Alignment constants", source)
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, (depth, index) in zip(grid, panels, strict=False):
             chosen = [key for key, each in components.items() if each.depth == depth]

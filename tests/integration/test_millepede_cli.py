@@ -62,11 +62,60 @@ def test_the_weakest_modes_are_told_on_request(
     assert "mode 1: not fixed by the data; +" in capsys.readouterr().out
 
 
+def test_the_eigenvalue_spectrum_is_told_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("mp2con.txt", "mp2par.txt", "steer.txt", "mp2input.bin"):
+        shutil.copy(REFERENCE / name, tmp_path)
+    assert call("millepede", "solve", "steer.txt", "--modes", "2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if line.startswith("  10^")]
+    open_ones = next(line for line in lines if "not fixed by the data " in line)
+    assert lines[0].startswith("251 combinations by eigenvalue")
+    counts = [int(line.split()[-1]) for line in (*told, open_ones)]
+    assert sum(counts) == 251
+    # x and y of a layer against its modules', for one: the modules' constraints leave it open
+    assert counts[-1] >= 9
+    assert sum(line.startswith("mode ") for line in lines) == 2
+
+
 def test_bad_root_files_are_refused_unless_allowed(iteration: Path) -> None:
     (iteration / "2kfalignment/kfalignment_011705_00452.root").write_text("words")
     with pytest.raises(InputError, match=r"1 of 3 ROOT files are bad.*00452"):
         call("millepede", "run", "-i", iteration)
     assert call("millepede", "run", "-i", iteration, "--allow-bad") == 0
+
+
+def test_files_under_older_names_are_found(iteration: Path) -> None:
+    (iteration / "2kfalignment").rename(iteration / "2root_file")
+    for number in (0, 1):
+        old = iteration / f"2root_file/kfalignment_011705_0045{number}.root"
+        old.rename(old.with_name(f"Faser-Physics-011705-0045{number}_kfalignment.root"))
+    assert call("millepede", "-i", iteration / "1reco", "--strategy", "3st-single") == 0
+    ours = (iteration / "3millepede/inputforalign.txt").read_text()
+    assert ours == (REFERENCE / "inputforalign.txt").read_text()
+
+
+def test_without_constants_to_start_from_it_is_told_what_to_do(iteration: Path) -> None:
+    (iteration / "1reco/inputforalign.txt").unlink()
+    with pytest.raises(InputError, match=r"inputforalign\.txt: no such file; .* empty file"):
+        call("millepede", "run", "-i", iteration)
+
+
+def test_an_output_that_cannot_be_written_is_named_as_given() -> None:
+    root = REFERENCE / "2kfalignment/kfalignment_011705_00450.root"
+    previous, result = REFERENCE / "previous.txt", REFERENCE / "millepede.res"
+    commands: tuple[list[str | Path], ...] = (
+        ["convert", root],
+        ["constants", "-i", previous, result],
+    )
+    for words in commands:
+        with pytest.raises(OSError, match=r"cannot be written \(No such file") as caught:
+            call("millepede", *words, "-o", "no/where/new")
+        assert caught.value.filename == "no/where/new"
+    with pytest.raises(IsADirectoryError, match="is a directory"):
+        call("millepede", "convert", root, "-o", ".")
+    assert list(Path().iterdir()) == []
 
 
 def test_a_directory_that_is_no_iteration_is_refused(tmp_path: Path) -> None:
@@ -102,10 +151,41 @@ def test_labels_and_cuts_are_options_of_convert(capsys: pytest.CaptureFixture[st
     assert Path("out.bin").stat().st_size == 0
 
 
+def test_constants_of_other_labels_are_made_with_the_options_of_convert(tmp_path: Path) -> None:
+    lines = ["Parameter", " 21 0.1 0", " 26 0.2 0", " 213 0.3 0", " 216 0.4 0", " 20316 0.5 0", ""]
+    (tmp_path / "all.res").write_text("\n".join(lines))
+    (tmp_path / "empty.txt").write_text("")
+    words = ["millepede", "constants", "-i", "empty.txt", "all.res", "-o", "new.txt"]
+    with pytest.raises(InputError, match="label 21 stands for nothing"):
+        call(*words)
+    assert call(*words, "--stations", "--layer-z", "--modules", "all") == 0
+    assert Path("new.txt").read_text() == (
+        '"1": [0.1, 0, 0, 0, 0, 0.2],"103": [0, 0, 0, 0, 0, 0.25],"11": [0, 0, 0.3, 0, 0, 0.4]'
+    )
+
+
 def test_an_abort_gives_exit_code_one(tmp_path: Path) -> None:
     (tmp_path / "steer.txt").write_text("Cfiles\nend\n")
     assert call("millepede", "solve", "steer.txt") == 1
     assert Path("millepede.end").read_text().split()[0] == "14"
+
+
+def test_a_missing_steering_file_ends_as_pede_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("millepede", "solve", "none.txt") == 1
+    assert Path("millepede.end").read_text() == "   16   Aborted, open error for file\n"
+    assert "none.txt: No such file" in capsys.readouterr().err
+
+
+def test_what_pede_would_pass_over_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("mp2con.txt", "mp2par.txt", "steer.txt", "mp2input.bin"):
+        shutil.copy(REFERENCE / name, tmp_path)
+    text = Path("steer.txt").read_text()
+    Path("steer.txt").write_text(text.replace("method", "method MINRES 3 0.1\nmethod"))
+    assert call("millepede", "solve", "steer.txt") == 0
+    assert Path("millepede.res").read_text() == (REFERENCE / "millepede.res").read_text()
+    assert "steer.txt:7: pede knows no method `MINRES`" in capsys.readouterr().err
 
 
 def test_a_mille_binary_can_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,7 +200,6 @@ def test_a_mille_binary_can_be_looked_at(capsys: pytest.CaptureFixture[str]) -> 
     [
         ["millepede", "convert", "none.root", "-o", "out.bin"],
         ["millepede", "convert", "none.root", "-o", "no/where/out.bin"],
-        ["millepede", "solve", "none.txt"],
         ["millepede", "solve", "none.txt", "--pede", "/nowhere"],
         ["millepede", "constants", "-i", "none.txt", "none.res", "-o", "new.txt"],
         ["millepede", "check", "none.bin"],

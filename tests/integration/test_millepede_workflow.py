@@ -146,7 +146,7 @@ def test_solving_again_replaces_what_an_interrupted_attempt_left(
         ({"max_rotation_rad": 1e-6}, PhysicsError, "max_rotation_rad"),
         ({"time_limit_s": 0.001}, PhysicsError, "time_limit_s"),
         ({"strategy": "4sst"}, InputError, "did you mean '4st'"),
-        ({"previous": Path("/nowhere/inputforalign.txt")}, InputError, "cannot be read"),
+        ({"previous": Path("/nowhere/inputforalign.txt")}, InputError, "no such file"),
         ({"binaries": [Path("/nowhere/0.bin")]}, InputError, "no such Mille file"),
         ({"statistics": [Path("/nowhere/0.json")]}, InputError, "cannot be read"),
     ],

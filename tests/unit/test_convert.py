@@ -14,6 +14,7 @@ from auto_iter.errors import InputError
 from auto_iter.millepede import kfalignment as kf
 from auto_iter.millepede.convert import Converter, TrackCuts, convert_files, convert_tracks
 from auto_iter.millepede.labels import Scheme
+from auto_iter.millepede.parallel import convert_by_workers
 from auto_iter.millepede.statistics import Statistics, total
 
 REFERENCE = Path(__file__).parents[1] / "data/kfalignment"
@@ -301,3 +302,23 @@ def test_what_a_killed_conversion_left_is_replaced(tmp_path: Path) -> None:
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
         convert_files(sources("clean"), tmp_path / "nowhere/out.bin", Scheme(), TrackCuts())
+
+
+@pytest.mark.parametrize("workers", [1, 2, 9])
+def test_several_processes_write_the_same_bytes(tmp_path: Path, workers: int) -> None:
+    files = [*sources("clean"), *sources("dirty")]
+    alone = convert_files(files, tmp_path / "alone.bin", Scheme(), TrackCuts())
+    shared = convert_by_workers(files, tmp_path / "shared.bin", Scheme(), TrackCuts(), workers)
+    assert (tmp_path / "shared.bin").read_bytes() == (tmp_path / "alone.bin").read_bytes()
+    assert shared == alone
+    assert {path.name for path in tmp_path.iterdir()} == {"alone.bin", "shared.bin"}
+
+
+def test_of_several_bad_files_the_first_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+    bad = [tmp_path / "first.root", tmp_path / "second.root"]
+    for path in bad:
+        path.write_text("no ROOT file")
+    files = [*sources("clean"), *bad]
+    with pytest.raises(InputError, match=r"first\.root: not a ROOT file"):
+        convert_by_workers(files, tmp_path / "out.bin", Scheme(), TrackCuts(), 2)
+    assert sorted(tmp_path.iterdir()) == bad

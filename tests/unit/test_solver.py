@@ -105,6 +105,9 @@ def test_constraints_hold_to_a_billionth(tmp_path: Path, options: str) -> None:
         sum(value[k + 11] for k in range(PLANES)),
     )
     assert max(map(abs, sums)) < 1e-9
+    log = (tmp_path / "millepede.log").read_text()
+    told = float(log.split("constraints are satisfied to ")[1].split()[0])
+    assert told == pytest.approx(max(map(abs, sums)), abs=1e-15)
 
 
 CUTS = ("", "outlierdownweighting 3\n", "chisqcut 5 2\n", "presigma 0.05\nregularisation 1\n")

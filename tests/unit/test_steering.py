@@ -107,7 +107,6 @@ REFUSALS = {
     "Constraint 0\n 1 1.0 2\n": "bad.txt:2: labels and factors come in pairs",
     "Measurement 0.1\n": "bad.txt:1: a measurement needs its value and its sigma",
     "1 2 3\n": "bad.txt:1: numbers that belong to no section",
-    "\nmethod magic 3\n": "bad.txt:2: method `magic` is not supported",
     "checkinput\n": "bad.txt:1: `checkinput` is not supported",
     "postprocessing ls\n": "bad.txt:1: `postprocessing` is not supported",
     "presigma\n": "bad.txt:1: `presigma` needs a number",
@@ -120,6 +119,26 @@ def test_what_would_be_misread_is_refused_with_its_line(tmp_path: Path, text: st
     path.write_text(text)
     with pytest.raises(InputError, match=REFUSALS[text]):
         read_text(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "method", "iterations", "notes"),
+    [
+        ("method MINRES 5 0.001\n", "sparseMINRES", 5, 1),
+        ("method inversion 3 0.1\nmethod magic 2 0.001\n", "inversion", 2, 1),
+        ("method MINRES 3 0.1\nmethod diagonalization 3 0.001\n", "diagonalization", 3, 1),
+        ("method unpackedLAPACK 3 0.1\n", "unpackedLAPACK", 3, 0),
+        ("method diagonalisation 3 0.1\n", "diagonalization", 3, 0),
+    ],
+)
+def test_a_method_that_pede_does_not_know_changes_no_method(
+    tmp_path: Path, text: str, method: str, iterations: int, notes: int
+) -> None:
+    (tmp_path / "mp.bin").write_bytes(b"")
+    (tmp_path / "steer.txt").write_text(f"Cfiles\nmp.bin\n{text}")
+    steering = read_steering(Path("steer.txt"), tmp_path)
+    assert (steering.options.method, steering.options.iterations) == (method, iterations)
+    assert len(steering.notes) == notes
 
 
 labels = st.integers(1, 10**8)
