@@ -48,8 +48,9 @@ pool-bench: ## what polling costs and how soon the next iteration starts, on tha
 	bash tests/pool/run.sh --command python benchmarks/schedd.py
 	bash tests/pool/run.sh --command python benchmarks/reaction.py
 
-bench: install ## figures, side by side
-	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
+bench: install ## conversion and solver beside uproot, as ratios (pool-bench: HTCondor)
+	$(BIN)/python benchmarks/convert.py
+	$(BIN)/python benchmarks/solver.py
 
 diagram: install ## draw the state machine in the README anew
 	$(BIN)/python -m states.diagram
