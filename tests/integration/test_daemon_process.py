@@ -184,7 +184,7 @@ def test_under_nohup_it_outlives_its_terminal(alignment: Alignment) -> None:
     alignment.let_go()
     wait_until(alignment.is_done, "it went on to its end")
     log = (alignment.directory / "auto_iter.log").read_text()
-    assert "transition" in log
+    assert "→ done (finish)" in log
     assert "\x1b" not in log  # plain lines where no terminal is
 
 
