@@ -27,6 +27,8 @@ from auto_iter.millepede.steering_text import (
     strip_comment,
 )
 
+_TOO_LARGE = 1e38
+"""pede keeps options in single precision, which ends here."""
 _SECTIONS = ("parameter", "constraint", "measurement", "method")
 
 
@@ -164,6 +166,9 @@ class _Reader:
             if strip_comment(text).lower() == "end":
                 return
             line = parse_line(file, number, text)
+            for value in line.numbers:
+                if not abs(value) < _TOO_LARGE:
+                    raise InputError(f"{line.where}: {value:g} is too large a number")
             if line.keyword:
                 self._keyword(line)
             elif line.numbers:
@@ -181,7 +186,10 @@ class _Reader:
             if matches(line.keyword, keyword):
                 if keyword in NEEDS_A_NUMBER and not line.numbers:
                     raise InputError(f"{line.where}: `{keyword}` needs a number")
-                self.options = change(self.options, line.numbers)
+                try:
+                    self.options = change(self.options, line.numbers)
+                except ValueError as error:
+                    raise InputError(f"{line.where}: {error}") from error
                 return
         if line.text.lower() not in ("fortranfiles", "cfiles"):
             self.unknown.append(

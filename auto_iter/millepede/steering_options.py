@@ -18,6 +18,9 @@ METHODS = (
 )
 
 
+MOST_INTERNAL_ITERATIONS = 1000
+
+
 @dataclass(frozen=True)
 class Options:
     """What the solver is asked to do; the defaults are pede's (mpmod.f90)."""
@@ -85,6 +88,8 @@ def _regularise(options: Options, numbers: Numbers) -> Options:
 
 def _down_weighting(options: Options, numbers: Numbers) -> Options:
     iterations = round(numbers[0])
+    if iterations > MOST_INTERNAL_ITERATIONS:
+        raise ValueError(f"{iterations} iterations of down-weighting would never end")
     return replace(options, down_weighting=max(iterations, 2) if iterations > 0 else iterations)
 
 
