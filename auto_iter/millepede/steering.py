@@ -16,6 +16,7 @@ from auto_iter.millepede.steering_options import (
     KEYWORDS,
     METHODS,
     NEEDS_A_NUMBER,
+    NOT_WRITTEN,
     REFUSED,
     Options,
 )
@@ -182,19 +183,25 @@ class _Reader:
         for refused, why in REFUSED.items():
             if line.keyword.lower() == refused:
                 raise InputError(f"{line.where}: `{line.keyword}` is not supported: {why}")
-        for keyword, change in KEYWORDS.items():
+        for keyword in KEYWORDS:
             if matches(line.keyword, keyword):
-                if keyword in NEEDS_A_NUMBER and not line.numbers:
-                    raise InputError(f"{line.where}: `{keyword}` needs a number")
-                try:
-                    self.options = change(self.options, line.numbers)
-                except ValueError as error:
-                    raise InputError(f"{line.where}: {error}") from error
+                self._option(line, keyword)
                 return
         if line.text.lower() not in ("fortranfiles", "cfiles"):
             self.unknown.append(
                 f"{line.where}: `{line.text}` is neither a keyword nor a file that exists"
             )
+
+    def _option(self, line: Line, keyword: str) -> None:
+        if keyword in NEEDS_A_NUMBER and not line.numbers:
+            raise InputError(f"{line.where}: `{keyword}` needs a number")
+        if keyword in NOT_WRITTEN:
+            file = NOT_WRITTEN[keyword]
+            self.notes.append(f"{line.where}: the built-in solver writes no {file}")
+        try:
+            self.options = KEYWORDS[keyword](self.options, line.numbers)
+        except ValueError as error:
+            raise InputError(f"{line.where}: {error}") from error
 
     def _begin(self, section: str, line: Line) -> None:
         self._section = section
