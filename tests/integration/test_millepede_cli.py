@@ -44,7 +44,7 @@ def iteration(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("words", [["run", "-i"], ["-i"]])
-@pytest.mark.parametrize("place", ["1reco", "."])
+@pytest.mark.parametrize("place", ["1reco", ".", "2kfalignment"])
 def test_an_iteration_that_auto_iter_did_not_make_is_solved(
     iteration: Path, words: list[str], place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
