@@ -39,7 +39,7 @@ def _add_run_options(parser: argparse.ArgumentParser, *, required: bool) -> None
         type=Path,
         required=required,
         metavar="DIRECTORY",
-        help="an iteration, or its 1reco: 2kfalignment/kfalignment_*.root is read from beside it",
+        help="an iteration, its 1reco, or its 2kfalignment with the ROOT files",
     )
     parser.add_argument("--strategy", help="name, or a YAML file (default: configuration)")
     parser.add_argument("--iteration", type=int, metavar="N", help="(default: from iterNN)")

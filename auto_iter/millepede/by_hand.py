@@ -32,7 +32,8 @@ from auto_iter.millepede.solving import StepEnd, choose_engine
 from auto_iter.millepede.workflow import solve
 
 _NUMBERED = re.compile(r"_(\d+)\.root$")
-_ROOT_FILES = ("2kfalignment", "2root_file")
+_ROOT_FILES = "*kfalignment*.root"
+_PLACES = ("2kfalignment", "2root_file")
 """Where the reconstruction's files are, beside 1reco; the second is the older name."""
 
 
@@ -53,11 +54,12 @@ def run_iteration(
 ) -> tuple[SolutionRecord, Path]:
     """Convert and solve an iteration; return what was found and where (`3millepede`).
 
-    `directory` is the iteration, or its `1reco`. Raises InputError, PhysicsError.
+    `directory` is the iteration, its `1reco`, or where its ROOT files are. Raises InputError,
+    PhysicsError.
     """
     files = _root_files(directory)
     root = files.parent
-    roots = sorted(files.glob("*kfalignment*.root"))
+    roots = sorted(files.glob(_ROOT_FILES))
     if not roots:
         raise InputError(f"{files}: no kfalignment_*.root in there")
     output = root / "3millepede"
@@ -86,8 +88,10 @@ def run_iteration(
 
 def _root_files(directory: Path) -> Path:
     absolute = directory.absolute()
+    if any(absolute.glob(_ROOT_FILES)):
+        return absolute
     for place in (absolute, absolute.parent):
-        for name in _ROOT_FILES:
+        for name in _PLACES:
             if (place / name).is_dir():
                 return place / name
     raise InputError(

@@ -89,9 +89,12 @@ def add_block(
     filled = np.diff(words) > 0
     if filled.any():
         local[filled] = np.maximum.reduceat(m.local_index, words[:-1][filled])
+    # more parameters than measurements have no full rank; an index may be damage, and too large
+    hopeless = local > np.diff(m.record_first)
+    sums.singular += int(hopeless.sum())
     # records without local parameters say nothing: pede passes over them
-    for count in np.unique(local[local > 0]).tolist():
-        chosen = np.flatnonzero(local == count)
+    for count in np.unique(local[(local > 0) & ~hopeless]).tolist():
+        chosen = np.flatnonzero((local == count) & ~hopeless)
         if len(chosen) == m.records:
             _Batch(m, index, request, file_weight, count).add_to(sums)
         else:

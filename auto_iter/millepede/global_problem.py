@@ -33,8 +33,10 @@ class Unknowns:
         presigma = self.presigma[self.variable]
         # pede keeps the default presigma and the factor in single precision
         default = float(np.float32(options.default_presigma) ** 2)
-        square = np.where(presigma > 0, presigma**2, np.where(presigma == 0, default, 0.0))
-        inverse = np.divide(1.0, square, out=np.zeros_like(square), where=square > 0)
+        square = np.where(presigma > 0, presigma**2, default)
+        pulls = (presigma > 0) | ((presigma == 0) & (default > 0))
+        with np.errstate(divide="ignore"):  # so small a presigma ends as not-a-number, as in pede
+            inverse = np.divide(1.0, square, out=np.zeros_like(square), where=pulls)
         return float(np.float32(options.regularisation)) * inverse
 
 
@@ -96,7 +98,8 @@ def build_extras(measurements: Sequence[Combination], source: DataSource) -> lis
     for m in measurements:
         labels = np.array([label for label, _ in m.terms], np.int32)
         factors = np.array([factor for _, factor in m.terms])
-        weight = 1.0 / m.sigma**2 if m.sigma > 0 else 0.0
+        with np.errstate(divide="ignore"):
+            weight = float(np.float64(1.0) / np.float64(m.sigma) ** 2) if m.sigma > 0 else 0.0
         extras.append(Extra(m.value, weight, source.table.indices(labels), factors))
     return extras
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auto_iter.errors import InputError
+
+_COUNT = re.compile(r"-?\d+")
+MOST_INPUT_FIELDS = 3
+"""Label, value and presigma: more than these only pede itself writes."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ def read_result(path: Path) -> dict[int, Parameter]:
 
 
 def _parameter(fields: list[str], where: str) -> Parameter:
+    if len(fields) > MOST_INPUT_FIELDS and _COUNT.fullmatch(fields[-1]):
+        fields = fields[:-1]  # `printcounts` puts it there, whatever else there is
     try:
         label = int(fields[0])
         numbers = [float(field) for field in fields[1:5]]

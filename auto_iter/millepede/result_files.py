@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,11 @@ class Line:
 
 def fortran_g(value: float) -> str:
     """Return a number in Fortran's format G14.5, from single precision."""
-    single = float(np.float32(value))
+    with np.errstate(over="ignore"):
+        single = float(np.float32(value))
+    if not math.isfinite(single):
+        text = "NaN" if math.isnan(single) else "Infinity" if single > 0 else "-Infinity"
+        return f"{text:>14}"
     if single == 0:
         return "    0.0000    "
     mantissa, exponent = f"{abs(single):.4e}".split("e")

@@ -54,7 +54,9 @@ def solve(
         raise
     solution = Solution(steering, old_defects=old_defects)
     try:
-        result = solution.run(weakest_modes)
+        # what is not a number is found by pede's own checks, and told in its own words
+        with np.errstate(all="ignore"):
+            result = solution.run(weakest_modes)
     except PedeAbortError as abort:
         return _aborted(where, abort, solution.log_of_abort(abort))
     except InputError:

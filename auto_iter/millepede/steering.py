@@ -16,6 +16,7 @@ from auto_iter.millepede.steering_options import (
     KEYWORDS,
     METHODS,
     NEEDS_A_NUMBER,
+    NOT_WRITTEN,
     REFUSED,
     Options,
 )
@@ -27,6 +28,8 @@ from auto_iter.millepede.steering_text import (
     strip_comment,
 )
 
+_TOO_LARGE = 1e38
+"""pede keeps options in single precision, which ends here."""
 _SECTIONS = ("parameter", "constraint", "measurement", "method")
 
 
@@ -164,6 +167,9 @@ class _Reader:
             if strip_comment(text).lower() == "end":
                 return
             line = parse_line(file, number, text)
+            for value in line.numbers:
+                if not abs(value) < _TOO_LARGE:
+                    raise InputError(f"{line.where}: {value:g} is too large a number")
             if line.keyword:
                 self._keyword(line)
             elif line.numbers:
@@ -177,16 +183,25 @@ class _Reader:
         for refused, why in REFUSED.items():
             if line.keyword.lower() == refused:
                 raise InputError(f"{line.where}: `{line.keyword}` is not supported: {why}")
-        for keyword, change in KEYWORDS.items():
+        for keyword in KEYWORDS:
             if matches(line.keyword, keyword):
-                if keyword in NEEDS_A_NUMBER and not line.numbers:
-                    raise InputError(f"{line.where}: `{keyword}` needs a number")
-                self.options = change(self.options, line.numbers)
+                self._option(line, keyword)
                 return
         if line.text.lower() not in ("fortranfiles", "cfiles"):
             self.unknown.append(
                 f"{line.where}: `{line.text}` is neither a keyword nor a file that exists"
             )
+
+    def _option(self, line: Line, keyword: str) -> None:
+        if keyword in NEEDS_A_NUMBER and not line.numbers:
+            raise InputError(f"{line.where}: `{keyword}` needs a number")
+        if keyword in NOT_WRITTEN:
+            file = NOT_WRITTEN[keyword]
+            self.notes.append(f"{line.where}: the built-in solver writes no {file}")
+        try:
+            self.options = KEYWORDS[keyword](self.options, line.numbers)
+        except ValueError as error:
+            raise InputError(f"{line.where}: {error}") from error
 
     def _begin(self, section: str, line: Line) -> None:
         self._section = section

@@ -18,6 +18,9 @@ METHODS = (
 )
 
 
+MOST_INTERNAL_ITERATIONS = 1000
+
+
 @dataclass(frozen=True)
 class Options:
     """What the solver is asked to do; the defaults are pede's (mpmod.f90)."""
@@ -85,6 +88,8 @@ def _regularise(options: Options, numbers: Numbers) -> Options:
 
 def _down_weighting(options: Options, numbers: Numbers) -> Options:
     iterations = round(numbers[0])
+    if iterations > MOST_INTERNAL_ITERATIONS:
+        raise ValueError(f"{iterations} iterations of down-weighting would never end")
     return replace(options, down_weighting=max(iterations, 2) if iterations > 0 else iterations)
 
 
@@ -151,6 +156,8 @@ KEYWORDS: dict[str, Change] = {
     "skipemptycons": _switch("skip_empty_constraints", value=True),
     "withelimination": _switch("elimination", value=True),
     "withmultipliers": _switch("elimination", value=False),
+    "monitorresiduals": _ignore,
+    "monitorpulls": _ignore,
     "monitorprogress": _ignore,
     "scaleerrors": _scale,
     "iterateentries": _first("iterate_entries", round, 2**31 - 1),
@@ -173,6 +180,8 @@ KEYWORDS: dict[str, Change] = {
     "checkparametergroups": _ignore,
     "outlierfracwarnthreshold": _ignore,
 }
+NOT_WRITTEN = {"monitorresiduals": "millepede.mon", "monitorpulls": "millepede.mon"}
+"""Keywords for files beside the result, which the built-in solver leaves out with a remark."""
 NEEDS_A_NUMBER = (
     "regularization",
     "regularisation",
@@ -183,8 +192,6 @@ NEEDS_A_NUMBER = (
 )
 REFUSED = {
     "checkinput": "the built-in solver only solves",
-    "monitorresiduals": "millepede.mon is not written by the built-in solver",
-    "monitorpulls": "millepede.mon is not written by the built-in solver",
     "rootfiles": "Mille records in ROOT files are not read",
     "postprocessing": "commands in a steering file are not run",
     "maxlocalcond": "the condition of local fits is not cut on",

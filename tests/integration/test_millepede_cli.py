@@ -44,7 +44,7 @@ def iteration(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("words", [["run", "-i"], ["-i"]])
-@pytest.mark.parametrize("place", ["1reco", "."])
+@pytest.mark.parametrize("place", ["1reco", ".", "2kfalignment"])
 def test_an_iteration_that_auto_iter_did_not_make_is_solved(
     iteration: Path, words: list[str], place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,6 +186,32 @@ def test_what_pede_would_pass_over_is_told(
     assert call("millepede", "solve", "steer.txt") == 0
     assert Path("millepede.res").read_text() == (REFERENCE / "millepede.res").read_text()
     assert "steer.txt:7: pede knows no method `MINRES`" in capsys.readouterr().err
+
+
+def test_a_steering_file_as_in_production_is_solved_and_its_result_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Several methods of which the last counts, parameters inline, counts, residual monitoring."""
+    for name in ("mp2con.txt", "mp2par.txt", "mp2input.bin", "previous.txt"):
+        shutil.copy(REFERENCE / name, tmp_path)
+    lines = [
+        *("*   *** layers fixed ***", " ", "fortranfiles ! constraints", "mp2con.txt ! text"),
+        *("mp2par.txt", "", "Cfiles  ! binaries", "mp2input.bin   ! data", "*entries 10 ! lower"),
+        *("Parameter ! start of list", "211   0    -1.  ! fix", "hugecut 2000.0  ! cut factor"),
+        *(
+            "*chisqcut 100.0 100.0",
+            "method fullMINRES 3 0.01 ! approximate",
+            "method MINRES 3 0.01",
+        ),
+        *("method diagonalization 3 0.001", "method inversion   3 0.001 ! Gauss", "* the last"),
+        *("printcounts ! entries", "monitorresiduals ! poor man's DMR", " ", "end ! optional", "?"),
+    ]
+    Path("steer.txt").write_text("\n".join(lines))
+    assert call("millepede", "solve", "steer.txt") == 0
+    assert "steer.txt:20: the built-in solver writes no millepede.mon" in capsys.readouterr().err
+    words = ["-i", "previous.txt", "millepede.res", "-o", "new.txt"]
+    assert call("millepede", "constants", *words) == 0
+    assert Path("new.txt").read_text() == (REFERENCE / "inputforalign.txt").read_text()
 
 
 def test_a_mille_binary_can_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from auto_iter.errors import InputError
 from auto_iter.millepede.pede_log import read_log
 from auto_iter.millepede.result import read_result
+from auto_iter.millepede.result_files import Line, write_result
 
 REFERENCE = Path(__file__).parents[1] / "data/kfalignment/clean"
 HEADER = " Parameter   ! first 3 elements per line are significant (if used as input)\n"
@@ -18,6 +19,21 @@ def test_fixed_and_free_parameters_are_told_apart() -> None:
     assert (found[211].is_free, found[211].sigma) == (False, None)
     assert found[201].is_free
     assert (found[201].value, found[201].sigma) == (0.26069e-3, 0.49887e-1)
+
+
+def test_counts_are_no_changes_and_no_uncertainties(tmp_path: Path) -> None:
+    """FASER's steering files say `printcounts`."""
+    lines = {
+        201: Line(201, 0.5, -1.0, entries=0),
+        202: Line(202, 0.5, 0.05, difference=0.25, entries=1234),
+        203: Line(203, 0.5, 0.05, difference=0.25, error=0.125, entries=-8),
+        204: Line(204, 0.5, 0.05, difference=0.25, error=0.125, correlation=0.9),
+    }
+    write_result(tmp_path, list(lines.values()))
+    found = read_result(tmp_path / "millepede.res")
+    for label, written in lines.items():
+        assert (found[label].value, found[label].presigma) == (0.5, written.presigma)
+        assert (found[label].change, found[label].sigma) == (written.difference, written.error)
 
 
 @pytest.mark.parametrize(

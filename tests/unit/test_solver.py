@@ -302,6 +302,9 @@ def test_a_truncated_fortran_file_is_used_up_to_its_end_but_not_silently(tmp_pat
         (99999.4, "    99999.    "),
         (123456.0, "   0.12346E+06"),
         (-1e-12, "  -0.10000E-11"),
+        (1e39, "Infinity"),
+        (-np.inf, "-Infinity"),
+        (np.nan, "NaN"),
     ],
 )
 def test_numbers_are_printed_as_fortran_prints_them(value: float, text: str) -> None:

@@ -256,6 +256,18 @@ def test_singular_local_fits_and_tracks_without_freedom_are_rejected(tmp_path: P
     assert "1  (rank deficit/NaN)            1  (Ndf=0)" in log
 
 
+def test_a_local_index_beyond_reason_rejects_its_record_alone(tmp_path: Path) -> None:
+    """Taken at its word, it would ask for a matrix larger than any memory."""
+    m = tracks(250, 27)
+    index = m.local_index.copy()
+    index[0] = 2_000_000_000
+    write_case(tmp_path, [replace(m, local_index=index)], "")
+    result = run(tmp_path, ["con.txt", "Cfiles", "part0.bin", INVERSION])
+    good = select_records(m, np.arange(1, 250))
+    assert_agrees(result, dense_minimum([(good, 1.0)], (0.0, 0.0, 0.0)))
+    assert result.rejects == 1
+
+
 @pytest.mark.parametrize("where", ["value", "local_value", "global_value"])
 def test_an_infinite_value_rejects_its_record_alone(tmp_path: Path, where: str) -> None:
     m = tracks(250, 27)

@@ -109,6 +109,8 @@ REFUSALS = {
     "1 2 3\n": "bad.txt:1: numbers that belong to no section",
     "checkinput\n": "bad.txt:1: `checkinput` is not supported",
     "postprocessing ls\n": "bad.txt:1: `postprocessing` is not supported",
+    "Parameter\n 1 1e39 0\n": r"bad.txt:2: 1e\+39 is too large",
+    "outlierdownweighting 5000\n": "bad.txt:1: 5000 iterations of down-weighting",
     "presigma\n": "bad.txt:1: `presigma` needs a number",
 }
 
