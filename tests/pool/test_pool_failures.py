@@ -49,9 +49,7 @@ def ends_well(alignment: Alignment) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize("spool", ["true", "false"], ids=["spooled", "direct"])
 def test_a_file_that_always_fails_is_told_in_one_screen_and_continues_alone_once_mended(
-    spool: str,
     on_the_pool: Aligner,
     fragile: Detector,
     reference: Alignment,
@@ -60,8 +58,7 @@ def test_a_file_that_always_fails_is_told_in_one_screen_and_continues_alone_once
     raw = fragile.raw_file(402)
     good = raw.read_bytes()
     raw.write_bytes(b"no raw file at all")
-    settings = (f"htcondor.spool={spool}", "reco.max_attempts=2")
-    alignment = on_the_pool(*settings, of=fragile, iterations=1)
+    alignment = on_the_pool("reco.max_attempts=2", of=fragile, iterations=1)
     ran = alignment.run()
     assert ran.returncode == 1
     assert len(ran.stdout.splitlines()) <= A_SCREEN
