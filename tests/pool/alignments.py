@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -130,15 +129,6 @@ class Alignment:
         """Return every iteration's constants, those it began with and those it found."""
         found = self.workspace.glob("iter*/*/inputforalign.txt")
         return {str(path.relative_to(self.workspace)): path.read_bytes() for path in found}
-
-
-def is_in_the_pool(pid: int) -> bool:
-    """Tell whether a process runs in this pool's chroot: other pools may have the same user."""
-    try:
-        root = Path(f"/proc/{pid}/root").readlink()
-    except OSError:
-        return False
-    return root == Path(os.environ["POOL_DIR"]).resolve()
 
 
 def auto_iter(*arguments: str) -> list[str]:

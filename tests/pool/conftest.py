@@ -21,9 +21,9 @@ from tests.pool.alignments import (
     Aligner,
     Alignment,
     Detector,
-    is_in_the_pool,
     make_detector,
 )
+from tests.pool.processes import is_in_the_pool
 
 PATIENCE_S = 60.0
 LOOK_S = 0.2
