@@ -45,8 +45,7 @@ pool-test: ## the same alignment on a real HTCondor pool (root, Debian); takes i
 	bash tests/pool/run.sh
 
 pool-bench: ## what polling costs and how soon the next iteration starts, on that pool
-	bash tests/pool/run.sh --command python benchmarks/schedd.py
-	bash tests/pool/run.sh --command python benchmarks/reaction.py
+	bash tests/pool/run.sh --command sh -c 'python benchmarks/schedd.py && python benchmarks/reaction.py'
 
 bench: install ## conversion and solver beside uproot, as ratios (pool-bench: HTCondor)
 	$(BIN)/python benchmarks/convert.py

@@ -105,7 +105,7 @@ class Tally:
     held: int = 0
     ended: int = 0
     problems: tuple[Problem, ...] = ()
-    proven_machines: frozenset[str] = frozenset()
+    proven_machines: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def is_over(self) -> bool:

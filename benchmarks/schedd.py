@@ -9,6 +9,7 @@ CPU time and memory, the schedd's CPU time, and the bytes that it sends over the
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.config import HTCondor
 from auto_iter.errors import TransientError
 from auto_iter.model import Batch, Job, Resources, Submission
-from tests.pool.alignments import is_in_the_pool
+from tests.pool.processes import is_in_the_pool
 
 POLLS = 100
 ROUNDS = 5
@@ -112,14 +113,28 @@ def cost_of_commands(*commands: list[str]) -> Cost:
     meter = Meter()
     for _ in range(ROUNDS):
         for command in commands:
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode:
-                raise SystemExit(f"{command[0]}: exit code {process.returncode}")
-            cpu += used.ru_utime + used.ru_stime
-            peak_mb = max(peak_mb, used.ru_maxrss / 1e3)
+            seconds, megabyte = run(command)
+            cpu += seconds
+            peak_mb = max(peak_mb, megabyte)
     return meter.cost(ROUNDS, cpu, peak_mb)
+
+
+def run(command: list[str]) -> tuple[float, float]:
+    """Run a command; return its CPU time and the peak of its memory in MB."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    peak_mb = 0.0
+    while True:
+        pid, status, used = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        # Not rusage: there, a new process has the memory of the one that started it.
+        peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+        peak_mb = max(peak_mb, int(peak[1]) / 1e3 if peak else 0.0)
+        time.sleep(0.002)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command[0]}: exit code {process.returncode}")
+    return used.ru_utime + used.ru_stime, peak_mb
 
 
 def batch_of(jobs: int, root: Path, key: str) -> Batch:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -132,15 +131,6 @@ class Alignment:
         return {str(path.relative_to(self.workspace)): path.read_bytes() for path in found}
 
 
-def is_in_the_pool(pid: int) -> bool:
-    """Tell whether a process runs in this pool's chroot: other pools may have the same user."""
-    try:
-        root = Path(f"/proc/{pid}/root").readlink()
-    except OSError:
-        return False
-    return root == Path(os.environ["POOL_DIR"]).resolve()
-
-
 def auto_iter(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "auto_iter", *arguments]
 
@@ -158,6 +148,10 @@ def with_hook(detector: Detector, place: Path, text: str) -> str:
     return f"paths.env_script={script}"
 
 
+SIGNS_OF_LIFE = ("NumJobStarts", "NumShadowStarts", "LastRemoteHost", "CompletionDate")
+"""What the ad of a job that ran has; a schedd that is killed forgets the counts."""
+
+
 @dataclass(frozen=True)
 class Ran:
     """What the schedd's queue and history say of one submission's jobs."""
@@ -167,13 +161,14 @@ class Ran:
     attempt: int
     number: int
     starts: int
+    has_run: bool
 
 
 def jobs_of(alignment: Alignment, calls: ScheddProcess) -> list[Ran]:
     """Return every job that was ever submitted for a workspace, by the keys in their ads."""
     workspace_id = open_workspace(alignment.workspace).snapshot.workspace_id
     constraint = f'regexp("^{workspace_id}-", AutoIterKey)'
-    asked = ("ClusterId", "AutoIterKey", "AutoIterRawFile", "NumJobStarts")
+    asked = ("ClusterId", "AutoIterKey", "AutoIterRawFile", *SIGNS_OF_LIFE)
     found = [
         *calls.query(constraint, asked, at=None),
         *calls.history(constraint, asked, at=None, limit=10_000),
@@ -189,6 +184,7 @@ def _ran(ad: Ad) -> Ran:
         int(attempt),
         int(ad["AutoIterRawFile"]),
         int(ad.get("NumJobStarts", 0)),
+        any(ad.get(sign) for sign in SIGNS_OF_LIFE),
     )
 
 

@@ -21,9 +21,9 @@ from tests.pool.alignments import (
     Aligner,
     Alignment,
     Detector,
-    is_in_the_pool,
     make_detector,
 )
+from tests.pool.processes import is_in_the_pool
 
 PATIENCE_S = 60.0
 LOOK_S = 0.2
@@ -140,7 +140,7 @@ def open_batch() -> Iterator[Opener]:
     opened: list[ScheddProcess] = []
 
     def make(*, timeout_s: float = 30.0, **settings: object) -> HTCondorBatch:
-        usual = {"job_flavour": None, "max_retries": 0, "min_poll_interval_s": 0.01}
+        usual = {"job_flavour": None, "max_retries": 0, "min_poll_interval_s": 1e-6}
         config = HTCondor.model_validate({**usual, **settings})
         opened.append(ScheddProcess(timeout_s=timeout_s))
         return HTCondorBatch("ws", config, opened[-1])

@@ -106,5 +106,5 @@ if [ "${1:-}" = --command ]; then
     as_user "$@"
 else
     case " $*" in *" tests/"*) ;; *) set -- tests/pool "$@" ;; esac
-    as_user python -m pytest -p no:cacheprovider --basetemp "$SCRATCH/work/pytest" "$@"
+    as_user python -m pytest -p no:cacheprovider --durations 10 --basetemp "$SCRATCH/work/pytest" "$@"
 fi

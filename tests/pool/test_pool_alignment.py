@@ -62,7 +62,7 @@ def test_twenty_kills_of_the_daemon_and_three_of_the_schedd_change_nothing(
     tmp_path: Path,
 ) -> None:
     # Jobs that take a while, so that all the kills fall into the alignment.
-    slow = with_hook(detector, tmp_path, "sleep 10\n")
+    slow = with_hook(detector, tmp_path, "sleep 6\n")
     alignment = on_the_pool(f"htcondor.spool={spool}", slow)
     seed = random.randrange(10_000)
     print(f"moments drawn with seed {seed}")
@@ -73,13 +73,13 @@ def test_twenty_kills_of_the_daemon_and_three_of_the_schedd_change_nothing(
         if life in unlucky:
             time.sleep(moments.uniform(0.0, 2.0))
             schedd_daemon.kill()
-        kill_at_some_moment(daemon, moments.uniform(0.3, 3.0))
+        kill_at_some_moment(daemon, moments.uniform(0.3, 2.4))
     ran = alignment.run()
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert alignment.constants() == reference.constants()
     ran_in: dict[tuple[int, int], set[int]] = {}
     for job in jobs_of(alignment, calls):
-        if job.starts:
+        if job.has_run:
             ran_in.setdefault((job.iteration, job.attempt), set()).add(job.cluster)
     assert {iteration for iteration, _ in ran_in} == set(range(1, ITERATIONS + 1))
     assert {key: len(clusters) for key, clusters in ran_in.items()} == dict.fromkeys(ran_in, 1)
@@ -97,7 +97,7 @@ def kill_at_some_moment(daemon: subprocess.Popen[bytes], after_s: float) -> None
 def test_a_hung_schedd_is_waited_for_and_a_stop_is_obeyed_meanwhile(
     on_the_pool: Aligner, reference: Alignment, schedd_daemon: ScheddDaemon
 ) -> None:
-    alignment = on_the_pool("htcondor.call_timeout_s=2")
+    alignment = on_the_pool("htcondor.call_timeout_s=2", iterations=1)
     schedd_daemon.stop()
     daemon = alignment.start()
     wait_for(lambda: bool(alignment.logged("trying again")), "the trouble is not told")
@@ -110,7 +110,7 @@ def test_a_hung_schedd_is_waited_for_and_a_stop_is_obeyed_meanwhile(
     schedd_daemon.go_on()
     assert daemon.wait(timeout=180) == 0
     assert alignment.logged("trouble is over")
-    assert alignment.constants() == reference.constants()
+    assert alignment.constants().items() <= reference.constants().items()
 
 
 def test_one_reconstruction_is_submitted_and_fetched_by_hand(

@@ -37,12 +37,11 @@ def test_too_many_jobs_in_one_submission_say_which_setting_helps(
     assert calls.count("true", at=None).total == 0
 
 
-@pytest.mark.parametrize("spool", ["true", "false"], ids=["spooled", "direct"])
 def test_raw_files_go_in_in_portions_where_the_site_wants_that(
-    spool: str, on_the_pool: Aligner, reference: Alignment, calls: ScheddProcess
+    on_the_pool: Aligner, reference: Alignment, calls: ScheddProcess
 ) -> None:
     alignment = on_the_pool(
-        f"htcondor.spool={spool}",
+        "htcondor.spool=true",
         "htcondor.max_jobs_per_submission=2",
         "htcondor.max_jobs_in_queue=4",
         iterations=1,
