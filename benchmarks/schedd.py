@@ -53,14 +53,18 @@ class Cost:
     def told(self, name: str, yardstick: Cost) -> str:
         """Return a line of the table; in brackets, as many times the yardstick."""
         columns = [
-            f"{mine:10.1f} {f'({mine / max(theirs, 1e-9):.0f}x)':8}"
+            f"{mine:10.1f} {_times(mine / max(theirs, 1e-9)):8}"
             for mine, theirs in zip(vars(self).values(), vars(yardstick).values(), strict=True)
         ]
         return (f"{name:34}" + "".join(columns)).rstrip()
 
 
+def _times(ratio: float) -> str:
+    return f"({ratio:.1f}x)" if ratio < 3 else f"({ratio:.0f}x)"
+
+
 COLUMNS = ("wall [ms]", "CPU [ms]", "RSS [MB]", "schedd[ms]", "sent [kB]")
-HEAD = f"{'':34}" + "".join(f"{name:>10}{'':9}" for name in COLUMNS)
+HEAD = f"{'':34}" + (" " * 9).join(f"{name:>10}" for name in COLUMNS)
 
 
 class Meter:
