@@ -21,14 +21,14 @@ def convert(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, Conversion, tup
     delivered = ports.reconstruction.delivered(snapshot.iteration)
     conversion = ports.millepede.convert(snapshot.iteration, delivered)
     notes = []
-    for number, reason in sorted(conversion.bad.items()):
+    bad = {number: f"{reason} (set aside as *.bad)" for number, reason in conversion.bad.items()}
+    for number, reason in sorted(bad.items()):
         ports.reconstruction.reject(snapshot.iteration, number)
         notes.append(Note("bad output", {"file": number, "reason": reason}, "warning"))
     if snapshot.live_attempts:
-        troubles = {**snapshot.troubles, **conversion.bad}
-        checked = snapshot if not conversion.bad else snapshot.but(troubles=troubles)
+        checked = snapshot.but(troubles={**snapshot.troubles, **bad}) if bad else snapshot
     else:
-        checked = count_failures(snapshot, conversion.bad.items())
+        checked = count_failures(snapshot, bad.items())
     return checked, conversion, tuple(notes)
 
 
