@@ -204,12 +204,12 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
         config = load_config(opened.workspace.config, overrides)
         write_atomically(opened.workspace.config, dump_config(config))
     if iterations is not None:
-        if iterations < len(snapshot.history):
-            raise UsageError(
-                f"-i {iterations}: {len(snapshot.history)} iterations are done already"
-            )
+        done = snapshot.iteration if snapshot.state == "done" else snapshot.iteration - 1
+        if iterations < max(done, 1):
+            raise UsageError(f"-i {iterations}: {done} iterations are done already")
         longer = snapshot.arguments.model_copy(update={"iterations": iterations})
-        snapshot = snapshot.but(arguments=longer)
+        goes_on = snapshot.converged and iterations <= done
+        snapshot = snapshot.but(arguments=longer, converged=goes_on)
     return Opened(opened.workspace, snapshot, config, opened.remark)
 
 
@@ -220,10 +220,10 @@ def revive(snapshot: Snapshot, now: float) -> Snapshot:
     only when it was given more iterations.
     """
     if snapshot.state == "done":
-        if len(snapshot.history) >= snapshot.arguments.iterations:
+        if snapshot.converged or snapshot.iteration >= snapshot.arguments.iterations:
             return snapshot
         state = StateMachine(snapshot.state).fire("extend")
-        return begin(snapshot, len(snapshot.history) + 1, now).but(state=state)
+        return begin(snapshot, snapshot.iteration + 1, now).but(state=state)
     if snapshot.state in TERMINAL:
         state = StateMachine(snapshot.state).fire("resume")
         return snapshot.but(

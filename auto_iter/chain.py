@@ -16,7 +16,7 @@ from typing import Any
 
 from auto_iter.children import Child, start_child
 from auto_iter.config import Config
-from auto_iter.errors import InputError, PhysicsError, TransientError
+from auto_iter.errors import PASSING_EXIT_CODE, InputError, PhysicsError, TransientError
 from auto_iter.files import write_atomically
 from auto_iter.log import get_logger
 from auto_iter.millepede.pede import find_pede, require_pede
@@ -92,6 +92,8 @@ class Chain:
         record = _read_json(paths.mille_statistics(number))
         if record is None or source != _Source(**record["source"]):
             return None
+        if record["cuts"] != self._cuts(iteration) or record.get("strategy") != self._strategy:
+            return None  # the settings were changed since
         if record["error"] is None:
             self._converted[iteration, number] = source
             return ""
@@ -112,10 +114,6 @@ class Chain:
         self, paths: Iteration, iteration: int, numbers: Collection[int]
     ) -> tuple[Path, dict[str, Any]]:
         paths.mille.mkdir(parents=True, exist_ok=True)
-        cuts = self._config.millepede.cuts
-        schedule = cuts.max_residual_mm
-        values = cuts.model_dump(mode="json")
-        values["max_residual_mm"] = schedule[min(iteration, len(schedule)) - 1]
         sources = [
             {
                 "number": number,
@@ -128,11 +126,21 @@ class Chain:
         self._requests += 1
         request = {
             "sources": sources,
-            "cuts": values,
-            "strategy": self._config.alignment.strategy,
+            "cuts": self._cuts(iteration),
+            "strategy": self._strategy,
             "iteration": iteration,
         }
         return paths.mille / f".convert-{os.getpid()}-{self._requests}.json", request
+
+    def _cuts(self, iteration: int) -> dict[str, Any]:
+        cuts = self._config.millepede.cuts
+        schedule = cuts.max_residual_mm
+        values: dict[str, Any] = cuts.model_dump(mode="json")
+        return values | {"max_residual_mm": schedule[min(iteration, len(schedule)) - 1]}
+
+    @property
+    def _strategy(self) -> str:
+        return self._config.alignment.strategy
 
     def _reap_conversions(self) -> None:
         for child in [each for each in self._converting if each.has_ended]:
@@ -147,7 +155,7 @@ class Chain:
         paths = self._iteration(iteration)
         if self._solving is None:
             solution = _read_json(paths.solution)
-            if solution is not None:
+            if solution is not None and _is_made_of(solution, paths, numbers):
                 return _solution(solution)
             self._solving = self._start("solve", self._solve_request(paths, iteration, numbers))
             return None
@@ -166,14 +174,14 @@ class Chain:
         self, paths: Iteration, iteration: int, numbers: Collection[int]
     ) -> tuple[Path, dict[str, Any]]:
         millepede = self._config.millepede
-        ordered = sorted(numbers)
+        ordered = _converted(paths, numbers)
         pede = self._config.paths.pede_install
         request = {
             "directory": str(paths.millepede),
             "binaries": [str(paths.mille_binary(number)) for number in ordered],
             "statistics": [str(paths.mille_statistics(number)) for number in ordered],
             "previous": str(paths.constants),
-            "strategy": self._config.alignment.strategy,
+            "strategy": self._strategy,
             "iteration": iteration,
             "solver": millepede.solver,
             "pede_install": None if pede is None else str(pede),
@@ -194,11 +202,16 @@ class Chain:
 
     def _reap_report(self, *, wait: bool = False) -> None:
         child = self._reporting
-        if child is not None and (wait or child.has_ended):
-            self._reporting = None
-            error = child.finish()
-            if error is not None:
-                get_logger().warning("report not made", reason=error)
+        if child is None or not (wait or child.has_ended):
+            return
+        self._reporting = None
+        if not child.ends_within(REPORT_LIMIT_S):
+            child.stop()
+            get_logger().warning("report not made", reason=f"longer than {REPORT_LIMIT_S:g} s")
+            return
+        error = child.finish()
+        if error is not None:
+            get_logger().warning("report not made", reason=error)
 
     def watch(self) -> Iterable[int]:
         """File descriptors that become readable when a child process ends."""
@@ -235,6 +248,8 @@ class Chain:
         error = child.finish()
         if error is None:
             self._killed = 0
+        elif child.process.returncode == PASSING_EXIT_CODE:
+            raise TransientError(f"{what}: {error}")
         elif child.was_killed and self._killed < MAX_KILLED:
             self._killed += 1
             raise TransientError(f"{what}: {error}, out of memory?")
@@ -253,6 +268,18 @@ def check_chain(arguments: Arguments, config: Config, env: Mapping[str, str]) ->
     if config.millepede.solver != "builtin":
         find = require_pede if config.millepede.solver == "pede" else find_pede
         find(config.paths.pede_install, env.get("PATH"))
+
+
+def _is_made_of(solution: Mapping[str, Any], paths: Iteration, numbers: Collection[int]) -> bool:
+    """Tell a solution of these raw files from one that somebody made of others, by hand."""
+    binaries = [paths.mille_binary(number).name for number in _converted(paths, numbers)]
+    return bool(solution.get("binaries") == binaries)
+
+
+def _converted(paths: Iteration, numbers: Collection[int]) -> list[int]:
+    """Return the raw files that go into the solution: a file that comes in only now does not."""
+    records = {number: _read_json(paths.mille_statistics(number)) for number in sorted(numbers)}
+    return [n for n, record in records.items() if record is not None and record["error"] is None]
 
 
 def _stat(path: Path) -> _Source | None:

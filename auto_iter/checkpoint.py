@@ -46,7 +46,7 @@ def save(path: Path, snapshot: Snapshot) -> None:
     Raises OSError (disk full, read-only); then the old checkpoint is untouched.
     """
     content = _render(snapshot)
-    if path.exists():
+    if _is_whole(path):  # a damaged one must not take the place of its good backup
         # A hard link would do without a copy, but not every shared file system has them.
         write_atomically(backup_path(path), path.read_bytes())
     write_atomically(path, content)
@@ -66,6 +66,14 @@ def load(path: Path) -> tuple[Snapshot, str | None]:
             return _read(backup_path(path)), error.reason
         except CheckpointError:
             raise error from None
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        _read(path)
+    except CheckpointError:
+        return False
+    return True
 
 
 def _render(snapshot: Snapshot) -> str:

@@ -34,6 +34,14 @@ class Child:
         """It is over, well or badly."""
         return self.process.poll() is not None
 
+    def ends_within(self, limit_s: float) -> bool:
+        """Wait for its end; False when it takes longer."""
+        try:
+            self.process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def finish(self) -> str | None:
         """Tidy up after an ended child; return what went wrong, None when nothing did."""
         code = self.process.wait()

@@ -8,7 +8,6 @@ same state, others end in `failed` with what to do.
 
 from __future__ import annotations
 
-import errno
 import random
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -18,8 +17,9 @@ from typing import Protocol
 
 import structlog
 
-from auto_iter.errors import AutoIterError, PermanentError, TransientError
+from auto_iter.errors import PASSING, AutoIterError, PermanentError, TransientError
 from auto_iter.log import get_logger
+from auto_iter.model import Submission
 from auto_iter.snapshot import Failure, Hindrance, Snapshot
 from states.machine import StateMachine
 from states.step import Fire, Note, Outcome, Ports, State, Stay
@@ -27,24 +27,6 @@ from states.table import TERMINAL
 
 FIRST_RETRY_S = 5.0
 LONGEST_RETRY_S = 600.0
-
-PASSING = frozenset(
-    {
-        errno.EAGAIN,
-        errno.EBUSY,
-        errno.EDQUOT,
-        errno.EHOSTDOWN,
-        errno.EIO,
-        errno.ENETDOWN,
-        errno.ENETUNREACH,
-        errno.ENOSPC,
-        errno.ENOTCONN,
-        errno.EROFS,
-        errno.ESTALE,
-        errno.ETIMEDOUT,
-    }
-)
-"""System errors that go away without us: full disks, stale NFS, EOS hiccups."""
 
 
 class Ending(StrEnum):
@@ -80,6 +62,8 @@ class Memory:
 
     save: Callable[[Snapshot], None]
     seen: Callable[[Snapshot], None] = lambda _snapshot: None
+    alive: Callable[[], None] = lambda: None
+    """Called again and again, also while nothing happens for hours."""
 
 
 class Daemon:
@@ -186,14 +170,15 @@ class Daemon:
             # Memory may not run ahead of the disk: nothing else is done until this is written.
             raise TransientError(f"cannot write the checkpoint: {error.strerror}") from None
         self._unsaved = False
-        self._memory.seen(snapshot)
+        with suppress(OSError):  # a display or a lock file that is gone costs no alignment
+            self._memory.seen(snapshot)
 
     def _try_again(self, message: str, delay_s: float | None) -> float:
         now = self._ports.clock.now()
         if self._trouble_since is None:
             self._trouble_since = now
         self._retries += 1
-        backoff = min(FIRST_RETRY_S * 2 ** (self._retries - 1), LONGEST_RETRY_S)
+        backoff = min(FIRST_RETRY_S * 2 ** min(self._retries - 1, 10), LONGEST_RETRY_S)
         wait_s = delay_s if delay_s is not None else backoff * random.uniform(0.9, 1.1)  # noqa: S311
         for_s = round(now - self._trouble_since)
         self._log.warning("trying again", reason=message, for_s=for_s, next_try_s=round(wait_s, 1))
@@ -230,10 +215,22 @@ class Daemon:
         getattr(self._log, note.level)(note.phrase, **note.fields)
 
     def _sleep(self, wait_s: float) -> None:
-        live = [attempt.submission for attempt in self.snapshot.live_attempts]
-        batch = self._ports.batch
-        descriptors = [*batch.watch(live), *self._ports.millepede.watch()]
-        self._sleeper.sleep(wait_s, descriptors, lambda: batch.has_news(live))
+        try:
+            live = [attempt.submission for attempt in self.snapshot.live_attempts]
+            descriptors = [] if self._retries else self._descriptors(live)
+            self._sleeper.sleep(wait_s, descriptors, lambda: self._has_news(live))
+        except (AutoIterError, OSError) as error:
+            self._log.warning("cannot watch the jobs", reason=str(error))
+            self._sleeper.sleep(wait_s)
+
+    def _descriptors(self, live: list[Submission]) -> list[int]:
+        return [*self._ports.batch.watch(live), *self._ports.millepede.watch()]
+
+    def _has_news(self, live: list[Submission]) -> bool:
+        with suppress(OSError):
+            self._memory.alive()
+        # While something is in the way, news cannot make it go away sooner.
+        return not self._retries and self._ports.batch.has_news(live)
 
     def _context(self) -> dict[str, object]:
         context: dict[str, object] = {

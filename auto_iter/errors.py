@@ -6,6 +6,29 @@ they enter (batch system, files, pede); whatever else escapes is a bug.
 
 from __future__ import annotations
 
+import errno
+
+PASSING = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.EDQUOT,
+        errno.EHOSTDOWN,
+        errno.EIO,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENOSPC,
+        errno.ENOTCONN,
+        errno.EROFS,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    }
+)
+"""System errors that go away without us: full disks, stale NFS, EOS hiccups."""
+
+PASSING_EXIT_CODE = 75
+"""With it a child process says that such an error ended it (sysexits.h: EX_TEMPFAIL)."""
+
 
 class AutoIterError(Exception):
     """Something that a person has to know about."""

@@ -21,6 +21,8 @@ from auto_iter.errors import InputError, LockedError
 STALE_AFTER_S = 1800.0
 """Another host's holder that gave no sign of life for so long is taken for dead."""
 
+REFRESH_EVERY_S = 60.0
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -62,6 +64,7 @@ class WorkspaceLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
+        self._refreshed = -REFRESH_EVERY_S
 
     def acquire(self, *, steal: bool = False) -> None:
         """Take the lock. Raises LockedError, which names the holder, or InputError."""
@@ -98,8 +101,9 @@ class WorkspaceLock:
         return time.time() - self._path.stat().st_mtime < STALE_AFTER_S
 
     def refresh(self) -> None:
-        """Show other hosts that we are alive."""
-        if self._descriptor is not None:
+        """Show other hosts that we are alive; may be called as often as one likes."""
+        if self._descriptor is not None and time.monotonic() - self._refreshed > REFRESH_EVERY_S:
+            self._refreshed = time.monotonic()
             os.utime(self._descriptor)
 
     def release(self) -> None:

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -60,8 +59,11 @@ def run_session(opened: Opened, wishes: Wishes) -> int:
     try:
         # Only now nobody else writes: what was read before the lock may be old.
         opened = app.open_workspace(workspace.root)
+        on_disk = opened.snapshot
         opened = app.change(opened, wishes.iterations, wishes.overrides)
         snapshot = app.revive(opened.snapshot, time.time())
+        if snapshot != on_disk or opened.remark:
+            checkpoint.save(workspace.checkpoint, snapshot)
         with ExitStack() as stack:
             stack.enter_context(logging_to(workspace.log, opened.config.log))
             return _run(opened, snapshot, lock, stack, wishes.until)
@@ -94,7 +96,8 @@ def _run(
         signals,
         Memory(
             save=lambda new: checkpoint.save(opened.workspace.checkpoint, new),
-            seen=lambda new: _seen(new, display, lock.refresh),
+            seen=display.update,
+            alive=lock.refresh,
         ),
     )
     ending = daemon.run(until)
@@ -105,11 +108,6 @@ def _run(
         parts.chain.finish()
     display.close()
     return _tell(opened.workspace, daemon.snapshot, ending)
-
-
-def _seen(snapshot: Snapshot, display: Display, refresh: Callable[[], None]) -> None:
-    refresh()
-    display.update(snapshot)
 
 
 def _greet(opened: Opened, snapshot: Snapshot, parts: Parts) -> None:
@@ -183,12 +181,10 @@ def remove_jobs(opened: Opened) -> None:
         finally:
             parts.close()
         over = tuple(each.model_copy(update={"is_over": True}) for each in snapshot.attempts)
+        stopped = snapshot.but(attempts=over, intent=None)
         if snapshot.state not in TERMINAL:
-            state = StateMachine(snapshot.state).fire("stop")
-            checkpoint.save(
-                opened.workspace.checkpoint,
-                snapshot.but(state=state, attempts=over, intent=None),
-            )
+            stopped = stopped.but(state=StateMachine(snapshot.state).fire("stop"))
+        checkpoint.save(opened.workspace.checkpoint, stopped)
     finally:
         lock.release()
 
@@ -225,6 +221,8 @@ def fetch_cluster(opened: Opened, cluster: str) -> tuple[int, int]:
     if cluster not in known:
         here = ", ".join(known) or "none"
         raise UsageError(f"cluster {cluster}: not of this iteration; its clusters: {here}")
+    lock = WorkspaceLock(opened.workspace.lock)
+    lock.acquire()  # a daemon fetches by itself; two at once would take files from each other
     parts = compose(opened, lambda: False)
     try:
         parts.ports.batch.fetch(known[cluster].submission)
@@ -232,3 +230,4 @@ def fetch_cluster(opened: Opened, cluster: str) -> tuple[int, int]:
         return len(done), len(parts.ports.reconstruction.wanted())
     finally:
         parts.close()
+        lock.release()

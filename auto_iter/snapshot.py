@@ -145,6 +145,8 @@ class Snapshot(_Record):
     """Whether this iteration's stragglers are run a second time."""
     progress: Progress = Field(default_factory=Progress)
     solution: SolutionSummary | None = None
+    converged: bool = False
+    """It is done because it converged: only a person who asks for more iterations goes on."""
     history: tuple[IterationRecord, ...] = ()
     failure: Failure | None = None
     hindrance: Hindrance | None = None

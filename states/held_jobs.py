@@ -14,7 +14,7 @@ def treat(
     """Release, remove or leave each held job; return the snapshot that remembers it."""
     notes: list[Note] = []
     held = [problem for problem in problems if problem.trouble is Trouble.HELD]
-    snapshot = _since(snapshot, held, ports.clock.now())
+    snapshot = _since(snapshot, held, attempt, ports.clock.now())
     for problem in held:
         released = snapshot.releases.get(problem.number, 0)
         remedy = decide(problem, released, ports.policy.holds)
@@ -28,9 +28,15 @@ def treat(
     return snapshot, notes
 
 
-def _since(snapshot: Snapshot, held: list[Problem], now: float) -> Snapshot:
+def _since(snapshot: Snapshot, held: list[Problem], attempt: Attempt, now: float) -> Snapshot:
     """Remember when each job was first seen held; forget those that are held no more."""
-    since = {problem.number: snapshot.held_since.get(problem.number, now) for problem in held}
+    elsewhere = [each for each in snapshot.live_attempts if each.key != attempt.key]
+    since = {
+        number: when
+        for number, when in snapshot.held_since.items()
+        if any(each.covers(number) for each in elsewhere)
+    }
+    since |= {problem.number: snapshot.held_since.get(problem.number, now) for problem in held}
     return snapshot if since == snapshot.held_since else snapshot.but(held_since=since)
 
 

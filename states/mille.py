@@ -5,6 +5,7 @@ from __future__ import annotations
 from auto_iter.snapshot import Snapshot
 from states.outputs import convert
 from states.step import Fire, Note, Outcome, Ports, Stay
+from states.submit_reco import outstanding_files
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
@@ -12,7 +13,7 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     checked, conversion, notes = convert(snapshot, ports)
     if conversion.pending:
         return Stay(checked, notes=notes)
-    if conversion.bad:
+    if conversion.bad or outstanding_files(checked, ports):
         return Fire("reco_incomplete", checked, notes)
     note = Note("converted", {"files": len(conversion.converted)})
     return Fire("converted", checked, (*notes, note))

@@ -16,7 +16,8 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     ports.millepede.report(snapshot.iteration)
     recorded = snapshot.but(history=(*snapshot.history, _record(snapshot, solution, ports)))
     if ports.policy.is_converged(solution.max_pull):
-        return Fire("finish", recorded, (Note("converged", {"max_pull": solution.max_pull}),))
+        note = Note("converged", {"max_pull": solution.max_pull})
+        return Fire("finish", recorded.but(converged=True), (note,))
     if snapshot.iteration >= snapshot.arguments.iterations:
         return Fire("finish", recorded)
     return Fire("iterate", begin(recorded, snapshot.iteration + 1, ports.clock.now()))
@@ -38,6 +39,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         rerun="no",
         progress={},
         solution=None,
+        converged=False,
         failure=None,
     )
 

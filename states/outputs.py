@@ -15,8 +15,8 @@ from states.step import Note, Ports
 def convert(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, Conversion, tuple[Note, ...]]:
     """Convert what was delivered; count bad outputs as failures of their raw files.
 
-    While a submission is live they are only set aside: what it did not bring is counted at its
-    end, and must not be counted twice.
+    While the submission that brought them is live they are only set aside: what it did not bring is
+    counted at its end, and must not be counted twice.
     """
     delivered = ports.reconstruction.delivered(snapshot.iteration)
     conversion = ports.millepede.convert(snapshot.iteration, delivered)
@@ -25,11 +25,12 @@ def convert(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, Conversion, tup
     for number, reason in sorted(bad.items()):
         ports.reconstruction.reject(snapshot.iteration, number)
         notes.append(Note("bad output", {"file": number, "reason": reason}, "warning"))
-    if snapshot.live_attempts:
-        checked = snapshot.but(troubles={**snapshot.troubles, **bad}) if bad else snapshot
-    else:
-        checked = count_failures(snapshot, bad.items())
-    return checked, conversion, tuple(notes)
+    live = snapshot.live_attempts
+    counted_later = {n: why for n, why in bad.items() if any(each.covers(n) for each in live)}
+    if counted_later:
+        snapshot = snapshot.but(troubles={**snapshot.troubles, **counted_later})
+    now = ((number, why) for number, why in bad.items() if number not in counted_later)
+    return count_failures(snapshot, now), conversion, tuple(notes)
 
 
 def count_failures(snapshot: Snapshot, failed: Iterable[tuple[int, str]]) -> Snapshot:

@@ -51,7 +51,8 @@ def _find_or_submit(
     if found is not None:
         return found, "adopted"
     meant = {number for number in outstanding if intent.covers(number)}
-    if not meant:
+    portion = ports.policy.portion
+    if not meant or (portion is not None and len(meant) > portion):
         return None, ""
     batch = ports.reconstruction.batch(
         snapshot.iteration, intent.key, meant, {}, snapshot.avoid_machines

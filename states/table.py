@@ -10,7 +10,7 @@ INITIAL: Final = "prepare"
 ARROWS: Final = MappingProxyType(
     {
         "prepare": {"prepared": "submit_reco"},
-        "submit_reco": {"submitted": "wait_reco", "nothing_outstanding": "mille"},
+        "submit_reco": {"submitted": "wait_reco", "nothing_outstanding": "wait_reco"},
         "wait_reco": {
             "reco_finished": "mille",
             "reco_incomplete": "submit_reco",

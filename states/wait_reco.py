@@ -28,8 +28,11 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     for attempt in snapshot.live_attempts:
         tally = ports.batch.poll(attempt.submission)
         ports.batch.fetch(attempt.submission)
-        snapshot, said = held_jobs.treat(snapshot, attempt, tally.problems, ports)
+        treated, said = held_jobs.treat(snapshot, attempt, tally.problems, ports)
         notes += said
+        if treated != snapshot:
+            # Saved at once: trouble with the next call must not make us forget what was done.
+            return Stay(treated, wait_s=0, notes=tuple(notes))
         tallies.append(tally)
         if tally.is_over:
             snapshot, said = _closed(snapshot, attempt, tally, ports)
@@ -37,18 +40,9 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     snapshot, conversion, rejected = convert(snapshot, ports)
     notes += rejected
     snapshot = _with_progress(snapshot, tallies, ports)
-    if (
-        snapshot.live_attempts
-        and snapshot.rerun == "made"
-        and not outstanding_files(snapshot, ports)
-    ):
-        stragglers.end(snapshot, ports)
-        return Stay(snapshot, wait_s=stragglers.LOOK_AGAIN_S, notes=tuple(notes))
-    if snapshot.live_attempts and next_portion(snapshot, outstanding_files(snapshot, ports), ports):
-        return Fire("reco_incomplete", snapshot, tuple(notes))
-    if snapshot.live_attempts and stragglers.are_due(snapshot, ports):
-        return Fire("stragglers", snapshot.but(rerun="wanted"), tuple(notes))
-    if snapshot.live_attempts or conversion.pending:
+    if snapshot.live_attempts:
+        return _while_jobs_run(snapshot, ports, notes)
+    if conversion.pending:
         return Stay(snapshot, notes=tuple(notes))
     if snapshot != before:
         # What is known is saved before it is acted on: a failure keeps the reasons, and a
@@ -57,6 +51,19 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     for attempt in snapshot.attempts:
         ports.batch.retire(attempt.submission)
     return _judged(snapshot, ports, notes)
+
+
+def _while_jobs_run(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outcome:
+    """Wait on, unless there is more to submit, or nothing more to wait for."""
+    delivered = ports.reconstruction.delivered(snapshot.iteration)
+    if snapshot.rerun == "made" and ports.reconstruction.wanted() <= delivered:
+        stragglers.end(snapshot, ports)
+        return Stay(snapshot, wait_s=stragglers.LOOK_AGAIN_S, notes=tuple(notes))
+    if next_portion(snapshot, outstanding_files(snapshot, ports), ports):
+        return Fire("reco_incomplete", snapshot, tuple(notes))
+    if stragglers.are_due(snapshot, ports):
+        return Fire("stragglers", snapshot.but(rerun="wanted"), tuple(notes))
+    return Stay(snapshot, notes=tuple(notes))
 
 
 def _closed(
@@ -138,7 +145,7 @@ def _judged(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outcome:
         return Fire("reco_finished", snapshot, tuple(notes))
     if outstanding_files(snapshot, ports):
         return Fire("reco_incomplete", snapshot, tuple(notes))
-    if 1 - len(missing) / len(wanted) >= ports.policy.min_success_fraction:
+    if (len(wanted) - len(missing)) / len(wanted) >= ports.policy.min_success_fraction:
         left_out = Note("going on without", {"files": sorted(missing)}, "warning")
         return Fire("reco_finished", snapshot, (*notes, left_out))
     raise JobError(

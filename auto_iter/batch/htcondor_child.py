@@ -253,7 +253,9 @@ class ScheddProcess:
         if call == "store_credential":
             message += " (kinit, and is SEC_CREDENTIAL_PRODUCER set?)"
             return self._trouble(f"the credential for jobs cannot be stored: {message}", at)
-        if kind == "misuse" or (call == "submit" and any(text in message for text in _FOR_GOOD)):
+        # A new process cannot spool what the one before submitted: that is found by its key.
+        is_misuse = kind == "misuse" and call != "spool"
+        if is_misuse or (call == "submit" and any(text in message for text in _FOR_GOOD)):
             return InputError(
                 f"HTCondor refuses to {call}: {message}",
                 "check the htcondor section of the configuration, htcondor.extra above all",

@@ -52,7 +52,9 @@ def fetch(schedd: Schedd, submission: Submission, ledger: Ledger) -> None:
 
 
 def _completed(schedd: Schedd, submission: Submission) -> list[Ad]:
-    constraint = f"{ads.of(submission)} && JobStatus == {ads.COMPLETED} && !{ads.HOME}"
+    # A direct job that is still to be seen has delivered by itself, and has no sandbox to fetch.
+    which = f"{ads.of(submission)} && AutoIterSpool is true"
+    constraint = f"{which} && JobStatus == {ads.COMPLETED} && !{ads.HOME}"
     return schedd.query(constraint, ads.JOB, at=submission.schedd)
 
 

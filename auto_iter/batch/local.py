@@ -54,6 +54,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _QUEUE_START_S = 30.0
+_QUEUE_RESTART_S = 2.0
 _UNFINISHED = ".new-"
 
 
@@ -64,7 +65,7 @@ def _translated(method: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(*args, **kwargs)
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:
             raise TransientError(f"local batch system: {error}") from error
 
     return call
@@ -105,6 +106,7 @@ class LocalBatch:
         self._slots = self._limits.slots or len(os.sched_getaffinity(0))
         self._ledgers: dict[str, Ledger] = {}
         self._headers: dict[str, Header] = {}
+        self._queue_started: dict[str, float] = {}
         self._watch = Watch()
 
     def new_key(self, iteration: int, attempt: int) -> str:
@@ -243,7 +245,7 @@ class LocalBatch:
                 running.starter.is_here and not running.starter.is_alive
                 for running in ledger.running.values()
             )
-            or (ledger.tally().idle > 0 and not self._has_queue(ledger.records))
+            or (self._may_start_queue(cluster) and not self._has_queue(ledger.records))
         )
 
     def _clusters(self) -> list[str]:
@@ -302,11 +304,21 @@ class LocalBatch:
                 return True
         return False
 
+    def _may_start_queue(self, cluster: str) -> bool:
+        """Tell whether jobs wait for a queue process, and the last start is not just now.
+
+        One that cannot stay up (a full disk, a broken installation) must not be started in a loop.
+        """
+        last = self._queue_started.get(cluster, -_QUEUE_RESTART_S)
+        is_time = time.monotonic() - last >= _QUEUE_RESTART_S
+        return is_time and self._ledger(cluster).tally().idle > 0
+
     def _ensure_queue(self, cluster: str) -> None:
         """Start the submission's queue process when jobs wait and there is none."""
         ledger = self._ledger(cluster)
-        if ledger.tally().idle == 0 or self._has_queue(ledger.records):
+        if not self._may_start_queue(cluster) or self._has_queue(ledger.records):
             return
+        self._queue_started[cluster] = time.monotonic()
         command = [
             sys.executable,
             "-m",

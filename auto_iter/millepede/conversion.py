@@ -48,6 +48,7 @@ def _convert_source(
         source=version,
         error=error,
         cuts=request.cuts,
+        strategy=request.strategy,
         statistics=statistics,
     )
     write_atomically(source.statistics, record.model_dump_json(indent=1) + "\n")

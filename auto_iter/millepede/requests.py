@@ -64,6 +64,7 @@ class ConversionRecord(_Message):
     source: RootFile
     error: str | None = None
     cuts: Cuts
+    strategy: str = ""
     statistics: Statistics = Field(default_factory=Statistics)
 
 
@@ -136,6 +137,7 @@ class SolutionRecord(_Message):
 
     iteration: int
     strategy: str
+    binaries: tuple[str, ...] = ()
     phase: str
     solver: Literal["builtin", "pede"]
     tracks: int

@@ -1,6 +1,7 @@
 """`python -m auto_iter.millepede.worker convert|solve REQUEST.json`: one child of the daemon.
 
-Exit code 0: done. 1: one line on standard error says why. It dies with its parent.
+Exit code 0: done. 1: one line on standard error says why; 75: likewise, and it will pass (a full
+disk, a stale file system). It dies with its parent.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     # threads would change the order of sums, and workers already fill the cores; numpy reads this
     # when it is imported, hence the imports below
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    from auto_iter.errors import AutoIterError
+    from auto_iter.errors import PASSING, PASSING_EXIT_CODE, AutoIterError
 
     try:
         _run(*arguments)
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     except OSError as error:
         print(f"{error.filename or 'output'}: {error.strerror}", file=sys.stderr)
-        return 1
+        return PASSING_EXIT_CODE if error.errno in PASSING else 1
     return 0
 
 

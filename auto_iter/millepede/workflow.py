@@ -79,6 +79,8 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
     constants = accumulate(previous, moved)
     check_limits(constants, moved, request.max_shift_mm, request.max_rotation_rad)
     record = solution_record(request.iteration, strategy, steps, moved, statistics)
+    binaries = tuple(path.name for path in request.binaries)
+    record = record.model_copy(update={"binaries": binaries})
     _keep_last_step(directory, len(steps.ends) - 1)
     write_atomically(directory / NEW_CONSTANTS, format_constants(constants))
     write_atomically(directory / CONSTANTS_YAML, format_yaml(constants, moved))
