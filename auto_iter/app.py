@@ -15,7 +15,7 @@ from auto_iter import checkpoint
 from auto_iter.chain import check_chain
 from auto_iter.config import Config, Section
 from auto_iter.configfile import differences, dump_config, load_config
-from auto_iter.errors import InputError, UsageError
+from auto_iter.errors import CheckpointError, InputError, UsageError
 from auto_iter.files import write_atomically
 from auto_iter.rawdata import RawRange, describe_missing, missing
 from auto_iter.reconstruction import WorkspaceReconstruction
@@ -23,7 +23,7 @@ from auto_iter.snapshot import Arguments, Snapshot
 from auto_iter.workspace import Workspace, workspace_name
 from states.machine import StateMachine
 from states.next_iteration import begin
-from states.table import INITIAL, TERMINAL
+from states.table import ARROWS, INITIAL, TERMINAL
 
 LEAST_FREE_BYTES = 10_000_000
 """An alignment's scripts, logs and checkpoints need so much before the first output comes."""
@@ -55,6 +55,11 @@ def open_workspace(root: Path) -> Opened:
             f"{root}: no such workspace", "give the directory that `auto-iter run` made"
         )
     snapshot, damage = checkpoint.load(workspace.checkpoint)
+    if snapshot.state not in ARROWS:
+        raise CheckpointError(
+            f"{workspace.checkpoint}: state {snapshot.state!r} is none of {', '.join(ARROWS)}",
+            "restore it from state.yaml.bak",
+        )
     remark = None if damage is None else f"{damage}; the backup is used"
     return Opened(workspace, snapshot, load_config(workspace.config), remark)
 
@@ -98,6 +103,11 @@ def create_workspace(
     workspace: Workspace, arguments: Arguments, config: Config, *, allow_missing: bool, now: float
 ) -> Opened:
     """Make a workspace; the checkpoint comes last, so a workspace either is one or is not."""
+    if next(workspace.root.glob("iter[0-9]*"), None) is not None:
+        raise UsageError(
+            f"{workspace.root}: has iterations, but no state.yaml; restore that, or move the "
+            "directory away to begin anew"
+        )
     config = settled(config)
     excluded = missing_files(arguments, config, allow_missing=allow_missing)
     check_chain(arguments, config, os.environ)
@@ -158,7 +168,8 @@ def missing_files(arguments: Arguments, config: Config, *, allow_missing: bool) 
     where = absent[0].path.parent
     raise InputError(
         f"{where}: {len(absent)} of {len(wanted)} raw files: {describe_missing(absent)}",
-        "choose other files, or go on without them with --allow-missing",
+        "choose other files"
+        + ("" if len(absent) == len(wanted) else ", or go on without them with --allow-missing"),
     )
 
 
@@ -202,6 +213,7 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
     snapshot, config = opened.snapshot, opened.config
     if overrides:
         config = load_config(opened.workspace.config, overrides)
+        check_chain(snapshot.arguments, config, os.environ)
         write_atomically(opened.workspace.config, dump_config(config))
     if iterations is not None:
         done = snapshot.iteration if snapshot.state == "done" else snapshot.iteration - 1

@@ -92,7 +92,7 @@ class Chain:
         record = _read_json(paths.mille_statistics(number))
         if record is None or source != _Source(**record["source"]):
             return None
-        if record["cuts"] != self._cuts(iteration) or record.get("strategy") != self._strategy:
+        if record.get("cuts") != self._cuts(iteration) or record.get("strategy") != self._strategy:
             return None  # the settings were changed since
         if record["error"] is None:
             self._converted[iteration, number] = source
@@ -263,7 +263,7 @@ def check_chain(arguments: Arguments, config: Config, env: Mapping[str, str]) ->
     if arguments.stations == WITHOUT_IFT and IFT in strategy.station_numbers:
         raise InputError(
             f"strategy {strategy.name}: aligns the IFT, which needs 4 stations",
-            "give --fourst, or another --strategy",
+            "this alignment has 3: begin one with --fourst, or take another alignment.strategy",
         )
     if config.millepede.solver != "builtin":
         find = require_pede if config.millepede.solver == "pede" else find_pede

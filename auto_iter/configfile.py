@@ -84,6 +84,8 @@ def _read(path: Path) -> tuple[dict[str, Any], Origins]:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         tree = yaml.safe_load(text)
+    except RecursionError:
+        raise UsageError(f"{path}: nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""

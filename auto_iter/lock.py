@@ -119,7 +119,7 @@ def read_holder(path: Path) -> Holder | None:
     try:
         content = yaml.safe_load(path.read_text())
         return Holder(**content) if content else None
-    except (OSError, yaml.YAMLError, TypeError):
+    except (OSError, ValueError, yaml.YAMLError, TypeError):
         return None
 
 

@@ -72,6 +72,7 @@ class WorkspaceReconstruction:
         """
         paths = self._paths(iteration)
         constants = self._starting_constants(iteration)
+        self._refuse_other_constants(paths, iteration, constants)
         try:
             for directory in (paths.logs, paths.kfalignment, paths.millepede):
                 directory.mkdir(parents=True, exist_ok=True)
@@ -87,6 +88,19 @@ class WorkspaceReconstruction:
             _write(paths.submit_description, submit_text(everything, self.config.htcondor))
         except OSError as error:
             raise TransientError(f"{paths.root}: cannot be prepared: {error}") from error
+
+    def _refuse_other_constants(self, paths: Iteration, iteration: int, constants: str) -> None:
+        """Raise PhysicsError when outputs are there that were made with other constants."""
+        try:
+            differ = paths.constants.read_bytes() != constants.encode()
+        except OSError:
+            return  # not there yet, or lost: it is written again
+        if differ and self.delivered(iteration):
+            raise PhysicsError(
+                f"{paths.kfalignment}: reconstructed with other constants than this iteration "
+                f"starts from now",
+                f"move {paths.root} away to reconstruct it again, or restore {paths.constants}",
+            )
 
     def wanted(self) -> frozenset[int]:
         """Return the raw-file numbers that every iteration reconstructs."""

@@ -127,7 +127,7 @@ def _greet(opened: Opened, snapshot: Snapshot, parts: Parts) -> None:
 def _tell(workspace: Workspace, snapshot: Snapshot, ending: Ending) -> int:
     """Print how it ended; the exit code says it to programs."""
     if ending is Ending.INTERRUPTED:
-        print(f"stopped; go on with: auto-iter resume {workspace.root}")
+        print(f"stopped; go on with: {workspace.resume_command}")
         return 0
     print(Status(workspace, snapshot, None, time.time()).as_text())
     if ending is Ending.REACHED:

@@ -6,11 +6,13 @@ there), and only exceptions - files that failed, were released, are missing - ar
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from auto_iter.errors import UsageError
 from auto_iter.model import Submission
+from auto_iter.rawdata import RawRange, parse_run, parse_year
 
 
 class _Record(BaseModel):
@@ -25,6 +27,16 @@ class Arguments(_Record):
     files: str
     iterations: int = Field(gt=0)
     stations: int = Field(default=3, ge=3, le=4)
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> Self:
+        try:
+            parse_year(f"{self.year:04d}")
+            parse_run(str(self.run))
+            RawRange.parse(self.files)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return self
 
 
 class _Portion(_Record):

@@ -83,7 +83,7 @@ class Status:
         if self.holder is not None:
             who = f"daemon: pid {self.holder.pid} on {self.holder.host}, since {self.holder.since}"
         elif snapshot.state not in TERMINAL:
-            who += f"; go on with: auto-iter resume {self.workspace.root.name}"
+            who += f"; go on with: {self.workspace.resume_command}"
         where = f"iteration {snapshot.iteration} of {snapshot.arguments.iterations}"
         return [f"{self.workspace.root.name}: {snapshot.state}, {where}", who]
 
@@ -124,7 +124,7 @@ class Status:
         lines = [f"failed in {failure.state}: {failure.reason}"]
         if failure.remedy:
             lines.append(f"what to do: {failure.remedy}")
-        return [*lines, f"then: auto-iter resume {self.workspace.root.name}"]
+        return [*lines, f"then: {self.workspace.resume_command}"]
 
     def _history(self) -> list[str]:
         if not self.snapshot.history:

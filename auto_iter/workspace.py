@@ -7,6 +7,7 @@ report).
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +104,11 @@ class Workspace:
     """One alignment's directory."""
 
     root: Path
+
+    @property
+    def resume_command(self) -> str:
+        """What a person types, from wherever, to go on with this alignment."""
+        return f"auto-iter resume {shlex.quote(str(self.root.absolute()))}"
 
     @property
     def checkpoint(self) -> Path:

@@ -11,9 +11,10 @@ from states.submit_reco import outstanding_files
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Convert the fitted tracks; a bad output sends its raw file back to reconstruction."""
     checked, conversion, notes = convert(snapshot, ports)
+    if conversion.bad or outstanding_files(checked, ports):
+        # At once, whatever is still pending: only here is it known that something was lost.
+        return Fire("reco_incomplete", checked, notes)
     if conversion.pending:
         return Stay(checked, notes=notes)
-    if conversion.bad or outstanding_files(checked, ports):
-        return Fire("reco_incomplete", checked, notes)
     note = Note("converted", {"files": len(conversion.converted)})
     return Fire("converted", checked, (*notes, note))

@@ -270,6 +270,8 @@ class Starter:
                 with journal_lock(self._records):
                     append_event(self._records, event | {"time": time.time()})
                     sync_journal(self._records)
+            except FileNotFoundError:
+                raise  # the workspace was moved or removed: waiting would only hold our slot
             except OSError:
                 if time.monotonic() > deadline:
                     raise

@@ -47,7 +47,7 @@ def _for_people(line: str) -> str:
 
 
 def _lines(path: Path, back: int, *, follow: bool) -> Iterator[str]:
-    with path.open() as log:
+    with path.open(errors="replace") as log:
         yield from [line.rstrip("\n") for line in log.readlines()[-back:] if back]
         inode = path.stat().st_ino
         while follow:

@@ -140,7 +140,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from auto_iter.millepede.strategy import load_strategy
     from auto_iter.millepede.summary import format_modes, format_solution
 
-    config = load_config(arguments.config, arguments.overrides, os.environ)
+    file = arguments.config or _workspace_config(arguments.input)
+    config = load_config(file, arguments.overrides, os.environ)
     strategy = arguments.strategy or config.alignment.strategy
     choices = Choices(
         strategy=strategy,
@@ -156,6 +157,14 @@ def _run(arguments: argparse.Namespace) -> int:
         print(line)
     print(f"new constants: {directory / 'inputforalign.txt'}")
     return 0
+
+
+def _workspace_config(directory: Path) -> Path | None:
+    """Return the configuration of the workspace that an iteration belongs to, if it does."""
+    for place in list(directory.absolute().parents)[:2]:
+        if (place / "state.yaml").is_file() and (place / "config.yaml").is_file():
+            return place / "config.yaml"
+    return None
 
 
 def _convert(arguments: argparse.Namespace) -> int:

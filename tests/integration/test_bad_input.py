@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -227,6 +228,66 @@ def test_other_arguments_for_the_same_workspace_are_refused_by_name(
         "reco.max_attempts is 3 there, not 7",
     ):
         assert difference in refusal.stderr
+
+
+def test_iterations_without_a_checkpoint_are_not_taken_over(
+    finished: Path, simulated: SimulatedDetector
+) -> None:
+    for name in ("state.yaml", "state.yaml.bak"):
+        (finished / name).unlink()
+    refusal = call(run_command(simulated), finished.parent)
+    assert refusal.returncode == 2
+    assert "has iterations, but no state.yaml" in refusal.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("  state: done", "  state: bogus", "state 'bogus' is none of prepare, "),
+        ("    files: 400-403", "    files: abc", "raw files 'abc'"),
+        ("    year: 2023", "    year: 3", "year '0003'"),
+    ],
+)
+def test_what_was_edited_into_a_checkpoint_is_checked(
+    old: str, new: str, said: str, finished: Path
+) -> None:
+    state = finished / "state.yaml"
+    edited = re.sub(r"(?m)^checksum: .*$", "checksum: edited", state.read_text())
+    assert old in edited
+    state.write_text(edited.replace(old, new))
+    (finished / "state.yaml.bak").unlink()
+    refusal = call(command("resume", str(finished)), finished.parent)
+    assert refusal.returncode == 1
+    assert refusal.stderr.count("\n") == 1
+    assert said in refusal.stderr
+
+
+def test_a_setting_that_cannot_work_is_refused_and_not_kept(finished: Path) -> None:
+    before = (finished / "config.yaml").read_bytes()
+    wrong = ("--set", "alignment.strategy=4st")
+    refusal = call(command("resume", str(finished), "-i", "2", *wrong), finished.parent)
+    assert refusal.returncode == 1
+    assert "needs 4 stations" in refusal.stderr
+    assert (finished / "config.yaml").read_bytes() == before
+
+
+def test_outputs_made_with_other_constants_are_not_used(finished: Path) -> None:
+    state = finished / "state.yaml"
+    edited = re.sub(r"(?m)^checksum: .*$", "checksum: edited", state.read_text())
+    state.write_text(edited.replace("  state: done", "  state: prepare"))
+    constants = finished / "iter01/1reco/inputforalign.txt"
+    constants.write_text('"10": [1, 0, 0, 0, 0, 0]')
+    refusal = call(command("resume", str(finished)), finished.parent)
+    assert refusal.returncode == 1
+    assert "reconstructed with other constants" in refusal.stdout
+
+
+def test_garbage_in_lock_and_log_is_no_reason_to_die(finished: Path) -> None:
+    (finished / "daemon.lock").write_bytes(b"gar\xffbage{")
+    with (finished / "auto_iter.log").open("ab") as log:
+        log.write(b"\xff\xfe\n")
+    for name in ("status", "logs", "stop"):
+        assert call(command(name, str(finished)), finished.parent).returncode == 0
 
 
 @pytest.fixture

@@ -1,0 +1,133 @@
+"""The Mille/pede chain's side of the daemon: what is taken as done, and what only has to wait."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+import uproot
+
+from auto_iter.chain import Chain
+from auto_iter.config import Config
+from auto_iter.errors import PASSING_EXIT_CODE, TransientError
+from auto_iter.millepede import worker
+from auto_iter.snapshot import Arguments
+from auto_iter.workspace import Iteration, Workspace
+
+RUN = 11705
+
+
+def chain(root: Path, config: Config | None = None) -> Chain:
+    arguments = Arguments(year=2023, run=RUN, files="400-403", iterations=2)
+    return Chain(Workspace(root), arguments, config or Config(), os.environ)
+
+
+def iteration(root: Path) -> Iteration:
+    """Return the first iteration, with an output that is no ROOT file."""
+    paths = Workspace(root).iteration(1, RUN)
+    for directory in (paths.kfalignment, paths.mille):
+        directory.mkdir(parents=True)
+    paths.output(400).write_bytes(b"no ROOT file")
+    return paths
+
+
+def converted(paths: Iteration, **changes: object) -> None:
+    """Leave the record of a conversion of file 400 with the default settings."""
+    status = paths.output(400).stat()
+    cuts = Config().millepede.cuts.model_dump(mode="json") | {"max_residual_mm": 0.05}
+    record = {
+        "source": {"size": status.st_size, "mtime_ns": status.st_mtime_ns},
+        "error": None,
+        "cuts": cuts,
+        "strategy": "3st",
+    }
+    paths.mille_statistics(400).write_text(json.dumps(record | changes))
+
+
+def test_a_conversion_is_known_by_its_record(tmp_path: Path) -> None:
+    converted(iteration(tmp_path))
+    found = chain(tmp_path).convert(1, [400])
+    assert (found.converted, found.pending) == (frozenset({400}), 0)
+
+
+@pytest.mark.parametrize("setting", ["millepede.cuts.max_chi2", "alignment.strategy"])
+def test_with_other_settings_a_file_is_converted_again(tmp_path: Path, setting: str) -> None:
+    paths = iteration(tmp_path)
+    if setting == "alignment.strategy":
+        converted(paths, strategy="4st")
+    else:
+        cuts = Config().millepede.cuts.model_dump(mode="json")
+        converted(paths, cuts=cuts | {"max_residual_mm": 0.05, "max_chi2": 1.0})
+    again = chain(tmp_path)
+    found = again.convert(1, [400])
+    again.stop()
+    assert (found.converted, found.pending) == (frozenset(), 1)
+
+
+def test_a_solution_of_other_files_is_made_again(tmp_path: Path) -> None:
+    paths = iteration(tmp_path)
+    converted(paths)
+    solution = {
+        "tracks": 1, "chi2_ndf": 1.0, "max_shift_um": 1.0, "max_rotation_mrad": 1.0,
+        "max_pull": 1.0, "warnings": [], "binaries": [paths.mille_binary(400).name],
+    }  # fmt: skip
+    paths.solution.write_text(json.dumps(solution))
+    assert chain(tmp_path).solve(1, [400]) is not None
+    paths.solution.write_text(json.dumps(solution | {"binaries": ["mp2input_011705_00401.bin"]}))
+    again = chain(tmp_path)
+    assert again.solve(1, [400]) is None
+    again.stop()
+
+
+def test_a_disk_that_cannot_be_read_now_is_told_from_a_bad_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = iteration(tmp_path)
+    source = {
+        "number": 400,
+        "root": str(paths.output(400)),
+        "binary": str(paths.mille_binary(400)),
+        "statistics": str(paths.mille_statistics(400)),
+    }
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps({"sources": [source]}))
+
+    def stale(*_: object, **__: object) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(uproot, "open", stale)
+        assert worker.main(["convert", str(request)]) == PASSING_EXIT_CODE
+    assert "Stale file handle" in capsys.readouterr().err
+    assert not paths.mille_statistics(400).exists()
+    assert worker.main(["convert", str(request)]) == 0
+    assert "not a ROOT file" in json.loads(paths.mille_statistics(400).read_text())["error"]
+
+
+def test_what_passes_in_a_child_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iteration(tmp_path)
+    waiting = chain(tmp_path)
+    monkeypatch.setattr("sys.executable", str(_exits_with(tmp_path, PASSING_EXIT_CODE)))
+    waiting.convert(1, [400])
+    (ended,) = waiting.watch()
+    _wait_readable(ended)
+    with pytest.raises(TransientError, match="disk is full"):
+        waiting.convert(1, [400])
+
+
+def _exits_with(directory: Path, code: int) -> Path:
+    program = directory / "python"
+    program.write_text(f"#!/bin/sh\necho disk is full >&2\nexit {code}\n")
+    program.chmod(0o755)
+    return program
+
+
+def _wait_readable(descriptor: int) -> None:
+    import select
+
+    assert select.select([descriptor], [], [], 30)[0]
