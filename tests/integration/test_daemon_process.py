@@ -69,12 +69,13 @@ class Alignment:
     def jobs(self) -> set[int]:
         """Return the pids of the waiting reconstructions."""
         name = str(self.directory / "reco.sh")
-        found = set()
-        for process in psutil.process_iter(["cmdline"]):
+        found = {}
+        for process in psutil.process_iter(["cmdline", "ppid"]):
             line = process.info["cmdline"] or []
             if name in line and "--alignment" in line:
-                found.add(process.pid)
-        return found
+                found[process.pid] = process.info["ppid"]
+        # A child that the shell has just forked looks like the shell until it runs its command.
+        return {pid for pid, parent in found.items() if parent not in found}
 
     def is_done(self) -> bool:
         return bool(checkpoint(self.workspace).get("state") == "done")
