@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
+import time
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,19 @@ def test_what_passes_in_a_child_is_waited_for(
         waiting.convert(1, [400])
 
 
+def test_a_report_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = tmp_path / "python"
+    hanging.write_text("#!/bin/sh\nexec sleep 600\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(hanging))
+    monkeypatch.setattr("auto_iter.chain.REPORT_LIMIT_S", 0.1)
+    waiting = chain(tmp_path)
+    waiting.report(1)
+    begun = time.monotonic()
+    waiting.finish()
+    assert time.monotonic() - begun < 60
+
+
 def _exits_with(directory: Path, code: int) -> Path:
     program = directory / "python"
     program.write_text(f"#!/bin/sh\necho disk is full >&2\nexit {code}\n")
@@ -128,6 +143,4 @@ def _exits_with(directory: Path, code: int) -> Path:
 
 
 def _wait_readable(descriptor: int) -> None:
-    import select
-
     assert select.select([descriptor], [], [], 30)[0]
