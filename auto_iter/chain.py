@@ -20,6 +20,7 @@ from auto_iter.errors import PASSING_EXIT_CODE, InputError, PhysicsError, Transi
 from auto_iter.files import write_atomically
 from auto_iter.log import get_logger
 from auto_iter.millepede.pede import find_pede, require_pede
+from auto_iter.millepede.rules import NAMED
 from auto_iter.millepede.strategy import load_strategy
 from auto_iter.ports import Conversion, Solution
 from auto_iter.snapshot import Arguments
@@ -31,9 +32,8 @@ LARGEST_PORTION = 50
 MAX_KILLED = 3
 REPORT_LIMIT_S = 120.0
 
-IFT = 0
 WITHOUT_IFT = 3
-"""So many stations take data when the interface tracker, station 0, does not."""
+"""So many stations take data when the interface tracker does not."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,8 @@ class Chain:
 
     def _cuts(self, iteration: int) -> dict[str, Any]:
         cuts = self._config.millepede.cuts
-        schedule = cuts.max_residual_mm
         values: dict[str, Any] = cuts.model_dump(mode="json")
-        return values | {"max_residual_mm": schedule[min(iteration, len(schedule)) - 1]}
+        return values | {"max_residual_mm": cuts.max_residual_in(iteration)}
 
     @property
     def _strategy(self) -> str:
@@ -260,7 +259,8 @@ class Chain:
 def check_chain(arguments: Arguments, config: Config, env: Mapping[str, str]) -> None:
     """Raise PermanentError when the chain cannot work: better now than after days of jobs."""
     strategy = load_strategy(config.alignment.strategy)
-    if arguments.stations == WITHOUT_IFT and IFT in strategy.station_numbers:
+    aligns_ift = not set(NAMED["IFT"]).isdisjoint(strategy.station_numbers)
+    if arguments.stations == WITHOUT_IFT and aligns_ift:
         raise InputError(
             f"strategy {strategy.name}: aligns the IFT, which needs 4 stations",
             "this alignment has 3: begin one with --fourst, or take another alignment.strategy",

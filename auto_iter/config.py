@@ -121,6 +121,10 @@ class Cuts(Section):
     max_residual_mm: tuple[Annotated[float, Field(gt=0)], ...] = (0.05,)
     """One value for each iteration; the last one holds for all that follow."""
 
+    def max_residual_in(self, iteration: int) -> float:
+        """Return the residual cut (mm) of `iteration`, from 1."""
+        return self.max_residual_mm[min(iteration, len(self.max_residual_mm)) - 1]
+
     @field_validator("max_residual_mm", mode="before")
     @classmethod
     def _one_number_is_a_list(cls, value: object) -> object:

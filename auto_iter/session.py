@@ -223,11 +223,13 @@ def fetch_cluster(opened: Opened, cluster: str) -> tuple[int, int]:
         raise UsageError(f"cluster {cluster}: not of this iteration; its clusters: {here}")
     lock = WorkspaceLock(opened.workspace.lock)
     lock.acquire()  # a daemon fetches by itself; two at once would take files from each other
-    parts = compose(opened, lambda: False)
     try:
-        parts.ports.batch.fetch(known[cluster].submission)
-        done = parts.ports.reconstruction.delivered(opened.snapshot.iteration)
-        return len(done), len(parts.ports.reconstruction.wanted())
+        parts = compose(opened, lambda: False)
+        try:
+            parts.ports.batch.fetch(known[cluster].submission)
+            done = parts.ports.reconstruction.delivered(opened.snapshot.iteration)
+            return len(done), len(parts.ports.reconstruction.wanted())
+        finally:
+            parts.close()
     finally:
-        parts.close()
         lock.release()

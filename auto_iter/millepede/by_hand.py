@@ -120,13 +120,12 @@ def _requests(
 ) -> list[ConvertRequest]:
     """Split the sources evenly among the workers."""
     cuts = config.millepede.cuts
-    schedule = cuts.max_residual_mm
     chosen = Cuts(
         max_chi2=cuts.max_chi2,
         min_pz_gev=cuts.min_pz_gev,
         max_pz_gev=cuts.max_pz_gev,
         min_hits=cuts.min_hits,
-        max_residual_mm=schedule[min(iteration, len(schedule)) - 1],
+        max_residual_mm=cuts.max_residual_in(iteration),
     )
     workers = min(config.millepede.workers or os.cpu_count() or 1, len(sources))
     return [

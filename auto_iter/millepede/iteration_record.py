@@ -11,6 +11,7 @@ from auto_iter.millepede.requests import (
     ModeRecord,
     ParameterRecord,
     SolutionRecord,
+    SolveRequest,
     StepRecord,
 )
 from auto_iter.millepede.result import Parameter
@@ -24,7 +25,7 @@ COMPONENTS = 8
 
 
 def solution_record(
-    iteration: int,
+    request: SolveRequest,
     strategy: Strategy,
     steps: Steps,
     moved: Sequence[Change],
@@ -34,8 +35,9 @@ def solution_record(
     last = steps.ends[-1].figures
     free = [change for change in moved if change.is_free]
     return SolutionRecord(
-        iteration=iteration,
+        iteration=request.iteration,
         strategy=strategy.name,
+        binaries=tuple(path.name for path in request.binaries),
         phase=steps.phase.name,
         solver=steps.engine.name,
         tracks=statistics.tracks_kept,
