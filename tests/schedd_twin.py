@@ -27,6 +27,8 @@ class ScheddTwin:
     dies_before_spool: bool = False
     forgets_input: bool = False
     """Whether it dies just after it took the input, and comes back without a trace of it."""
+    machines_are_silent: bool = False
+    """Whether running jobs that are removed wait in the queue for their machine's word."""
     unreadable: set[int] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     """Every call made, for the tests of costs."""
@@ -183,8 +185,9 @@ class ScheddTwin:
             if action == "remove":
                 before = job["JobStatus"]
                 job |= {"LastJobStatus": before, "JobStatus": 3, "RemoveReason": reason}
-                self.queue.remove(job)
-                self.past.insert(0, job)
+                if not (self.machines_are_silent and before == 2):
+                    self.queue.remove(job)
+                    self.past.insert(0, job)
             elif action == "release":
                 job["JobStatus"] = 1
             else:

@@ -88,9 +88,11 @@ class Ledger:
         gone = self.jobs - counts.total - waiting
         return Tally(
             idle=counts.idle + waiting,
-            running=counts.running + self.missing(gone),
+            # A removed job leaves the queue when its machine has confirmed its end. Until then it
+            # may still run, for as long as the machine cannot be reached.
+            running=counts.running + counts.removed + self.missing(gone),
             held=counts.held,
-            ended=counts.completed + counts.removed + self.known_gone(gone),
+            ended=counts.completed + self.known_gone(gone),
             problems=tuple(self._problems()),
             proven_machines=frozenset(self.proven),
         )

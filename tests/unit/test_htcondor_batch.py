@@ -218,6 +218,22 @@ def test_a_running_job_that_was_removed_is_no_success_though_its_exit_code_is_0(
     assert (problem.trouble, problem.reason) == (Trouble.REMOVED, "too long")
 
 
+def test_a_removed_job_counts_as_running_until_its_machine_has_confirmed_its_end(
+    world: World,
+) -> None:
+    system = world.open()
+    submission = world.submitted(system, 400, 401)
+    world.schedd.run(400)
+    world.schedd.machines_are_silent = True
+    system.remove(submission, "too long")
+    tally = system.poll(submission)
+    assert (tally.running, tally.ended, tally.is_over) == (1, 1, False)
+    world.schedd.leave(400)
+    tally = system.poll(submission)
+    assert (tally.ended, tally.is_over) == (2, True)
+    assert [each.trouble for each in tally.problems] == [Trouble.REMOVED] * 2
+
+
 def test_a_job_in_neither_place_is_waited_for_and_lost_at_last(world: World) -> None:
     system = world.open(spool=False)
     submission = world.submitted(system, 400, 401)
