@@ -159,6 +159,7 @@ def in_a_terminal(alignment: Alignment, line: str) -> Callable[[], None]:
     """Type `line` into a shell on a terminal of its own; return what closes that terminal."""
     shell, terminal = pty.fork()
     if shell == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may be under nohup
         os.chdir(alignment.directory)
         os.execv("/bin/bash", ["bash", "--norc", "-i"])  # noqa: S606 - the test's own shell
     os.write(terminal, f"{line}\n".encode())
