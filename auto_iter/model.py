@@ -28,13 +28,14 @@ class Job:
     are `logs/reco_<number, 5 digits>.{out,err,log}`. `output` is the name of the file that the job
     script leaves in its sandbox, or delivers into `Batch.deliver_to`. `directory` is the job's own
     directory, relative to `Batch.directory`: the local system's sandbox, elsewhere the place where
-    fetched files land.
+    fetched files land. `memory_mb` is what this one needs when the batch's is not enough.
     """
 
     number: int
     arguments: tuple[str, ...]
     output: str
     directory: str = ""
+    memory_mb: int | None = None
 
 
 @dataclass(frozen=True)

@@ -106,10 +106,13 @@ class Reconstruction(Protocol):
         iteration: int,
         key: str,
         numbers: Collection[int],
-        resources: Mapping[str, int],
+        memory_mb: Mapping[int, int],
         avoid_machines: Collection[str],
     ) -> Batch:
-        """Return the batch that reconstructs `numbers`; `resources` override the configuration."""
+        """Return the batch that reconstructs `numbers`.
+
+        `memory_mb` is what some raw files need when that is more than the configuration's.
+        """
         ...
 
     def evidence(self, iteration: int, problem: Problem) -> str:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.resources import files as shipped
 from pathlib import Path
 
@@ -133,10 +133,10 @@ class WorkspaceReconstruction:
         iteration: int,
         key: str,
         numbers: Collection[int],
-        resources: Mapping[str, int],
+        memory_mb: Mapping[int, int],
         avoid_machines: Collection[str],
     ) -> Batch:
-        """Return the batch of `numbers`; `resources` (names of `Resources`) override `reco`."""
+        """Return the batch of `numbers`; `memory_mb` (raw file → need) counts where it is more."""
         paths = self._paths(iteration)
         return Batch(
             key=key,
@@ -148,8 +148,8 @@ class WorkspaceReconstruction:
                 paths.constants,
             ),
             deliver_to=paths.kfalignment,
-            jobs=tuple(self._job(paths, number) for number in sorted(numbers)),
-            resources=Resources(**(asdict(self._resources()) | dict(resources))),
+            jobs=tuple(self._job(paths, number, memory_mb) for number in sorted(numbers)),
+            resources=self._resources(),
             avoid_machines=tuple(sorted(avoid_machines)),
         )
 
@@ -168,12 +168,14 @@ class WorkspaceReconstruction:
     def _paths(self, iteration: int) -> Iteration:
         return self.workspace.iteration(iteration, self.run)
 
-    def _job(self, paths: Iteration, number: int) -> Job:
+    def _job(self, paths: Iteration, number: int, memory_mb: Mapping[int, int]) -> Job:
+        needed_mb = memory_mb.get(number, 0)
         return Job(
             number=number,
             arguments=self._arguments(number),
             output=paths.output_name(number),
             directory=str(paths.job_directory(number).relative_to(paths.reco)),
+            memory_mb=needed_mb if needed_mb > self.config.reco.memory_mb else None,
         )
 
     def _arguments(self, number: int) -> tuple[str, ...]:

@@ -150,6 +150,8 @@ class Snapshot(_Record):
     releases: dict[int, int] = Field(default_factory=dict)
     """How often a held job of a raw file was released."""
     held_since: dict[int, float] = Field(default_factory=dict)
+    memory_mb: dict[int, int] = Field(default_factory=dict)
+    """What raw files needed that were held for their memory; kept for the next iterations."""
     avoid_machines: tuple[str, ...] = ()
     quantile_at: float | None = None
     """When the straggler quantile of this iteration's files was in."""

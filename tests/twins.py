@@ -78,12 +78,17 @@ class TwinReconstruction:
         iteration: int,
         key: str,
         numbers: Collection[int],
-        resources: Mapping[str, int],
+        memory_mb: Mapping[int, int],
         avoid_machines: Collection[str],
     ) -> Batch:
-        del resources
         jobs = tuple(
-            Job(number, ("--file", str(number)), f"{number}.root") for number in sorted(numbers)
+            Job(
+                number,
+                ("--file", str(number)),
+                f"{number}.root",
+                memory_mb=memory_mb.get(number),
+            )
+            for number in sorted(numbers)
         )
         here = Path(f"iter{iteration:02d}")
         return Batch(

@@ -101,7 +101,7 @@ def test_a_job_that_needs_more_memory_gets_it(
     on_the_pool: Aligner, detector: Detector, tmp_path: Path, calls: ScheddProcess
 ) -> None:
     hook = with_hook(detector, tmp_path, HUNGRY.format(flag=tmp_path / "eaten"))
-    alignment = on_the_pool(hook, "reco.memory_mb=600", iterations=1)
+    alignment = on_the_pool(hook, "reco.memory_mb=600", iterations=2)
     ends_well(alignment)
     (told,) = alignment.logged("held")
     assert (told["file"], told["action"], told["memory_mb"]) == (
@@ -110,7 +110,9 @@ def test_a_job_that_needs_more_memory_gets_it(
         900,
     )
     asked = calls.history("AutoIterRawFile == 402", ("RequestMemory",), at=None, limit=1)
-    assert asked == [{"RequestMemory": 900}]
+    assert asked == [{"RequestMemory": 900}]  # of the second iteration, where it was never held
+    others = calls.history("AutoIterRawFile == 401", ("RequestMemory",), at=None, limit=1)
+    assert others == [{"RequestMemory": 600}]
 
 
 def test_what_a_person_holds_stays_held_and_is_told(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from auto_iter.daemon import Ending
 from auto_iter.errors import TransientError
+from auto_iter.model import Submission
 from auto_iter.snapshot import Snapshot
 from auto_iter.status import Status
 from auto_iter.workspace import Workspace
@@ -137,6 +140,35 @@ def test_a_job_that_needs_more_memory_gets_it() -> None:
     assert world.run() is Ending.DONE
     submission = next(iter(world.batch.submissions.values()))
     assert submission.resources.memory_mb == 1500
+
+
+def test_what_a_file_needed_once_is_asked_for_at_once_from_then_on() -> None:
+    world = World(fails={400: 1}, holds={400: [held(400, 34, subcode=102)]})
+    assert world.run() is Ending.DONE
+    asked = [job.memory_mb for each in submissions(world) for job in each.batch.jobs]
+    numbers = [job.number for each in submissions(world) for job in each.batch.jobs]
+    assert list(zip(numbers, asked, strict=True)) == [
+        (400, None), (401, None), (402, None),
+        (400, 1500),
+        (400, 1500), (401, None), (402, None),
+    ]  # fmt: skip
+
+
+def test_many_held_jobs_cost_one_call_for_each_remedy() -> None:
+    files = frozenset(range(400, 600))
+    holds = {number: [held(number, 12)] for number in files if number % 2}
+    holds |= {number: [held(number, 34, subcode=102)] for number in files if not number % 2}
+    world = World(files=files, iterations=1, holds=holds)
+    release, calls = world.batch.release, list[int]()
+
+    def counted(submission: Submission, numbers: Collection[int], *more: Any) -> None:
+        calls.append(len(numbers))
+        release(submission, numbers, *more)
+
+    world.batch.release = counted  # type: ignore[method-assign]
+    assert world.run() is Ending.DONE
+    assert calls == [100, 100]
+    assert dict(world.saved.releases) == dict.fromkeys(files, 1)
 
 
 def test_a_transfer_failure_is_released_after_a_pause() -> None:
