@@ -165,7 +165,7 @@ def test_many_held_jobs_cost_one_call_for_each_remedy() -> None:
         calls.append(len(numbers))
         release(submission, numbers, *more)
 
-    world.batch.release = counted  # type: ignore[method-assign]
+    world.batch.release = counted  # type: ignore[method-assign, assignment]
     assert world.run() is Ending.DONE
     assert calls == [100, 100]
     assert dict(world.saved.releases) == dict.fromkeys(files, 1)
