@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import shutil
@@ -16,7 +15,7 @@ from auto_iter.chain import check_chain
 from auto_iter.config import Config, Section
 from auto_iter.configfile import differences, dump_config, load_config
 from auto_iter.errors import CheckpointError, InputError, UsageError
-from auto_iter.files import write_atomically
+from auto_iter.files import refuse_full_disk, write_atomically
 from auto_iter.rawdata import RawRange, describe_missing, missing
 from auto_iter.reconstruction import WorkspaceReconstruction
 from auto_iter.snapshot import Arguments, Snapshot
@@ -24,9 +23,6 @@ from auto_iter.workspace import Workspace, workspace_name
 from states.machine import StateMachine
 from states.next_iteration import begin
 from states.table import ARROWS, INITIAL, TERMINAL
-
-LEAST_FREE_BYTES = 10_000_000
-"""An alignment's scripts, logs and checkpoints need so much before the first output comes."""
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -122,7 +118,8 @@ def create_workspace(
     reconstruction(opened).check_inputs()
     try:
         workspace.root.mkdir(parents=True, exist_ok=True)
-        _refuse_full_disk(workspace.root)
+        # Where an alignment could not even begin; later, a full disk is waited for.
+        refuse_full_disk(workspace.root)
         write_atomically(workspace.config, dump_config(config))
         checkpoint.save(workspace.checkpoint, snapshot)
     except OSError as error:
@@ -132,12 +129,6 @@ def create_workspace(
             f"{workspace.root}: {error.strerror}", "a workspace needs a writable disk with space"
         ) from None
     return opened
-
-
-def _refuse_full_disk(directory: Path) -> None:
-    """Raise OSError where an alignment could not even begin: later, a full disk is waited for."""
-    if shutil.disk_usage(directory).free < LEAST_FREE_BYTES:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
 def reconstruction(opened: Opened) -> WorkspaceReconstruction:

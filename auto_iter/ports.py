@@ -115,6 +115,14 @@ class Reconstruction(Protocol):
         """
         ...
 
+    def check_room(self) -> None:
+        """Raise TransientError when the workspace's disk takes no more files."""
+        ...
+
+    def met_full_disk(self, iteration: int, problem: Problem) -> bool:
+        """Tell whether a job failed because our own disk is, or was, full: no fault of its own."""
+        ...
+
     def evidence(self, iteration: int, problem: Problem) -> str:
         """Return the end of a job's error log, with the meaning of its exit code."""
         ...

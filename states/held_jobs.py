@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auto_iter.batch.holds import Action, Remedy, decide
+from auto_iter.batch.holds import FULL_DISK, Action, Remedy, decide
 from auto_iter.model import Problem, Resources, Trouble
 from auto_iter.snapshot import Attempt, Snapshot
 from states.step import Note, Ports
@@ -80,6 +80,8 @@ def _act(attempt: Attempt, group: Treated, ports: Ports) -> None:
     remedy = group[0][1]
     match remedy.action:
         case Action.RELEASE:
+            if any(problem.subcode in FULL_DISK for problem, _ in group):
+                ports.reconstruction.check_room()  # where it is our own, they would be held again
             ports.batch.release(submission, numbers)
         case Action.MORE_MEMORY:
             ports.batch.release(submission, numbers, Resources(memory_mb=remedy.memory_mb))

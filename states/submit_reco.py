@@ -22,6 +22,7 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
         return _noted(snapshot, snapshot.intent, submission, how, ports)
     portion = next_portion(snapshot, outstanding, ports)
     if portion:
+        ports.reconstruction.check_room()
         return Stay(snapshot.but(intent=_intent(snapshot, portion, ports)), wait_s=0)
     if snapshot.rerun == "wanted":
         snapshot = snapshot.but(rerun="made")

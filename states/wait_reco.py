@@ -28,6 +28,9 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     for attempt in snapshot.live_attempts:
         tally = ports.batch.poll(attempt.submission)
         ports.batch.fetch(attempt.submission)
+        if tally.is_over:
+            # What the fetch found out counts as well.
+            tally = ports.batch.poll(attempt.submission)
         treated, said = held_jobs.treat(snapshot, attempt, tally.problems, ports)
         notes += said
         if treated != snapshot:
@@ -63,6 +66,8 @@ def _while_jobs_run(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outc
         return Fire("reco_incomplete", snapshot, tuple(notes))
     if stragglers.are_due(snapshot, ports):
         return Fire("stragglers", snapshot.but(rerun="wanted"), tuple(notes))
+    # On a full disk jobs may not even start, and nobody else would say why.
+    ports.reconstruction.check_room()
     return Stay(snapshot, notes=tuple(notes))
 
 
@@ -73,14 +78,31 @@ def _closed(
     problems = {problem.number: problem for problem in tally.problems}
     missing = sorted(filter(attempt.covers, outstanding_files(snapshot, ports)))
     reasons = {number: _reason(problems.get(number), snapshot, number) for number in missing}
+    innocent = _victims_of_the_disk(snapshot, missing, problems, ports)
     over = attempt.model_copy(update={"is_over": True})
     attempts = tuple(over if each.key == attempt.key else each for each in snapshot.attempts)
     notes = [
         Note("job failed", _fields(number, problems.get(number), reason), "warning")
         for number, reason in reasons.items()
+        if number not in innocent
     ]
-    closed = count_failures(snapshot.but(attempts=attempts), reasons.items())
+    if innocent:
+        notes.append(Note("disk full: not counted as failed", {"files": innocent}, "warning"))
+    guilty = ((number, why) for number, why in reasons.items() if number not in innocent)
+    closed = count_failures(snapshot.but(attempts=attempts), guilty)
     return closed.but(avoid_machines=_avoided(closed, tally)), notes
+
+
+def _victims_of_the_disk(
+    snapshot: Snapshot, missing: list[int], problems: dict[int, Problem], ports: Ports
+) -> list[int]:
+    """Return the files whose jobs failed because our own disk was full."""
+    return [
+        number
+        for number in missing
+        if number in problems
+        and ports.reconstruction.met_full_disk(snapshot.iteration, problems[number])
+    ]
 
 
 def _reason(problem: Problem | None, snapshot: Snapshot, number: int) -> str:

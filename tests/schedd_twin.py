@@ -8,7 +8,7 @@ from pathlib import Path
 
 import classad2
 
-from auto_iter.batch.schedd import Ad, Counts, JobAction, Placed, SandboxError, Value
+from auto_iter.batch.schedd import Ad, Counts, JobAction, Placed, SandboxError, Value, WriteError
 from auto_iter.errors import TransientError
 
 Job = dict[str, Value]
@@ -30,6 +30,8 @@ class ScheddTwin:
     machines_are_silent: bool = False
     """Whether running jobs that are removed wait in the queue for their machine's word."""
     unreadable: set[int] = field(default_factory=set)
+    write_error: int | None = None
+    """What our own disk says to files that are fetched."""
     asked: list[str] = field(default_factory=list)
     """Every call made, for the tests of costs."""
     clusters: int = 0
@@ -171,6 +173,8 @@ class ScheddTwin:
                 continue
             if job["AutoIterRawFile"] in self.unreadable:
                 raise SandboxError("receiveJobSandbox: it did not come")
+            if self.write_error is not None:
+                raise WriteError(str(job["SUBMIT_Iwd"]), self.write_error)
             job["StageOutFinish"] = self.time
             if job.get("ExitCode") == 0:
                 Path(str(job["SUBMIT_Iwd"]), str(job["AutoIterPlace"])).write_text("fitted\n")

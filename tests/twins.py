@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from auto_iter.errors import InputError, PhysicsError
+from auto_iter.errors import InputError, PhysicsError, TransientError
 from auto_iter.model import Batch, Job, Problem
 from auto_iter.ports import Conversion, Solution
 
@@ -54,6 +54,7 @@ class TwinReconstruction:
     prepared: list[int] = field(default_factory=list)
     rejected: list[int] = field(default_factory=list)
     missing: frozenset[int] = frozenset()
+    disk_is_full: bool = False
 
     def check_inputs(self) -> None:
         if self.missing:
@@ -94,6 +95,14 @@ class TwinReconstruction:
         return Batch(
             key, here, here / "job.sh", (), here, jobs, avoid_machines=tuple(avoid_machines)
         )
+
+    def check_room(self) -> None:
+        if self.disk_is_full:
+            raise TransientError("the disk is full", 30.0)
+
+    def met_full_disk(self, iteration: int, problem: Problem) -> bool:
+        del iteration, problem
+        return self.disk_is_full
 
     def evidence(self, iteration: int, problem: Problem) -> str:
         return f"iteration {iteration}, file {problem.number}: {problem.reason}"

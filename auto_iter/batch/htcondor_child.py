@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from auto_iter.batch.schedd import Ad, Counts, JobAction, Placed, SandboxError
+from auto_iter.batch.schedd import Ad, Counts, JobAction, Placed, SandboxError, WriteError
 from auto_iter.errors import InputError, PermanentError, TransientError
 
 SLICE_S = 0.2
@@ -30,6 +31,8 @@ PATIENCE_WITH_HISTORY = 5
 """A look into the history reads all of it when nothing matches: minutes on a busy schedd."""
 
 _FOR_GOOD = ("Failed to create job ad", "Submit:-1:", "Cannot set ", "Unable to parse")
+_NOT_WRITTEN = re.compile(r"writing to file (?P<path>.+?): \(errno (?P<number>\d+)\)")
+_NOT_READ = "reading from file"
 _TOO_MANY = "Schedd says -4"
 _DENIED = ("AUTHENTICATE", "authenticat", "DENIED", "ermission denied", "not authorized")
 
@@ -261,10 +264,18 @@ class ScheddProcess:
                 "check the htcondor section of the configuration, htcondor.extra above all",
             )
         if "receiveJobSandbox" in message:
-            return SandboxError(message)
+            return self._no_sandbox(message, at)
         if any(text in message for text in _DENIED):
             message += " (is the Kerberos ticket valid? `auto-iter doctor` tells more)"
         return self._trouble(f"{call}: {message}", at)
+
+    def _no_sandbox(self, message: str, at: str | None) -> TransientError:
+        ours = _NOT_WRITTEN.search(message)
+        if ours is not None:
+            return WriteError(ours["path"], int(ours["number"]))
+        if _NOT_READ in message:
+            return SandboxError(message)
+        return self._trouble(f"retrieve: {message}", at)  # the connection broke
 
     def _trouble(self, what: str, at: str | None) -> TransientError:
         now = time.time()

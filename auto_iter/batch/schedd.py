@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
@@ -19,7 +20,19 @@ JobAction: TypeAlias = Literal["hold", "release", "remove"]
 
 
 class SandboxError(TransientError):
-    """The schedd is there, but a job's files did not come through."""
+    """The schedd is there, but cannot read a job's files."""
+
+
+class WriteError(TransientError):
+    """A job's files came, but could not be written here: no fault of the job's, or the schedd's.
+
+    They stay with the schedd, and can be fetched again.
+    """
+
+    def __init__(self, path: str, number: int) -> None:
+        super().__init__(f"{path}: {os.strerror(number)}")
+        self.path = path
+        self.number = number
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,8 @@ class Schedd(Protocol):
     def retrieve(self, cluster: int, procs: Collection[int], *, at: str | None) -> None:
         """Bring the sandboxes of completed, spooled jobs to where they were submitted from.
 
-        Raises SandboxError when one of them does not come, after some of them may have.
+        Raises SandboxError when one of them cannot be had, WriteError when it cannot be written
+        here; after some of them may have come.
         """
         ...
 

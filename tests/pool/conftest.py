@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -150,6 +153,30 @@ def open_batch() -> Iterator[Opener]:
         process.close()
 
 
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """Give a file system of 40 MB that only this test uses."""
+    disk = Path(os.environ["SMALL_DISK"])
+    yield disk
+    for path in disk.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def fill(disk: Path) -> Path:
+    """Use up all space of a file system; return the file to remove."""
+    filler = disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as content:
+        while True:
+            content.write(bytes(1 << 16))
+    with suppress(OSError), filler.open("ab", buffering=0) as content:
+        while True:
+            content.write(bytes(1 << 10))
+    return filler
+
+
 @pytest.fixture(scope="session")
 def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
     """Give a detector that no test changes."""
@@ -171,8 +198,13 @@ def on_the_pool(detector: Detector, tmp_path: Path) -> Iterator[Aligner]:
     """Make alignments that run on the pool; settings come after the usual ones."""
     made: list[Alignment] = []
 
-    def make(*settings: str, of: Detector = detector, iterations: int = ITERATIONS) -> Alignment:
-        made.append(Alignment(of, tmp_path, (*HTCONDOR, *settings), iterations))
+    def make(
+        *settings: str,
+        of: Detector = detector,
+        iterations: int = ITERATIONS,
+        place: Path = tmp_path,
+    ) -> Alignment:
+        made.append(Alignment(of, place, (*HTCONDOR, *settings), iterations))
         return made[-1]
 
     yield make

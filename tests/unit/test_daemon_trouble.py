@@ -67,6 +67,41 @@ class _Impatient(Signals):
         super().sleep(min(seconds, 1.1), *args, **more)  # type: ignore[arg-type]
 
 
+def test_jobs_that_meet_the_full_disk_first_have_not_failed() -> None:
+    world = World(iterations=1, fails={400: 1, 401: 1}, settings={"max_attempts": 1})
+    world.reconstruction.disk_is_full = False
+    turns, pass_time = Counter[str](), world.pass_time
+
+    def passing(_seconds: float) -> None:
+        turns["all"] += 1
+        world.reconstruction.disk_is_full = 1 < turns["all"] < 50
+        pass_time(_seconds)
+
+    world.pass_time = passing  # type: ignore[method-assign]
+    assert world.run() is Ending.DONE
+    assert world.saved.failures == {}
+    assert turns["all"] > 50  # it waited, and submitted nothing meanwhile
+    assert len(world.batch.submissions) == 2
+
+
+def test_on_a_full_disk_jobs_that_do_not_start_are_explained() -> None:
+    world = World(iterations=1)
+    daemon = world.daemon(stop_after=1)
+    daemon.run()
+    world.reconstruction.disk_is_full = True
+    world.pass_time = lambda _seconds: None  # type: ignore[method-assign]
+    world.daemon(stop_after=3).run()
+    assert world.saved.hindrance is not None
+    assert "disk is full" in world.saved.hindrance.reason
+
+
+def test_a_job_held_for_a_full_disk_is_released_once_there_is_room() -> None:
+    holds = {400: [held(400, 12, subcode=errno.ENOSPC)] * 6}
+    world = World(iterations=1, holds=holds, settings={"max_attempts": 1})
+    assert world.run() is Ending.DONE
+    assert world.saved.releases == {400: 6}
+
+
 @pytest.mark.parametrize("error", [TransientError("stale"), OSError(errno.ESTALE, "stale")])
 def test_what_cannot_be_watched_is_polled(error: Exception) -> None:
     world = World(iterations=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -287,6 +289,37 @@ def test_one_sandbox_that_does_not_come_keeps_no_other_back(world: World) -> Non
     system.fetch(submission)
     (problem,) = system.poll(submission).problems
     assert (problem.number, problem.trouble) == (401, Trouble.FAILED)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_of_ours_leaves_the_outputs_with_the_schedd_and_blames_no_job(
+    number: int, world: World
+) -> None:
+    system = world.open()
+    submission = world.submitted(system, 400, 401)
+    world.schedd.write_error = number
+    for each in (400, 401):
+        world.schedd.end(each)
+    for _ in range(10):
+        assert system.poll(submission).problems == ()
+        with pytest.raises(TransientError, match=f"{os.strerror(number)}.*wait with the schedd"):
+            system.fetch(submission)
+    world.schedd.write_error = None
+    system.fetch(submission)
+    assert system.poll(submission).problems == ()
+    assert world.delivered() == {"out_400", "out_401"}
+
+
+def test_what_can_never_be_written_ends_in_an_error_and_blames_no_job(world: World) -> None:
+    system = world.open()
+    submission = world.submitted(system, 400)
+    world.schedd.write_error = errno.EISDIR
+    world.schedd.end(400)
+    system.poll(submission)
+    for _ in range(5):
+        with pytest.raises(InputError, match=r"Is a directory.*resume.*fetches it"):
+            system.fetch(submission)
+    assert system.poll(submission).problems == ()
 
 
 def test_a_poll_asks_the_same_whatever_the_number_of_jobs(world: World) -> None:
