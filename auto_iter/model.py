@@ -98,7 +98,8 @@ class Problem:
 class Tally:
     """How a submission stands. `ended`: jobs that will not run again, however they ended.
 
-    `proven_machines`: where jobs are known to have ended well; not every batch system says.
+    `proven_machines`: where jobs are known to have ended well; `busy_machines`: where some run.
+    Not every batch system says.
     """
 
     idle: int = 0
@@ -107,6 +108,7 @@ class Tally:
     ended: int = 0
     problems: tuple[Problem, ...] = ()
     proven_machines: frozenset[str] = field(default=frozenset(), compare=False)
+    busy_machines: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def is_over(self) -> bool:

@@ -38,8 +38,15 @@ class BatchSystem(Protocol):
         """
         ...
 
+    def site_limits(self) -> tuple[int | None, int | None]:
+        """Return how many jobs are known to be too many: in one submission, in the queue."""
+        ...
+
     def submit(self, batch: Batch) -> Submission:
-        """Submit all jobs of `batch` under its key, all or none."""
+        """Submit all jobs of `batch` under its key, all or none.
+
+        Raises LimitError when they are too many.
+        """
         ...
 
     def poll(self, submission: Submission) -> Tally:

@@ -1,4 +1,4 @@
-"""submit_reco: one submission of every raw file still outstanding, exactly once.
+"""submit_reco: submit every raw file that is outstanding and of which no job runs, exactly once.
 
 The intent - a key that goes into the job ad - is saved before the first submission; from then on
 the batch system is asked for the key before anything is submitted under it.
@@ -6,9 +6,10 @@ the batch system is asked for the key before anything is submitted under it.
 
 from __future__ import annotations
 
+from auto_iter.errors import LimitError
 from auto_iter.model import Submission
 from auto_iter.snapshot import Attempt, Intent, Snapshot
-from states.portions import is_split, next_portion
+from states.portions import Portion, next_portion, not_in_flight, portion_limit, shrunk
 from states.step import Fire, Note, Outcome, Ports, Stay
 
 
@@ -16,7 +17,12 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Write the intent down, then find or make the submission."""
     outstanding = outstanding_files(snapshot, ports)
     if snapshot.intent is not None:
-        submission, how = _find_or_submit(snapshot, snapshot.intent, outstanding, ports)
+        meant = _meant(snapshot, snapshot.intent, outstanding)
+        try:
+            submission, how = _find_or_submit(snapshot, snapshot.intent, meant, ports)
+        except LimitError as limit:
+            smaller, note = shrunk(snapshot, len(meant), limit)
+            return Stay(smaller, wait_s=0, notes=(note,))
         if submission is None:
             return Stay(snapshot.but(intent=None), wait_s=0)
         return _noted(snapshot, snapshot.intent, submission, how, ports)
@@ -29,12 +35,16 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     return Fire("submitted" if snapshot.live_attempts else "nothing_outstanding", snapshot)
 
 
-def _intent(snapshot: Snapshot, portion: list[int], ports: Ports) -> Intent:
+def _intent(snapshot: Snapshot, portion: Portion, ports: Ports) -> Intent:
     attempt = len(snapshot.attempts) + 1
-    key = ports.batch.new_key(snapshot.iteration, attempt)
-    if not is_split(ports):
-        return Intent(key=key, attempt=attempt)
-    return Intent(key=key, attempt=attempt, first=portion[0], last=portion[-1])
+    return portion.intent(ports.batch.new_key(snapshot.iteration, attempt), attempt)
+
+
+def _meant(snapshot: Snapshot, intent: Intent, outstanding: frozenset[int]) -> frozenset[int]:
+    meant = frozenset(filter(intent.covers, outstanding))
+    if snapshot.rerun == "wanted":
+        return meant
+    return frozenset(not_in_flight(snapshot, meant))
 
 
 def outstanding_files(snapshot: Snapshot, ports: Ports) -> frozenset[int]:
@@ -46,13 +56,12 @@ def outstanding_files(snapshot: Snapshot, ports: Ports) -> frozenset[int]:
 
 
 def _find_or_submit(
-    snapshot: Snapshot, intent: Intent, outstanding: frozenset[int], ports: Ports
+    snapshot: Snapshot, intent: Intent, meant: frozenset[int], ports: Ports
 ) -> tuple[Submission | None, str]:
     found = ports.batch.find(intent.key)
     if found is not None:
         return found, "adopted"
-    meant = {number for number in outstanding if intent.covers(number)}
-    portion = ports.policy.portion
+    portion = portion_limit(snapshot, ports)
     if not meant or (portion is not None and len(meant) > portion):
         return None, ""
     batch = ports.reconstruction.batch(
@@ -68,6 +77,7 @@ def _noted(
         number=intent.attempt,
         first=intent.first,
         last=intent.last,
+        files=intent.files,
         key=submission.key,
         cluster=submission.cluster,
         jobs=submission.jobs,
@@ -78,7 +88,7 @@ def _noted(
     is_rerun = snapshot.rerun == "wanted"
     noted = snapshot.but(
         attempts=(*snapshot.attempts, attempt),
-        submitted_up_to=snapshot.submitted_up_to if is_rerun else intent.last,
+        submitted_up_to=snapshot.submitted_up_to if intent.files is not None else intent.last,
         intent=None,
         rerun="made" if is_rerun else snapshot.rerun,
     )

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import classad2
 
-from auto_iter.batch.schedd import Ad, Counts, JobAction, Placed, SandboxError, Value, WriteError
+from auto_iter.batch.schedd import (
+    Ad,
+    Counts,
+    JobAction,
+    Placed,
+    RefusedError,
+    SandboxError,
+    Value,
+    WriteError,
+)
 from auto_iter.errors import TransientError
 
 Job = dict[str, Value]
@@ -30,6 +39,8 @@ class ScheddTwin:
     machines_are_silent: bool = False
     """Whether running jobs that are removed wait in the queue for their machine's word."""
     unreadable: set[int] = field(default_factory=set)
+    refusal: str | None = None
+    called: str = "bigbird07.cern.ch"
     write_error: int | None = None
     """What our own disk says to files that are fetched."""
     asked: list[str] = field(default_factory=list)
@@ -74,7 +85,7 @@ class ScheddTwin:
 
     def name(self, *, at: str | None) -> str:
         self._reached("name")
-        return at or "bigbird07.cern.ch"
+        return at or self.called
 
     def count(self, constraint: str, *, at: str | None) -> Counts:
         del at
@@ -122,6 +133,8 @@ class ScheddTwin:
         at: str | None,
     ) -> Placed:
         self._reached("submit")
+        if self.refusal is not None:
+            raise RefusedError(self.refusal)
         self.clusters += 1
         for proc, row in enumerate(rows):
             self.queue.append(self._ad(description, row, proc, spool=spool))

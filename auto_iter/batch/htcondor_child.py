@@ -15,8 +15,16 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from auto_iter.batch.schedd import Ad, Counts, JobAction, Placed, SandboxError, WriteError
-from auto_iter.errors import InputError, PermanentError, TransientError
+from auto_iter.batch.schedd import (
+    Ad,
+    Counts,
+    JobAction,
+    Placed,
+    RefusedError,
+    SandboxError,
+    WriteError,
+)
+from auto_iter.errors import InputError, LimitError, PermanentError, TransientError
 
 SLICE_S = 0.2
 """How often a waiting call looks whether it should stop."""
@@ -32,8 +40,16 @@ PATIENCE_WITH_HISTORY = 5
 
 _FOR_GOOD = ("Failed to create job ad", "Submit:-1:", "Cannot set ", "Unable to parse")
 _NOT_WRITTEN = re.compile(r"writing to file (?P<path>.+?): \(errno (?P<number>\d+)\)")
-_NOT_READ = "reading from file"
-_TOO_MANY = "Schedd says -4"
+_NOT_READ = re.compile(r"reading from file (?P<path>.+?): \(errno (?P<number>\d+)\)")
+_TOO_MANY = re.compile(r"expected next ProcId to be \d+, but Schedd says (?P<number>-\d+)")
+_IN_THE_QUEUE, _OF_AN_OWNER, _IN_A_SUBMISSION = "-2", "-3", "-4"
+"""The schedd's answers to one job too many (NEWJOB_ERR_... in its sources)."""
+_LIMITS = {
+    _IN_THE_QUEUE: ("jobs in its queue", "htcondor.max_jobs_in_queue"),
+    _OF_AN_OWNER: ("jobs of an owner", "htcondor.max_jobs_in_queue"),
+    _IN_A_SUBMISSION: ("jobs in one submission", "htcondor.max_jobs_per_submission"),
+}
+_REFUSED = "Unable to commit transaction"
 _DENIED = ("AUTHENTICATE", "authenticat", "DENIED", "ermission denied", "not authorized")
 
 
@@ -248,11 +264,9 @@ class ScheddProcess:
                 f"HTCondor's Python bindings are not installed ({message})",
                 "pip install 'htcondor>=24.12.20,<26', or set batch.system=local",
             )
-        if _TOO_MANY in message:
-            return InputError(
-                f"schedd {self._called(at)} allows fewer jobs in one submission",
-                "set htcondor.max_jobs_per_submission: the raw files then go in in portions",
-            )
+        refused = self._refusal(call, message, at)
+        if refused is not None:
+            return refused
         if call == "store_credential":
             message += " (kinit, and is SEC_CREDENTIAL_PRODUCER set?)"
             return self._trouble(f"the credential for jobs cannot be stored: {message}", at)
@@ -269,11 +283,28 @@ class ScheddProcess:
             message += " (is the Kerberos ticket valid? `auto-iter doctor` tells more)"
         return self._trouble(f"{call}: {message}", at)
 
+    def _refusal(self, call: str, message: str, at: str | None) -> TransientError | None:
+        """Return why the schedd, or its client here, would not take jobs; None for all else."""
+        limit = _TOO_MANY.search(message)
+        if limit is not None and limit["number"] in _LIMITS:
+            what, setting = _LIMITS[limit["number"]]
+            return LimitError(
+                f"schedd {self._called(at)} allows fewer {what} (see {setting})",
+                is_for_good=limit["number"] == _IN_A_SUBMISSION,
+            )
+        if call == "submit" and (limit is not None or _REFUSED in message):
+            return RefusedError(f"schedd {self._called(at)} refuses the jobs: {message}")
+        unread = _NOT_READ.search(message)
+        if call == "spool" and unread is not None:
+            why = os.strerror(int(unread["number"]))
+            return RefusedError(f"{unread['path']}: the input of the jobs cannot be sent: {why}")
+        return None
+
     def _no_sandbox(self, message: str, at: str | None) -> TransientError:
         ours = _NOT_WRITTEN.search(message)
         if ours is not None:
             return WriteError(ours["path"], int(ours["number"]))
-        if _NOT_READ in message:
+        if _NOT_READ.search(message):
             return SandboxError(message)
         return self._trouble(f"retrieve: {message}", at)  # the connection broke
 

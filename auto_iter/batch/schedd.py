@@ -35,6 +35,10 @@ class WriteError(TransientError):
         self.number = number
 
 
+class RefusedError(TransientError):
+    """The schedd took none of a submission, for a reason of its own: perhaps for good."""
+
+
 @dataclass(frozen=True)
 class Placed:
     """What the schedd made of a submission."""
@@ -103,7 +107,10 @@ class Schedd(Protocol):
         spool: bool,
         at: str | None,
     ) -> Placed:
-        """Submit one cluster with one job a row, all or nothing; spooled ones wait for `spool`."""
+        """Submit one cluster with one job a row, all or nothing; spooled ones wait for `spool`.
+
+        Raises LimitError when they are too many, RefusedError when the schedd says no.
+        """
         ...
 
     def spool(self, placed: Placed) -> None:

@@ -134,6 +134,20 @@ def schedd_daemon() -> Iterator[ScheddDaemon]:
     daemon.go_on()
 
 
+@pytest.fixture
+def site(schedd_daemon: ScheddDaemon) -> Iterator[Callable[[str], None]]:
+    """Give the schedd settings of a site that is less generous; they are gone at the end."""
+    settings = Path(os.environ["POOL_DIR"], "etc/condor/config.d/99-z-site.conf")
+
+    def become(text: str) -> None:
+        settings.write_text(f"{text}\n")
+        schedd_daemon.process().send_signal(signal.SIGHUP)
+        time.sleep(1)  # it does not say when it has read them
+
+    yield become
+    become("")
+
+
 Opener = Callable[..., HTCondorBatch]
 
 

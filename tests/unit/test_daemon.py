@@ -278,9 +278,17 @@ def test_converged_is_finished_when_that_is_wanted() -> None:
 
 def test_machines_on_which_several_jobs_fail_are_avoided() -> None:
     world = World(iterations=1, fails={400: 1, 401: 1})
+    world.batch.proven = frozenset({"good.node"})
     assert world.run() is Ending.DONE
     second = list(world.batch.submissions.values())[1]
     assert second.batch.avoid_machines == ("bad.node",)
+
+
+def test_the_only_machine_that_is_known_is_not_avoided() -> None:
+    world = World(iterations=1, fails={400: 1, 401: 1})
+    assert world.run() is Ending.DONE
+    second = list(world.batch.submissions.values())[1]
+    assert second.batch.avoid_machines == ()
 
 
 def test_a_machine_on_which_jobs_also_succeed_is_no_black_hole() -> None:

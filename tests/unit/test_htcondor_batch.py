@@ -11,6 +11,7 @@ import pytest
 
 from auto_iter.batch.htcondor import HALF_SPOOLED_AFTER_S, INPUT_LOST_AFTER_S, HTCondorBatch
 from auto_iter.batch.htcondor_ledger import LOST_AFTER_S
+from auto_iter.batch.schedd import RefusedError
 from auto_iter.config import HTCondor
 from auto_iter.errors import InputError, TransientError
 from auto_iter.model import Batch, Job, Resources, Submission, Trouble
@@ -55,10 +56,13 @@ class World:
             Job(number, ("--file", str(number)), f"out_{number}", f"011705/{number:05d}")
             for number in numbers
         )
+        script = self.root / "job.sh"
+        if self.root.exists():
+            script.touch()
         return Batch(
             key=key,
             directory=self.root / "1reco",
-            executable=self.root / "job.sh",
+            executable=script,
             inputs=(),
             deliver_to=self.root / "2kfalignment",
             jobs=jobs,
@@ -388,6 +392,55 @@ def test_where_jobs_ended_well_is_known_also_after_a_restart(world: World) -> No
     spooled.poll(submission)
     spooled.fetch(submission)
     assert spooled.poll(submission).proven_machines == {"node7"}
+
+
+def test_spooled_jobs_whose_input_cannot_be_read_make_no_cluster(world: World) -> None:
+    system = world.open()
+    batch = world.batch(system.new_key(1, 1), 400)
+    batch.executable.unlink()
+    with pytest.raises(FileNotFoundError):
+        system.submit(batch)
+    assert "submit" not in world.schedd.asked
+
+
+def test_the_same_refusal_three_times_is_final_and_in_the_schedds_words(world: World) -> None:
+    system = world.open()
+    batch = world.batch(system.new_key(1, 1), 400)
+    world.schedd.refusal = "no jobs of yours today"
+    for _ in range(2):
+        with pytest.raises(RefusedError, match="no jobs of yours today"):
+            system.submit(batch)
+    with pytest.raises(InputError, match="no jobs of yours today"):
+        system.submit(batch)
+
+
+def test_a_refusal_that_was_a_passing_one_is_forgotten(world: World) -> None:
+    system = world.open()
+    for attempt in range(1, 5):
+        batch = world.batch(system.new_key(1, attempt), 400)
+        world.schedd.refusal = "no jobs of yours now"
+        with pytest.raises(RefusedError):
+            system.submit(batch)
+        world.schedd.refusal = None
+        system.submit(batch)
+
+
+def test_cerns_limits_hold_for_spooled_jobs_at_cern_only(world: World) -> None:
+    assert world.open().site_limits() == (100, 500)
+    assert world.open(spool=False).site_limits() == (None, None)
+    world.schedd.called = "faser@localhost"
+    assert world.open().site_limits() == (None, None)
+
+
+def test_where_jobs_run_is_asked_only_when_some_have_failed(world: World) -> None:
+    system = world.open(spool=False)
+    submission = world.submitted(system, 400, 401, 402)
+    world.schedd.run(400, 401, 402)
+    for number in (400, 401):
+        world.schedd.job(number)["RemoteHost"] = "slot1@node8"
+    assert system.poll(submission).busy_machines == set()
+    world.schedd.end(402, 40)
+    assert system.poll(submission).busy_machines == {"node8"}
 
 
 def test_each_submission_stores_a_fresh_credential_and_none_happens_without(world: World) -> None:
