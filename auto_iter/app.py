@@ -60,6 +60,32 @@ def open_workspace(root: Path) -> Opened:
     return Opened(workspace, snapshot, load_config(workspace.config), remark)
 
 
+def open_to_stop(root: Path) -> Opened:
+    """Return the workspace at `root` also when its configuration is broken.
+
+    What its checkpoint says of its jobs is enough to find and end them.
+    """
+    try:
+        return open_workspace(root)
+    except UsageError as error:
+        workspace = Workspace(root.absolute())
+        snapshot, _ = checkpoint.load(workspace.checkpoint)
+        keys = [attempt.key for attempt in snapshot.attempts]
+        keys += [snapshot.intent.key] if snapshot.intent is not None else []
+        system = "htcondor" if any("@" in key for key in keys) else "local"
+        config = Config.model_validate({"batch": {"system": system}})
+        return Opened(workspace, snapshot, config, f"{error}; the jobs are found without it")
+
+
+def abandoned(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot without the submissions that a lost schedd may still have.
+
+    Their files are submitted anew; what comes of the old jobs all the same does no harm.
+    """
+    over = tuple(each.model_copy(update={"is_over": True}) for each in snapshot.attempts)
+    return snapshot.but(attempts=over, intent=None, hindrance=None)
+
+
 def settled(config: Config) -> Config:
     """Return `config` with everything decided that depends on where and when it is used.
 

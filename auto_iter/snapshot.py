@@ -77,6 +77,21 @@ class Attempt(_Portion):
     is_ended_by_us: bool = False
     """All its jobs were told to end: what it does not bring is no failure."""
 
+    @classmethod
+    def of(cls, intent: Intent, submission: Submission) -> Attempt:
+        """Return what came of an intent."""
+        return cls(
+            number=intent.attempt,
+            first=intent.first,
+            last=intent.last,
+            files=intent.files,
+            key=submission.key,
+            cluster=submission.cluster,
+            jobs=submission.jobs,
+            submitted_at=submission.submitted_at,
+            schedd=submission.schedd,
+        )
+
     def may_bring(self, number: int) -> bool:
         """Tell whether a job of a raw file may still run, as far as is known."""
         return not self.is_over and self.covers(number) and number not in self.failed

@@ -73,17 +73,7 @@ def _find_or_submit(
 def _noted(
     snapshot: Snapshot, intent: Intent, submission: Submission, how: str, ports: Ports
 ) -> Outcome:
-    attempt = Attempt(
-        number=intent.attempt,
-        first=intent.first,
-        last=intent.last,
-        files=intent.files,
-        key=submission.key,
-        cluster=submission.cluster,
-        jobs=submission.jobs,
-        submitted_at=submission.submitted_at,
-        schedd=submission.schedd,
-    )
+    attempt = Attempt.of(intent, submission)
     note = Note(how, {"cluster": attempt.cluster, "attempt": attempt.number, "jobs": attempt.jobs})
     is_rerun = snapshot.rerun == "wanted"
     noted = snapshot.but(

@@ -11,9 +11,10 @@ import re
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 from auto_iter.batch.schedd import (
     Ad,
@@ -34,6 +35,9 @@ STOP_GRACE_S = 5.0
 
 JOBS_AT_A_TIME = 100
 """Calls that move files, or write a job each, get the time limit once for so many jobs."""
+
+LAST_WORDS = 2000
+"""Bytes at the end of what a dead child wrote to stderr."""
 
 PATIENCE_WITH_HISTORY = 5
 """A look into the history reads all of it when nothing matches: minutes on a busy schedd."""
@@ -75,7 +79,8 @@ class ScheddProcess:
         self._should_stop = should_stop
         self._child: subprocess.Popen[bytes] | None = None
         self._unread = b""
-        self._trouble_since: float | None = None
+        self._complaints: IO[bytes] | None = None
+        self._trouble_since: dict[str, float] = {}
 
     @property
     def pid(self) -> int | None:
@@ -198,12 +203,14 @@ class ScheddProcess:
             # come, would be taken for the next one's.
             self.close()
             if isinstance(error, TimeoutError):
-                raise self._trouble(f"{call} took longer than {limit_s:g} s", at) from None
+                raise self._trouble(call, f"took longer than {limit_s:g} s", at) from None
             if isinstance(error, (EOFError, BrokenPipeError)):
-                raise self._trouble(f"the process for {call} died", at) from None
+                why = self._last_words()
+                raise self._trouble(call, f"the process for it died{why}", at) from None
             raise
         if "ok" in answer:
-            self._trouble_since = None
+            # Only of this call: a schedd that does not know us answers questions all the same.
+            self._trouble_since.pop(call, None)
             return answer["ok"]
         raise self._translated(call, answer["kind"], " ".join(answer["error"].split()), at)
 
@@ -245,15 +252,27 @@ class ScheddProcess:
         if self._child is not None and self._child.poll() is not None:
             self.close()
         if self._child is None:
+            if self._complaints is not None:
+                self._complaints.close()
+            self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the child
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "auto_iter.batch.htcondor_calls", str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=self._complaints,
                 bufsize=0,
                 start_new_session=True,
             )
         return self._child
+
+    def _last_words(self) -> str:
+        """Return the last line that the child, or a library in it, wrote to stderr."""
+        if self._complaints is None:
+            return ""
+        self._complaints.seek(0)
+        lines = self._complaints.read()[-LAST_WORDS:].decode(errors="replace").split("\n")
+        said = [line for line in lines if line.strip()]
+        return f": {said[-1]}" if said else ""
 
     def _translated(
         self, call: str, kind: str, message: str, at: str | None
@@ -269,7 +288,7 @@ class ScheddProcess:
             return refused
         if call == "store_credential":
             message += " (kinit, and is SEC_CREDENTIAL_PRODUCER set?)"
-            return self._trouble(f"the credential for jobs cannot be stored: {message}", at)
+            return self._trouble(call, f"the credential for jobs cannot be stored: {message}", at)
         # A new process cannot spool what the one before submitted: that is found by its key.
         is_misuse = kind == "misuse" and call != "spool"
         if is_misuse or (call == "submit" and any(text in message for text in _FOR_GOOD)):
@@ -279,9 +298,16 @@ class ScheddProcess:
             )
         if "receiveJobSandbox" in message:
             return self._no_sandbox(message, at)
+        if kind == "unknown":
+            message += (
+                ": a wrong name, or it has been away for a while; when it is gone for good, "
+                "`auto-iter resume --abandon-schedd` leaves it behind"
+            )
         if any(text in message for text in _DENIED):
             message += " (is the Kerberos ticket valid? `auto-iter doctor` tells more)"
-        return self._trouble(f"{call}: {message}", at)
+            # The next one looks for ticket and configuration anew.
+            self.close()
+        return self._trouble(call, message, at)
 
     def _refusal(self, call: str, message: str, at: str | None) -> TransientError | None:
         """Return why the schedd, or its client here, would not take jobs; None for all else."""
@@ -306,14 +332,14 @@ class ScheddProcess:
             return WriteError(ours["path"], int(ours["number"]))
         if _NOT_READ.search(message):
             return SandboxError(message)
-        return self._trouble(f"retrieve: {message}", at)  # the connection broke
+        return self._trouble("retrieve", message, at)  # the connection broke
 
-    def _trouble(self, what: str, at: str | None) -> TransientError:
-        now = time.time()
-        if self._trouble_since is None:
-            self._trouble_since = now
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._trouble_since))
-        return TransientError(f"schedd {self._called(at)} is in trouble since {since}: {what}")
+    def _trouble(self, call: str, what: str, at: str | None) -> TransientError:
+        began = self._trouble_since.setdefault(call, time.time())
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
+        return TransientError(
+            f"schedd {self._called(at)} is in trouble since {since}: {call}: {what}"
+        )
 
     def _called(self, at: str | None) -> str:
         return at or self._name or "(the local one)"

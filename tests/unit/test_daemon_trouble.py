@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter import checkpoint
-from auto_iter.app import revive
+from auto_iter.app import abandoned, revive
 from auto_iter.children import start_child
 from auto_iter.clock import Signals
 from auto_iter.daemon import Daemon, Ending, Memory
@@ -313,6 +313,37 @@ def test_all_files_failing_alike_is_a_cause_that_they_share_whatever_the_exit_co
     world = World(files=MANY, iterations=1, fails=dict.fromkeys(MANY, 9))
     assert world.run() is Ending.FAILED
     assert max(Counter(number for _, number in world.ran).values()) == 1
+
+
+def test_what_was_told_to_end_is_waited_for_and_counts_as_no_failure() -> None:
+    world = World(iterations=1, settings={"max_attempts": 1}, stuck={400, 401, 402})
+    world.daemon(stop_after=2).run()
+    (first,) = world.batch.submissions.values()
+    world.saved = world.saved.all_ended_by_us()
+    world.daemon(stop_after=3).run()
+    assert len(world.batch.submissions) == 1  # its jobs may still run
+    world.batch.remove(first.submission, "stopped by the operator")
+    world.stuck = set()
+    assert world.run() is Ending.DONE
+    assert world.saved.failures == {}
+    assert len(world.batch.submissions) == 2
+
+
+def test_the_jobs_of_a_lost_schedd_are_left_behind_and_submitted_anew() -> None:
+    world = World(iterations=1, stuck={400, 401, 402})
+    world.daemon(stop_after=1).run()
+
+    def gone(_submission: Submission) -> None:
+        raise TransientError("the collector does not know it")
+
+    poll, world.batch.poll = world.batch.poll, gone  # type: ignore[method-assign, assignment]
+    world.daemon(stop_after=3).run()
+    assert world.saved.hindrance is not None
+    world.batch.poll = poll  # type: ignore[method-assign]
+    world.saved = abandoned(world.saved)
+    assert world.run() is Ending.DONE
+    assert len(world.batch.submissions) == 2
+    assert world.saved.failures == {}
 
 
 def test_a_black_hole_is_no_common_cause() -> None:
