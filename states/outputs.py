@@ -15,7 +15,7 @@ from states.step import Note, Ports
 def convert(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, Conversion, tuple[Note, ...]]:
     """Convert what was delivered; count bad outputs as failures of their raw files."""
     delivered = ports.reconstruction.delivered(snapshot.iteration)
-    conversion = ports.millepede.convert(snapshot.iteration, delivered)
+    conversion = ports.millepede.convert(snapshot.stage, delivered)
     notes = []
     bad = {number: f"{reason} (set aside as *.bad)" for number, reason in conversion.bad.items()}
     for number, reason in sorted(bad.items()):
