@@ -17,6 +17,9 @@ from states.portions import next_portion
 from states.step import Fire, Note, Outcome, Ports, Stay
 from states.submit_reco import outstanding_files
 
+LAST_PART = 0.1
+"""With so much of the outputs missing, or a single one, the end is near."""
+
 SHOWN_FAILURES = 3
 """So many failed files are described in full; a screen has room for no more."""
 
@@ -79,7 +82,15 @@ def _while_jobs_run(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outc
         return Fire("stragglers", snapshot.but(rerun="wanted"), tuple(notes))
     # On a full disk jobs may not even start, and nobody else would say why.
     ports.reconstruction.check_room()
-    return Stay(snapshot, notes=tuple(notes))
+    return Stay(snapshot, wait_s=_until_next_poll(snapshot, ports), notes=tuple(notes))
+
+
+def _until_next_poll(snapshot: Snapshot, ports: Ports) -> float | None:
+    """Return a shorter wait once most outputs are in: the next iteration waits for the last one."""
+    left = snapshot.progress.wanted - snapshot.progress.delivered
+    if left > max(1, snapshot.progress.wanted * LAST_PART):
+        return None
+    return ports.policy.poll_interval_at_end_s
 
 
 def _accounted(

@@ -426,6 +426,27 @@ def test_a_kill_between_portions_changes_nothing() -> None:
         }  # fmt: skip
 
 
+def test_a_kill_while_failed_files_run_again_beside_others_changes_nothing() -> None:
+    def a_slow_world() -> World:
+        world = World(
+            files=MANY, iterations=1, fails={400: 1, 403: 2, 409: 1}, spoils={401: 1},
+            exit_code=7, settings={"portion": 6},
+        )  # fmt: skip
+        world.slots = 2
+        return world
+
+    undisturbed = a_slow_world()
+    assert undisturbed.run() is Ending.DONE
+    assert len(submissions(undisturbed)) > 3
+    for at in range(1, count_actions(a_slow_world()), 3):
+        world = a_slow_world()
+        with pytest.raises(Killed):
+            world.daemon(Killer(at)).run()
+        assert world.run() is Ending.DONE
+        assert max(Counter(world.ran).values()) == 1
+        assert sorted(n for _, n in world.ran) == sorted(n for _, n in undisturbed.ran)
+
+
 def test_stragglers_are_run_again_also_where_submissions_are_limited() -> None:
     settings = {"portion": 4, "straggler_factor": 3.0, "straggler_quantile": 0.6}
     world = World(files=MANY, iterations=1, stuck={401}, settings=settings)

@@ -254,6 +254,21 @@ def test_limits_that_are_known_are_kept_to_from_the_start() -> None:
     assert [each.submission.jobs for each in world.batch.submissions.values()] == [10, 10, 5]
 
 
+def test_at_the_end_of_spooled_jobs_polls_come_sooner() -> None:
+    world = World(files=MANY, iterations=1, settings={"poll_interval_at_end_s": 7.0})
+    world.slots = 18  # 36 of 40 are in after two rounds
+    waits: list[float] = []
+    pass_time = world.pass_time
+
+    def passing(_seconds: float) -> None:
+        waits.append(_seconds)
+        pass_time(_seconds)
+
+    world.pass_time = passing  # type: ignore[method-assign]
+    assert world.run() is Ending.DONE
+    assert waits == [60.0, 60.0, 60.0, 7.0]
+
+
 def test_a_failed_file_goes_in_again_while_others_still_run() -> None:
     world = World(files=MANY, iterations=1, fails={401: 2, 410: 1}, stuck={439})
     turns, pass_time = Counter[str](), world.pass_time
