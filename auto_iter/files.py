@@ -16,7 +16,8 @@ _PROBE_BYTES = 4096
 
 def refuse_full_disk(directory: Path) -> None:
     """Raise OSError when files cannot be written into `directory`: no room, quota, read-only."""
-    if shutil.disk_usage(directory).free < LEAST_FREE_BYTES:
+    disk = shutil.disk_usage(directory)
+    if disk.total and disk.free < LEAST_FREE_BYTES:  # some file systems tell no sizes
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
     try:
         with tempfile.TemporaryFile(dir=directory) as probe:

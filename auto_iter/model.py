@@ -110,7 +110,8 @@ class Problem:
 class Tally:
     """How a submission stands. `ended`: jobs that will not run again, however they ended.
 
-    `proven_machines`: where jobs are known to have ended well; `busy_machines`: where some run.
+    `proven_machines`: where jobs are known to have ended well; `busy_machines`: where some
+    run, also of others.
     Not every batch system says.
     """
 

@@ -63,8 +63,8 @@ def common_cause(snapshot: Snapshot, tallies: Iterable[Tally], ports: Ports) -> 
 def _is_hopeless(code: int, snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> bool:
     """Tell whether nothing that still runs can change the verdict.
 
-    What no raw file plays a part in is hopeless once it failed on every machine that we know of;
-    all else when all files failed of it.
+    What no raw file plays a part in is hopeless once it failed on several machines, or on every one
+    that we know of; all else when all files failed of it.
     """
     if code not in SAME_FOR_ALL:
         return set(snapshot.exit_codes) >= ports.reconstruction.wanted() and (
@@ -77,7 +77,7 @@ def _is_hopeless(code: int, snapshot: Snapshot, tallies: list[Tally], ports: Por
         if problem.machine and problem.exit_code == code
     }
     known = set().union(*(_known(tally) for tally in tallies))
-    return known <= machines
+    return len(machines) >= SEVERAL or known <= machines
 
 
 def failure_notes(reasons: Mapping[int, str], problems: Mapping[int, Problem]) -> list[Note]:

@@ -261,10 +261,9 @@ class HTCondorBatch:
         return tuple(problem for ad in found if (problem := ads.problem_of(ad)) is not None)
 
     def _busy(self, submission: Submission) -> set[str]:
-        """Return some machines on which jobs run: the one that fails may be the only one."""
-        running = f"{ads.of(submission)} && JobStatus == 2"
+        """Return some machines on which jobs run, anybody's: the failing one may be the only."""
         found = self._schedd.query(
-            running, ("RemoteHost",), at=submission.schedd, limit=BUSY_SAMPLE
+            "JobStatus == 2", ("RemoteHost",), at=submission.schedd, limit=BUSY_SAMPLE
         )
         return {str(ad["RemoteHost"]).rpartition("@")[2] for ad in found if "RemoteHost" in ad}
 

@@ -30,7 +30,7 @@ class Ledger:
     proven: set[str] = field(default_factory=set)
     """Machines on which a job of this submission ended well."""
     busy: set[str] = field(default_factory=set)
-    """Machines on which jobs of it run, some of them; asked only when jobs fail."""
+    """Some machines on which jobs run, anybody's; asked only when jobs fail."""
     ended: dict[int, Problem | None] = field(default_factory=dict)
     """Raw file → what is wrong, of jobs that left the queue or whose files were fetched."""
     unnamed_lost: int = 0
