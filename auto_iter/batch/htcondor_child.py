@@ -54,7 +54,14 @@ _LIMITS = {
     _IN_A_SUBMISSION: ("jobs in one submission", "htcondor.max_jobs_per_submission"),
 }
 _REFUSED = "Unable to commit transaction"
-_DENIED = ("AUTHENTICATE", "authenticat", "DENIED", "ermission denied", "not authorized")
+_DENIED = (
+    "AUTHENTICATE",
+    "authenticat",
+    "DENIED",
+    "ermission denied",
+    "not authorized",
+    "Error when performing action",  # all that is said of a change that was not allowed
+)
 
 
 def never() -> bool:
@@ -305,8 +312,8 @@ class ScheddProcess:
             )
         if any(text in message for text in _DENIED):
             message += " (is the Kerberos ticket valid? `auto-iter doctor` tells more)"
-            # The next one looks for ticket and configuration anew.
-            self.close()
+        # The next one looks for ticket, configuration and schedd anew.
+        self.close()
         return self._trouble(call, message, at)
 
     def _refusal(self, call: str, message: str, at: str | None) -> TransientError | None:

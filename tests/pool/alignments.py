@@ -14,12 +14,16 @@ from typing import Any
 from auto_iter.app import open_workspace
 from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.batch.schedd import Ad
+from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options, simulate
 
 FILES = (400, 401, 402, 403, 404)
 ITERATIONS = 3
 LIMIT_S = 300.0
+
+DONE = (0, NOT_CONVERGED_EXIT_CODE)
+"""Exit codes of an alignment that came to its end; so few iterations need not converge."""
 
 HTCONDOR = (
     "batch.system=htcondor",

@@ -11,6 +11,7 @@ import pytest
 from auto_iter.batch.htcondor_child import ScheddProcess
 from tests.batch_contract import make_batch
 from tests.pool.alignments import (
+    DONE,
     FILES,
     Aligner,
     Alignment,
@@ -47,7 +48,7 @@ def fragile(tmp_path: Path) -> Detector:
 
 def ends_well(alignment: Alignment) -> None:
     ran = alignment.run()
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.returncode in DONE, ran.stdout + ran.stderr
 
 
 def test_a_file_that_always_fails_is_told_in_one_screen_and_continues_alone_once_mended(
@@ -136,7 +137,7 @@ def test_what_a_person_holds_stays_held_and_is_told(
     wait_for(lambda: calls.count(others, at=None).total == 0)
     assert calls.count(f"{one} && JobStatus == 5", at=None).total == 1
     calls.act("release", one, "looked at it", at=None)
-    assert daemon.wait(timeout=120) == 0
+    assert daemon.wait(timeout=120) in DONE
 
 
 def test_an_input_that_comes_late_is_waited_for(
@@ -152,7 +153,7 @@ def test_an_input_that_comes_late_is_waited_for(
     daemon = alignment.start()
     wait_for(lambda: calls.count("JobStatus == 5", at=None).total == len(FILES))
     late.write_text("here now\n")
-    assert daemon.wait(timeout=120) == 0
+    assert daemon.wait(timeout=120) in DONE
     assert {(told["code"], told["action"]) for told in alignment.logged("held")} == {
         (13, "release")
     }
@@ -201,7 +202,7 @@ def test_a_full_disk_of_ours_costs_no_job_a_try(  # noqa: PLR0917 - fixtures, mo
     wait_for(lambda: calls.count(still_there, at=None).total == 0)
     time.sleep(12)  # as long as three tries to fetch took
     filler.unlink()
-    assert daemon.wait(timeout=120) == 0
+    assert daemon.wait(timeout=120) in DONE
     assert alignment.logged("job failed") == []
     if spool:  # what is with the schedd is never run again
         assert len(jobs_of(alignment, calls)) == len(FILES)

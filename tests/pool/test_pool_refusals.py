@@ -11,7 +11,7 @@ from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.batch.schedd import RefusedError
 from auto_iter.errors import InputError, LimitError
 from tests.batch_contract import make_batch
-from tests.pool.alignments import FILES, Aligner, jobs_of
+from tests.pool.alignments import DONE, FILES, Aligner, jobs_of
 from tests.pool.conftest import Opener
 
 Site = Callable[[str], None]
@@ -46,7 +46,7 @@ def test_an_alignment_shrinks_its_portions_to_what_the_site_takes(
     site(limits)
     alignment = on_the_pool(f"htcondor.spool={spool}", iterations=1)
     ran = alignment.run()
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.returncode in DONE, ran.stdout + ran.stderr
     assert sorted(job.number for job in jobs_of(alignment, calls)) == list(FILES)
     assert alignment.logged("too many jobs at once")
     assert alignment.logged("trying again") == []
