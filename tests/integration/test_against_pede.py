@@ -42,6 +42,13 @@ EXACT = {
     "accepted entries": "entries 25 900\nmethod inversion 3 0.001",
     "records counted": "countrecords\nentries 900\nmethod inversion 3 0.001",
     "a measurement": "Measurement 0.1 0.0001\n 20 1.0\nmethod inversion 3 0.001",
+    "measurements of several labels": "Measurement 0.1 0.001\n 20 1.0 22 -0.5\n 501 2.0\n"
+    "Measurement 0.02 0.01\n 22 1.0\n 24 1.0\n 22 0.5\nmethod inversion 3 0.001",
+    "measurements of all labels": "".join(
+        f"Measurement {0.01 * (label % 5 - 2)} {0.002 * (1 + label % 3)}\n {label} 1.0\n"
+        for label in (*range(12, 60, 2), *range(501, 520))
+    )
+    + "method inversion 3 0.001",
     "errors scaled": "scaleerrors 2.0\nmethod inversion 3 0.001",
     "once": "subito\nmethod inversion 3 0.001",
     "few records": "maxrecord 700\nmethod inversion 3 0.001",
