@@ -17,6 +17,7 @@ import pytest
 from auto_iter.millepede.pede_end import read_ending
 from auto_iter.millepede.result import Parameter, read_result
 from auto_iter.millepede.solver import solve
+from tests.tracks import LABELS, RENAMINGS, TEXTS, write_renamed
 
 DATA = Path(__file__).parents[1] / "data/pede"
 PEDE = shutil.which("pede")
@@ -84,11 +85,16 @@ def solutions(tmp_path: Path, options: str) -> tuple[Path, Path]:
         shutil.copy(DATA / "mp2con.txt", place)
         lines = ["Fortranfiles", "mp2con.txt", "mp2tst.bin", options, "end", ""]
         (place / "steer.txt").write_text("\n".join(lines))
+    run_both(places)
+    return places
+
+
+def run_both(places: tuple[Path, Path]) -> None:
+    """Solve `steer.txt` with pede in the first place, with ours in the second."""
     assert PEDE is not None
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([PEDE, "steer.txt"], cwd=places[0], env=env, check=False, capture_output=True)
     solve(Path("steer.txt"), directory=places[1])
-    return places
 
 
 def both_results(places: tuple[Path, Path]) -> list[tuple[Parameter, Parameter]]:
@@ -129,3 +135,18 @@ def test_the_solutions_agree_within_two_percent_of_the_uncertainties(
         assert abs(ours.value - theirs.value) < 0.02 * (theirs.sigma or typical)
         if theirs.sigma is not None:
             assert ours.sigma == pytest.approx(theirs.sigma, rel=0.02)
+
+
+@pytest.mark.parametrize("name", RENAMINGS)
+@pytest.mark.parametrize("text", TEXTS)
+def test_large_labels_give_the_same_result_byte_for_byte(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    renaming = {label: label for label in LABELS} | RENAMINGS[name]
+    places = tmp_path / "pede", tmp_path / "builtin"
+    for place in places:
+        place.mkdir()
+        write_renamed(place, renaming, text)
+    run_both(places)
+    for file in ("millepede.res", "millepede.end"):
+        assert (places[1] / file).read_text() == (places[0] / file).read_text()
