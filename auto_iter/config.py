@@ -120,6 +120,8 @@ class Cuts(Section):
     min_hits: Positive = 15
     max_residual_mm: tuple[Annotated[float, Field(gt=0)], ...] = (0.05,)
     """One value for each iteration; the last one holds for all that follow."""
+    min_independence: Annotated[float, Field(ge=0, lt=1)] = 1e-8
+    """How well a track's hits must tell its parameters apart: 1 - ρ², see `convert.TrackCuts`."""
 
     def max_residual_in(self, iteration: int) -> float:
         """Return the residual cut (mm) of `iteration`, from 1."""

@@ -126,6 +126,7 @@ def _requests(
         max_pz_gev=cuts.max_pz_gev,
         min_hits=cuts.min_hits,
         max_residual_mm=cuts.max_residual_in(iteration),
+        min_independence=cuts.min_independence,
     )
     workers = min(config.millepede.workers or os.cpu_count() or 1, len(sources))
     return [

@@ -25,6 +25,7 @@ class Cuts(_Message):
     max_pz_gev: float = 5000.0
     min_hits: int = 15
     max_residual_mm: float = 0.05
+    min_independence: float = 1e-8
 
     def track_cuts(self) -> TrackCuts:
         """Return the cuts as the converter takes them."""
