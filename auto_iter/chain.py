@@ -187,6 +187,7 @@ class Chain:
             "time_limit_s": millepede.time_limit_s,
             "max_shift_mm": millepede.max_shift_mm,
             "max_rotation_rad": millepede.max_rotation_rad,
+            "accept_bad_matrix": millepede.accept_bad_matrix,
             "eigen": False,
         }
         return paths.millepede / f".solve-{os.getpid()}.json", request

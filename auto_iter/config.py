@@ -149,6 +149,8 @@ class Millepede(Section):
     cuts: Cuts = Field(default_factory=Cuts)
     max_shift_mm: Annotated[float, Field(gt=0)] = 5.0
     max_rotation_rad: Annotated[float, Field(gt=0)] = 0.1
+    accept_bad_matrix: bool = False
+    """Use a solution in spite of pede's exit code 3, or of uncertainties that are none."""
 
 
 class Alignment(Section):

@@ -226,9 +226,9 @@ def _solve(arguments: argparse.Namespace) -> int:
     for line in (*format_spectrum(eigenvalues), *format_modes(mode_records(end), Scheme())):
         print(line)
     print(f"exit code {end.ending.code}: {end.ending.meaning}")
-    for note in (end.said, *end.notes):
-        if note:
-            print(note, file=sys.stderr)
+    said = f"{end.said}; {end.remedy}" if end.remedy else end.said
+    for note in end.notes or filter(None, [said]):
+        print(note, file=sys.stderr)
     return 0 if end.ending.is_good_by_hand else 1
 
 

@@ -81,6 +81,7 @@ def run_iteration(
         time_limit_s=config.millepede.time_limit_s,
         max_shift_mm=config.millepede.max_shift_mm,
         max_rotation_rad=config.millepede.max_rotation_rad,
+        accept_bad_matrix=config.millepede.accept_bad_matrix,
         eigen=choices.modes,
     )
     return solve(request, env), output

@@ -120,6 +120,7 @@ class Converter:
         kept, hits = self._drop_degenerate(chunk, kept, hits, values)
         self.statistics.add_tracks(chunk.tracks[kf.CHI2], np.diff(chunk.ends), kept)
         self.statistics.add_residuals("after", self._layers[ids], chunk.hits[kf.RESIDUAL], hits)
+        self.statistics.add_sides(ids[hits])
         used = values != 0
         used[:, 0] = used[:, 1 + len(TRACK_PARAMETERS)] = True
         used &= hits[:, np.newaxis]

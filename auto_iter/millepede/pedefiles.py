@@ -5,8 +5,8 @@ Format: Millepede II's manual, "Steering files"; layout and names as in FASER's 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auto_iter.errors import InputError
@@ -38,26 +38,47 @@ class StepParameter:
 
 
 def step_parameters(
-    strategy: Strategy, step: Step, found: Mapping[int, float], seen_stations: Collection[int] = ()
+    strategy: Strategy,
+    step: Step,
+    found: Mapping[int, float],
+    seen_stations: Collection[int] = (),
+    short: Collection[Place] = (),
 ) -> list[StepParameter]:
     """Return every parameter of a step in the file's order, with start value and presigma.
 
     What a step fixes stays at the value that the step before `found`; what it frees starts at 0,
     so that presigmas pull towards the constants that the tracks were made with, in each step.
     `seen_stations` have hits: those which the strategy leaves out are fixed at 0, because pede
-    would take a parameter that it does not know from the parameter file as free.
+    would take a parameter that it does not know from the parameter file as free. `short` of hits
+    are fixed as well: pede would leave them, too, but not out of the constraints.
     """
     stations = sorted({*strategy.station_numbers, *seen_stations})
     presigmas = step.presigmas or strategy.presigmas
     parameters: list[StepParameter] = []
     for label, place in places(stations, strategy.scheme).items():
         is_ours = place.component.station in strategy.station_numbers
-        if is_ours and not step.fixes(place):
+        if is_ours and not step.fixes(place) and place not in short:
             parameters.append(StepParameter(label, place, 0.0, presigmas.of(place)))
         else:
             value = found.get(label, 0.0) if step.start == "previous" else 0.0
             parameters.append(StepParameter(label, place, value, FIXED))
-    return parameters
+    return _without_lone_members(strategy, parameters)
+
+
+def _without_lone_members(
+    strategy: Strategy, parameters: Sequence[StepParameter]
+) -> list[StepParameter]:
+    """Fix what a sum leaves no choice: as its last free member it is minus the others.
+
+    Its uncertainty would be zero but for rounding errors, of either sign.
+    """
+    by_label = {parameter.label: parameter for parameter in parameters}
+    for members in _module_sums(strategy, parameters):
+        free = [member for member in members if not member.is_fixed]
+        if len(free) == 1:
+            others = sum(member.start for member in members if member.is_fixed)
+            by_label[free[0].label] = replace(free[0], start=-others, presigma=FIXED)
+    return list(by_label.values())
 
 
 def format_parameters(parameters: Iterable[StepParameter]) -> str:
@@ -74,16 +95,25 @@ def format_constraints(strategy: Strategy, parameters: Sequence[StepParameter]) 
 
     A sum of fixed parameters alone says nothing, and is left out.
     """
+    lines: list[str] = []
+    for members in _module_sums(strategy, parameters):
+        if not all(member.is_fixed for member in members):
+            lines.append("Constraint 0.0")
+            lines += [f"  {member.label} 1.0" for member in members]
+    return "\n".join([*lines, ""]) if lines else ""
+
+
+def _module_sums(
+    strategy: Strategy, parameters: Sequence[StepParameter]
+) -> Iterator[list[StepParameter]]:
+    """Yield the members of each sum that is to be zero, layer by layer."""
     kinds = [kind.removeprefix("module_") for kind in strategy.constraints]
     stations = sorted({parameter.place.component.station for parameter in parameters})
-    lines: list[str] = []
     for layer in ((station, layer) for station in stations for layer in range(LAYERS)):
         for kind in kinds:
             members = [item for item in parameters if _is_module_sum(item.place, layer, kind)]
-            if members and not all(member.is_fixed for member in members):
-                lines.append("Constraint 0.0")
-                lines += [f"  {member.label} 1.0" for member in members]
-    return "\n".join([*lines, ""]) if lines else ""
+            if members:
+                yield members
 
 
 def _is_module_sum(place: Place, layer: tuple[int, int], kind: str) -> bool:
@@ -111,6 +141,8 @@ def format_steering(
         "Cfiles",
         *binaries,
         *options,
+        # what leaves a constraint without a variable parameter ends differently in each version
+        "skipemptycons",
         *pede.options,
         f"method {pede.method}",
         "end",

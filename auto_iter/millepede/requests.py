@@ -83,6 +83,7 @@ class SolveRequest(_Message):
     time_limit_s: float = 3600.0
     max_shift_mm: float = 5.0
     max_rotation_rad: float = 0.1
+    accept_bad_matrix: bool = False
     eigen: bool = False
 
 

@@ -7,6 +7,7 @@ depends on time, place or order of arrival.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -21,6 +22,7 @@ from auto_iter.millepede.constants import (
 )
 from auto_iter.millepede.constants_yaml import format_yaml
 from auto_iter.millepede.conversion import read_record
+from auto_iter.millepede.evidence import Evidence
 from auto_iter.millepede.iteration_record import solution_record
 from auto_iter.millepede.pede import Limits
 from auto_iter.millepede.pedefiles import CONSTRAINTS, PARAMETERS, STEERING
@@ -29,7 +31,7 @@ from auto_iter.millepede.requests import (
     SolveRequest,
 )
 from auto_iter.millepede.solving import choose_engine
-from auto_iter.millepede.statistics import Statistics, total
+from auto_iter.millepede.statistics import total
 from auto_iter.millepede.steps import run_steps
 from auto_iter.millepede.strategy import load_strategy
 
@@ -62,7 +64,9 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
     (directory / SOLUTION).unlink(missing_ok=True)
     strategy = load_strategy(request.strategy)
     previous = read_constants(request.previous)
-    statistics = _statistics(request)
+    records = [read_record(path) for path in request.statistics]
+    statistics = total(record.statistics for record in records if record.error is None)
+    evidence = Evidence(statistics, *(record.cuts for record in records[:1]))
     engine = choose_engine(
         request.solver,
         request.pede_install,
@@ -70,10 +74,15 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
         Limits(request.time_limit_s, MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
         modes=MODES if request.eigen else 0,
     )
-    seen = {int(number[0]) - 1 for number in statistics.layers}
+    engine = replace(engine, accept_bad_matrix=request.accept_bad_matrix)
     phase = strategy.phase_for(request.iteration)
     steps = run_steps(
-        directory, [binary.absolute() for binary in request.binaries], strategy, phase, seen, engine
+        directory,
+        [binary.absolute() for binary in request.binaries],
+        strategy,
+        phase,
+        evidence,
+        engine,
     )
     moved = changes(steps.merged.values(), strategy.scheme, steps.covariance)
     constants = accumulate(previous, moved)
@@ -84,11 +93,6 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
     write_atomically(directory / CONSTANTS_YAML, format_yaml(constants, moved))
     write_atomically(directory / SOLUTION, record.model_dump_json(indent=1) + "\n")
     return record
-
-
-def _statistics(request: SolveRequest) -> Statistics:
-    records = map(read_record, request.statistics)
-    return total(record.statistics for record in records if record.error is None)
 
 
 def _keep_last_step(directory: Path, last: int) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.millepede.pede_end import read_ending
+from auto_iter.millepede.pede_end import Verdict, ending_of, read_ending
 from auto_iter.millepede.result import Parameter, read_result
 from auto_iter.millepede.solver import solve
 from tests.tracks import LABELS, RENAMINGS, TEXTS, write_renamed
@@ -56,12 +56,13 @@ EXACT = {
     "matrix again": "matiter 3\nmethod inversion 3 0.0",
     "no line search": "linesearch 0\nmethod inversion 3 0.001",
     "a method that is none": "method inversion 3 0.001\nmethod MINRES 3 0.001",
-    "twice the same constraint": "Constraint 0.0\n 12 1.0\n 14 1.0\nConstraint 0.0\n 12 1.0\n"
-    " 14 1.0\nmethod inversion 3 0.001",
-    "a constraint on nothing": "Constraint 0.0\n 9999 1.0\nmethod inversion 3 0.001",
     "it skipped": "Constraint 0.0\n 9999 1.0\nskipemptycons\nmethod inversion 3 0.001",
     "an unknown keyword": "nonsense\nmethod inversion 3 0.001",
     "no variable parameter": "entries 99999\nmethod inversion 3 0.001",
+}
+BAD_CONSTRAINTS = {
+    "twice the same": "Constraint 0.0\n 12 1.0\n 14 1.0\nConstraint 0.0\n 12 1.0\n 14 1.0",
+    "on nothing": "Constraint 0.0\n 9999 1.0",
 }
 WITH_CUTS = {
     "chi2 cut": "chisqcut 30.0 6.0\nmethod inversion 6 0.001",
@@ -122,6 +123,15 @@ def test_the_solutions_agree_in_every_digit(tmp_path: Path, name: str) -> None:
         assert (ours.sigma is None) == (theirs.sigma is None)
         if theirs.sigma is not None:
             assert ours.sigma == pytest.approx(theirs.sigma, rel=DIGITS)
+
+
+@pytest.mark.parametrize("name", BAD_CONSTRAINTS)
+def test_what_each_version_of_pede_ends_differently_on_is_refused_of_both(
+    tmp_path: Path, name: str
+) -> None:
+    """It ends with 3, 5 or 27, and the values of the first are a matter of rounding."""
+    for place in solutions(tmp_path, f"{BAD_CONSTRAINTS[name]}\nmethod inversion 3 0.001"):
+        assert ending_of(end_code(place)).verdict in (Verdict.REFUSE, Verdict.FAIL)
 
 
 @pytest.mark.parametrize("name", WITH_CUTS)

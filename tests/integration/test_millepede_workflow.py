@@ -188,7 +188,8 @@ def test_pede_is_used_when_there_is_one(converted: Path, tmp_path: Path) -> None
     assert ours == (REFERENCE / "clean/inputforalign.txt").read_text()
     assert (record.solver, record.records) == ("pede", 1092)
     assert record.chi2_ndf == pytest.approx(0.88186143692559715)
-    (warning,) = record.warnings
+    fewest, warning = record.warnings
+    assert fewest.startswith("step 0: fewest hits: station 2 layer 2 module 0 side 0 x: 40, ")
     assert "insufficient measurements" in warning
     assert (tmp_path / "out/step0/millepede.his").exists()
 
