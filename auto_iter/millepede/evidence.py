@@ -1,8 +1,7 @@
 """What the tracks of an iteration can say: which parameters have enough hits, and what lacks them.
 
 Known from the conversion's statistics, before anything is solved, so that every solver gets the
-same question and a person reads the same answer. Also: which setting cost the tracks that are
-missing, for whoever has to mend that.
+same question and a person reads the same answer.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from auto_iter.millepede.labels import Component, Place, components
-from auto_iter.millepede.rejects import Rejects
+from auto_iter.millepede.losses import Losses
 from auto_iter.millepede.requests import Cuts
 from auto_iter.millepede.statistics import Statistics
 from auto_iter.millepede.steering_options import Options
@@ -24,13 +23,6 @@ FEWEST_HITS = Options().entries
 NAMED = 8
 """So many components without hits are named one by one."""
 EXAMPLES = 3
-TRACK_SETTINGS = {
-    "chi2": "max_chi2",
-    "pz_low": "min_pz_gev",
-    "pz_high": "max_pz_gev",
-    "hits": "min_hits",
-}
-"""The cut (of `millepede.cuts`) behind a reason to drop a track."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +81,7 @@ class Evidence:
             remarks.append(
                 f"short of data: {len(poor)} of {len(moved)} parameters have fewer than "
                 f"{FEWEST_HITS} hits and stay where they are ({self._examples(poor)}); "
-                "use more raw files"
+                f"{self.losses.want_of_hits()}"
             )
         return tuple(remarks)
 
@@ -104,50 +96,10 @@ class Evidence:
         ordered = sorted(places, key=lambda place: (self.hits(place.component), place))
         return self._examples(ordered)
 
-    def losses(self) -> str:
-        """Return in words what most tracks, or their hits, were lost to: the setting and its value.
-
-        A track without hits, or without those that tell its parameters apart, lost them to cuts on
-        hits.
-        """
-        tracks = self.statistics
-        lost = dict(tracks.dropped_tracks)
-        by_hits = lost.pop("degenerate", 0) + max(tracks.tracks_kept - tracks.records, 0)
-        reason = max(lost, key=lambda each: lost[each], default="")
-        if reason in TRACK_SETTINGS and lost[reason] > by_hits:
-            name = TRACK_SETTINGS[reason]
-            value = getattr(self.cuts, name)
-            return (
-                f"millepede.cuts.{name} ({value:g}) drops {lost[reason]} of {tracks.tracks} tracks"
-            )
-        return self._hit_losses()
-
-    def _hit_losses(self) -> str:
-        lost = {r: n for r, n in self.statistics.dropped_hits.items() if r != "track"}
-        reason = max(lost, key=lambda each: lost[each], default="")
-        if not lost.get(reason):
-            return "the files hold hardly any tracks or hits"
-        share = f"{lost[reason]} of {self.statistics.hits} hits"
-        if reason == "residual":
-            limit = self.cuts.max_residual_mm
-            return f"millepede.cuts.max_residual_mm ({limit:g} mm) drops {share}"
-        return f"{share} are dropped because of what the reconstruction wrote ({reason})"
-
-    def advice(self, rejects: Rejects) -> str:
-        """Return what to do about tracks that the solver rejected; empty where it rejected none."""
-        if rejects == Rejects():
-            return ""
-        if rejects.lack_hits:
-            return f"these tracks have too few hits left for a fit: {self._hit_losses()}"
-        widest = max(
-            (layer.after.width_um for layer in self.statistics.layers.values()), default=0.0
-        )
-        return (
-            f"the tracks do not fit: residuals are up to {widest:.0f} µm wide after "
-            f"millepede.cuts.max_residual_mm ({self.cuts.max_residual_mm:g} mm); tighten that, or "
-            "look at the constants that they were reconstructed with (the cut that they failed is "
-            f"the strategy's {rejects.steering_cut})"
-        )
+    @property
+    def losses(self) -> Losses:
+        """What tracks and hits were lost to."""
+        return Losses(self.statistics, self.cuts)
 
     def _examples(self, places: Sequence[Place]) -> str:
         told = [f"{place.name}: {self.hits(place.component)}" for place in places[:EXAMPLES]]

@@ -15,7 +15,11 @@ from auto_iter.millepede.mille_records import Floats, Indices, Measurements
 
 HUBER = 1.345
 CAUCHY = 2.3849
-_PIVOT = 1e-10  # pede's limit: a pivot below that fraction of its diagonal counts as zero
+_PIVOT = 1e-10
+"""A pivot below that fraction of its diagonal counts as zero, as in pede's global fit.
+
+Its local fit goes down to 16 roundings, and gets noise there; such tracks are cut at conversion.
+"""
 _UNROLLED = 12  # up to here the factorisation is spelled out over the batch, beyond LAPACK does it
 
 

@@ -37,6 +37,11 @@ class Spread(BaseModel):
         mean = self.sum_mm / self.hits
         return float(1e3 * np.sqrt(max(self.sum_mm2 / self.hits - mean**2, 0.0)))
 
+    @property
+    def rms_um(self) -> float:
+        """The root of the mean square in µm, about zero; 0 without hits."""
+        return float(1e3 * np.sqrt(self.sum_mm2 / self.hits)) if self.hits else 0.0
+
     def __add__(self, other: Spread) -> Spread:
         return Spread(
             hits=self.hits + other.hits,

@@ -76,7 +76,7 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
         end.raise_if_failed(
             f"step {number}",
             where,
-            evidence.advice(end.rejects) if end.ending.code == TOO_MANY_REJECTS else "",
+            evidence.losses.by_rejects(end.rejects) if end.ending.code == TOO_MANY_REJECTS else "",
             accept_bad_matrix=engine.accept_bad_matrix,
         )
         found = read_result(where / "millepede.res")
@@ -99,7 +99,7 @@ def _with_records(binaries: Sequence[Path], evidence: Evidence) -> list[Path]:
     except OSError as error:
         raise InputError(f"{error.filename}: no such Mille file; convert it again") from error
     if not filled:
-        raise PhysicsError("no track passed the cuts", evidence.losses())
+        raise PhysicsError("no track passed the cuts", evidence.losses.of_tracks())
     return filled
 
 
@@ -112,7 +112,7 @@ def _refuse_when_all_is_short(
     raise PhysicsError(
         f"{step}: too few hits: what it may move has at most {evidence.most_hits(short)} for a "
         f"parameter, and {FEWEST_HITS} are needed",
-        evidence.losses() if evidence.statistics.tracks_kept == 0 else "use more raw files",
+        evidence.losses.want_of_hits(),
     )
 
 

@@ -1,4 +1,4 @@
-"""What lacks hits is named before anything is solved, and so is the setting that cost them."""
+"""What lacks hits is named before anything is solved."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import pytest
 
 from auto_iter.millepede.evidence import FEWEST_HITS, Evidence
 from auto_iter.millepede.labels import Component, components
-from auto_iter.millepede.rejects import Rejects
-from auto_iter.millepede.requests import Cuts
-from auto_iter.millepede.statistics import LayerResiduals, Spread, Statistics
+from auto_iter.millepede.statistics import Statistics
 from auto_iter.millepede.strategy import Phase, Step, Strategy, load_strategy
 
 ENOUGH = 100
@@ -85,55 +83,3 @@ def test_hits_of_a_component_are_those_of_its_sides() -> None:
     assert evidence.hits(Component(1, 0)) == 16
     assert evidence.hits(Component(1)) == 16 + 2 * 16 * ENOUGH
     assert evidence.hits(Component(2)) == 0
-
-
-@pytest.mark.parametrize(
-    ("statistics", "told"),
-    [
-        (
-            Statistics(tracks=100, dropped_tracks={"chi2": 3, "hits": 90, "pz_low": 7}),
-            "millepede.cuts.min_hits (15) drops 90 of 100 tracks",
-        ),
-        (
-            Statistics(tracks=100, dropped_tracks={"pz_low": 99, "hits": 1}),
-            "millepede.cuts.min_pz_gev (100) drops 99 of 100 tracks",
-        ),
-        (
-            Statistics(
-                tracks=100,
-                hits=1800,
-                dropped_tracks={"hits": 10, "degenerate": 90},
-                dropped_hits={"track": 900, "residual": 850, "rotation": 5},
-            ),
-            "millepede.cuts.max_residual_mm (0.001 mm) drops 850 of 1800 hits",
-        ),
-        (
-            Statistics(tracks=9, tracks_kept=9, hits=160, dropped_hits={"residual": 160}),
-            "millepede.cuts.max_residual_mm (0.001 mm) drops 160 of 160 hits",
-        ),
-        (
-            Statistics(tracks=9, tracks_kept=9, hits=160, dropped_hits={"not_computed": 160}),
-            "160 of 160 hits are dropped because of what the reconstruction wrote (not_computed)",
-        ),
-        (Statistics(), "the files hold hardly any tracks or hits"),
-    ],
-)
-def test_the_setting_that_cost_most_tracks_is_named(statistics: Statistics, told: str) -> None:
-    assert Evidence(statistics, Cuts(max_residual_mm=0.001)).losses() == told
-
-
-def test_the_advice_on_rejected_tracks_names_the_setting_that_let_them_in() -> None:
-    wide = Spread(hits=100, sum_mm2=100 * 0.8**2)
-    statistics = Statistics(
-        hits=100, dropped_hits={"residual": 40}, layers={"20": LayerResiduals(after=wide)}
-    )
-    evidence = Evidence(statistics, Cuts(max_residual_mm=5.0))
-    assert evidence.advice(Rejects()) == ""
-    assert evidence.advice(Rejects(singular=5, no_freedom=20, huge=3)) == (
-        "these tracks have too few hits left for a fit: "
-        "millepede.cuts.max_residual_mm (5 mm) drops 40 of 100 hits"
-    )
-    for rejects, cut in ((Rejects(huge=30, large=2), "hugecut"), (Rejects(large=9), "chisqcut")):
-        advice = evidence.advice(rejects)
-        assert "up to 800 µm wide after millepede.cuts.max_residual_mm (5 mm)" in advice
-        assert advice.endswith(f"the strategy's {cut})")
