@@ -11,13 +11,25 @@ from pathlib import Path
 
 from auto_iter.errors import InputError
 from auto_iter.files import write_atomically
-from auto_iter.millepede.labels import LAYERS, Place, places
-from auto_iter.millepede.strategy import Pede, Step, Strategy
+from auto_iter.millepede.constants import ZERO, Constants, combinations
+from auto_iter.millepede.labels import (
+    PARAMETERS as SIX,
+)
+from auto_iter.millepede.labels import (
+    Place,
+    component_of_key,
+    places,
+)
+from auto_iter.millepede.module_sums import Member, Sum, independent, layer_sums, pinned
+from auto_iter.millepede.strategy import Pede, Phase, Step, Strategy
 
 CONSTRAINTS = "mp2con_ss.txt"
 PARAMETERS = "mp2par_ss.txt"
+PRIOR = "mp2pri_ss.txt"
 STEERING = "steer.txt"
 FIXED = -1.0
+FREE = 0.0
+"""The presigma of what nothing holds back."""
 MAX_NAME_LENGTH = 1024
 """pede refuses longer file names (exit code 17)."""
 
@@ -58,27 +70,23 @@ def step_parameters(
     for label, place in places(stations, strategy.scheme).items():
         is_ours = place.component.station in strategy.station_numbers
         if is_ours and not step.fixes(place) and place not in short:
-            parameters.append(StepParameter(label, place, 0.0, presigmas.of(place)))
+            presigma = FREE if presigmas is None else presigmas.of(place)
+            parameters.append(StepParameter(label, place, 0.0, presigma))
         else:
             value = found.get(label, 0.0) if step.start == "previous" else 0.0
             parameters.append(StepParameter(label, place, value, FIXED))
-    return _without_lone_members(strategy, parameters)
+    return _without_pinned(strategy, parameters)
 
 
-def _without_lone_members(
-    strategy: Strategy, parameters: Sequence[StepParameter]
-) -> list[StepParameter]:
-    """Fix what a sum leaves no choice: as its last free member it is minus the others.
-
-    Its uncertainty would be zero but for rounding errors, of either sign.
-    """
-    by_label = {parameter.label: parameter for parameter in parameters}
-    for members in _module_sums(strategy, parameters):
-        free = [member for member in members if not member.is_fixed]
-        if len(free) == 1:
-            others = sum(member.start for member in members if member.is_fixed)
-            by_label[free[0].label] = replace(free[0], start=-others, presigma=FIXED)
-    return list(by_label.values())
+def _without_pinned(strategy: Strategy, parameters: Sequence[StepParameter]) -> list[StepParameter]:
+    """Fix what the sums leave no choice, where they put it."""
+    values = {
+        label: v for sums in _layer_sums(strategy, parameters) for label, v in pinned(sums).items()
+    }
+    return [
+        replace(each, start=values[each.label], presigma=FIXED) if each.label in values else each
+        for each in parameters
+    ]
 
 
 def format_parameters(parameters: Iterable[StepParameter]) -> str:
@@ -91,48 +99,66 @@ def format_parameters(parameters: Iterable[StepParameter]) -> str:
 
 
 def format_constraints(strategy: Strategy, parameters: Sequence[StepParameter]) -> str:
-    """Return the content of the constraint file: for each layer, Σ of its modules' x (rz) = 0.
+    """Return the content of the constraint file: for each layer, Σ of its modules' x (y, rz) = 0.
 
-    A sum of fixed parameters alone says nothing, and is left out.
+    A sum of fixed parameters alone says nothing, and is left out; so is one that others imply.
     """
     lines: list[str] = []
-    for members in _module_sums(strategy, parameters):
-        if not all(member.is_fixed for member in members):
+    for sums in _layer_sums(strategy, parameters):
+        for each in independent(sums):
             lines.append("Constraint 0.0")
-            lines += [f"  {member.label} 1.0" for member in members]
+            lines += [f"  {member.label} {factor}" for member, factor in each.items()]
     return "\n".join([*lines, ""]) if lines else ""
 
 
-def _module_sums(
-    strategy: Strategy, parameters: Sequence[StepParameter]
-) -> Iterator[list[StepParameter]]:
-    """Yield the members of each sum that is to be zero, layer by layer."""
+def _layer_sums(strategy: Strategy, parameters: Sequence[StepParameter]) -> Iterator[list[Sum]]:
     kinds = [kind.removeprefix("module_") for kind in strategy.constraints]
-    stations = sorted({parameter.place.component.station for parameter in parameters})
-    for layer in ((station, layer) for station in stations for layer in range(LAYERS)):
-        for kind in kinds:
-            members = [item for item in parameters if _is_module_sum(item.place, layer, kind)]
-            if members:
-                yield members
+    members = {each.place: Member(each.label, each.start, each.is_fixed) for each in parameters}
+    return layer_sums(kinds, members)
 
 
-def _is_module_sum(place: Place, layer: tuple[int, int], kind: str) -> bool:
-    component = place.component
-    return (
-        component.depth in ("module", "side")
-        and (component.station, component.layer) == layer
-        and place.parameter == kind
-    )
+@dataclass(frozen=True)
+class Knowledge:
+    """What is known before any data: where the prior pulls to, and where the tracks were made.
+
+    `centre`: the constants that the alignment began with; `current`: those of this iteration.
+    """
+
+    centre: Constants
+    current: Constants
+
+    def missing(self, key: str, parameter: str) -> float:
+        """Return centre − current of a constant, in mm or rad."""
+        at = SIX.index(parameter)
+        return self.centre.get(key, ZERO)[at] - self.current.get(key, ZERO)[at]
 
 
-def format_steering(
-    pede: Pede, binaries: Sequence[str], title: str, *, has_constraints: bool
+def format_prior(
+    strategy: Strategy, phase: Phase, parameters: Sequence[StepParameter], knowledge: Knowledge
 ) -> str:
-    """Return the content of the steering file; `binaries` relative to where pede will run."""
+    """Return the content of the prior's file: a `Measurement` for each constant with a σ.
+
+    It acts on the total, change plus what earlier iterations found: a presigma would only bound
+    each change, and along combinations that the data leave open the sum would walk without end.
+    """
+    by_place = {parameter.place: parameter for parameter in parameters}
+    lines: list[str] = []
+    for (key, name), weights in combinations(by_place, strategy.scheme).items():
+        sigma = strategy.prior_sigma(phase, Place(component_of_key(key), name))
+        if sigma is None or all(by_place[place].is_fixed for place in weights):
+            continue
+        lines.append(f"Measurement {knowledge.missing(key, name) + 0.0!r} {sigma!r}")
+        # pede before V04-15-00 takes what stands before a label for all of it: what moves is last
+        ordered = sorted(weights.items(), key=lambda item: not by_place[item[0]].is_fixed)
+        lines += [f"  {by_place[place].label} {weight!r}" for place, weight in ordered]
+    return "\n".join([*lines, ""]) if lines else ""
+
+
+def format_steering(pede: Pede, texts: Sequence[str], binaries: Sequence[str], title: str) -> str:
+    """Return the content of the steering file; all names relative to where pede will run."""
     too_long = [name for name in binaries if len(name) > MAX_NAME_LENGTH]
     if too_long:
         raise InputError(f"{too_long[0]}: pede takes no name of more than {MAX_NAME_LENGTH} bytes")
-    texts = [CONSTRAINTS, PARAMETERS] if has_constraints else [PARAMETERS]
     options = [f"hugecut {pede.hugecut:g}"] if pede.hugecut is not None else []
     lines = [
         f"* {title}",
@@ -152,17 +178,15 @@ def format_steering(
 
 
 def write_step_files(
-    directory: Path,
-    strategy: Strategy,
-    parameters: Sequence[StepParameter],
-    binaries: Sequence[str],
-    title: str,
+    directory: Path, pede: Pede, texts: Mapping[str, str], binaries: Sequence[str], title: str
 ) -> Path:
-    """Write constraint, parameter and steering file to `directory`; return the steering file."""
-    constraints = format_constraints(strategy, parameters)
-    write_atomically(directory / CONSTRAINTS, constraints)
-    write_atomically(directory / PARAMETERS, format_parameters(parameters))
+    """Write text files (name → content, empty ones not named) and the steering file.
+
+    Returns the steering file.
+    """
+    for name, content in texts.items():
+        write_atomically(directory / name, content)
     steering = directory / STEERING
-    content = format_steering(strategy.pede, binaries, title, has_constraints=bool(constraints))
-    write_atomically(steering, content)
+    named = [name for name, content in texts.items() if content]
+    write_atomically(steering, format_steering(pede, named, binaries, title))
     return steering

@@ -11,7 +11,18 @@ from pathlib import Path
 from auto_iter.errors import InputError, PhysicsError
 from auto_iter.millepede.evidence import EXAMPLES, FEWEST_HITS, Evidence
 from auto_iter.millepede.labels import Place
-from auto_iter.millepede.pedefiles import StepParameter, step_parameters, write_step_files
+from auto_iter.millepede.pedefiles import (
+    CONSTRAINTS,
+    PARAMETERS,
+    PRIOR,
+    Knowledge,
+    StepParameter,
+    format_constraints,
+    format_parameters,
+    format_prior,
+    step_parameters,
+    write_step_files,
+)
 from auto_iter.millepede.result import Parameter, read_result
 from auto_iter.millepede.solving import Engine, StepEnd
 from auto_iter.millepede.strategy import Phase, Strategy
@@ -49,6 +60,7 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
     strategy: Strategy,
     phase: Phase,
     evidence: Evidence,
+    knowledge: Knowledge,
     engine: Engine,
 ) -> Steps:
     """Run the steps of `phase` in `directory/step0`, `step1`, … (replaced when there).
@@ -71,7 +83,9 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
         _refuse_when_all_is_short(f"step {number}", parameters, short, evidence)
         names = [os.path.relpath(binary, where) for binary in filled]
         title = f"{strategy.name}, {phase.name}, step {number}, fixed: {', '.join(step.fix)}"
-        steering = write_step_files(where, strategy, parameters, names, title)
+        texts = _texts(strategy, phase, parameters, knowledge)
+        pede = strategy.pede.in_one_step() if PRIOR in texts else strategy.pede
+        steering = write_step_files(where, pede, texts, names, title)
         end = engine.run(where, steering.name)
         end.raise_if_failed(
             f"step {number}",
@@ -90,6 +104,17 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
             moved = [each.place for each in parameters if not each.is_fixed]
             remarks.append(f"step {number}: fewest hits: {evidence.fewest(moved)}")
     return Steps(phase, engine, tuple(ends), merged, covariance, tuple(remarks))
+
+
+def _texts(
+    strategy: Strategy, phase: Phase, parameters: Sequence[StepParameter], knowledge: Knowledge
+) -> dict[str, str]:
+    texts = {
+        CONSTRAINTS: format_constraints(strategy, parameters),
+        PARAMETERS: format_parameters(parameters),
+    }
+    prior = format_prior(strategy, phase, parameters, knowledge)
+    return texts | {PRIOR: prior} if prior else texts
 
 
 def _with_records(binaries: Sequence[Path], evidence: Evidence) -> list[Path]:
