@@ -10,7 +10,7 @@ from pathlib import Path
 
 from auto_iter.errors import InputError, PhysicsError
 from auto_iter.millepede.evidence import EXAMPLES, FEWEST_HITS, Evidence
-from auto_iter.millepede.labels import Place
+from auto_iter.millepede.labels import Place, Scheme
 from auto_iter.millepede.pedefiles import (
     CONSTRAINTS,
     PARAMETERS,
@@ -40,6 +40,7 @@ class Steps:
     where the solver tells it. `remarks`: what the data lack.
     """
 
+    scheme: Scheme
     phase: Phase
     engine: Engine
     ends: tuple[StepEnd, ...]
@@ -103,7 +104,7 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
         if end.ending.code == TOO_FEW_ENTRIES:
             moved = [each.place for each in parameters if not each.is_fixed]
             remarks.append(f"step {number}: fewest hits: {evidence.fewest(moved)}")
-    return Steps(phase, engine, tuple(ends), merged, covariance, tuple(remarks))
+    return Steps(strategy.scheme, phase, engine, tuple(ends), merged, covariance, tuple(remarks))
 
 
 def _texts(
