@@ -165,6 +165,15 @@ def test_the_prior_knows_a_module_by_the_x_of_its_two_sides() -> None:
     assert "Measurement -0.001 0.003\n  20102 1.0\n" in text
 
 
+def test_in_a_line_of_the_prior_what_moves_stands_last() -> None:
+    """pede before V04-15-00 takes what stands before a label for the whole sum."""
+    strategy = load_strategy("3st")
+    short = [strategy.places[20111]]
+    parameters = step_parameters(strategy, strategy.phases[0].steps[0], {}, short=short)
+    text = format_prior(strategy, strategy.phases[0], parameters, Knowledge({}, {}))
+    assert "  20111 0.5\n  20101 0.5\n" in text
+
+
 def test_what_a_step_fixes_has_no_prior() -> None:
     found = prior(load_strategy("ift-global"), Knowledge({}, {}))
     layers = [101, 102, 103, 104, 105, 111, 112, 113, 114, 115, 121, 122, 123, 124, 125]
