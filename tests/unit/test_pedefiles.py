@@ -166,7 +166,7 @@ def test_the_prior_knows_a_module_by_the_x_of_its_two_sides() -> None:
 
 
 def test_in_a_line_of_the_prior_what_moves_stands_last() -> None:
-    """pede before V04-15-00 takes what stands before a label for the whole sum."""
+    """Pede before V04-15-00 takes what stands before a label for the whole sum."""
     strategy = load_strategy("3st")
     short = [strategy.places[20111]]
     parameters = step_parameters(strategy, strategy.phases[0].steps[0], {}, short=short)
