@@ -242,3 +242,10 @@ def test_pede_and_the_built_in_solver_give_the_same_constants(
         assert ours.sigma == (
             None if theirs.sigma is None else pytest.approx(theirs.sigma, rel=1e-4)
         )
+
+
+def test_four_stations_without_a_hit_in_the_ift_are_said_in_those_words(
+    converted: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(PhysicsError, match=r"no track has a hit in the interface tracker \(IFT\)"):
+        solve(request(converted, tmp_path / "solved", stations=4), ENV)
