@@ -64,6 +64,12 @@ EXIT_CODES: dict[int, ExitMeaning] = {
     ),
 }
 
+SAME_FOR_EVERY_FILE = frozenset({20, 22, 30, 31, 33})
+"""Codes whose cause lies in what all jobs share - environment, programs, tags - not in a raw file.
+
+Where one job ends with such a code the others will too: no further one needs to be tried.
+"""
+
 _SIGNALLED = 128
 
 
