@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from auto_iter.batch.htcondor_ads import EOS, NONE
+from auto_iter.batch.htcondor_ads import NONE
 from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.batch.payload import EOS
 from auto_iter.config import Config
 from auto_iter.errors import AutoIterError
 
