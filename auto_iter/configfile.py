@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from auto_iter.config import Config
+from auto_iter.dag_config import is_dag_config
 from auto_iter.errors import UsageError
 
 FOUND_BY_DEFAULT = ("auto_iter.yaml", "config.json")
@@ -39,11 +40,21 @@ def load_config(
     """Return the validated configuration. Raises UsageError."""
     file = path or next((Path(name) for name in FOUND_BY_DEFAULT if Path(name).is_file()), None)
     tree, origins = _read(file) if file is not None else ({}, {})
+    if is_dag_config(tree):
+        raise UsageError(
+            f"{file}: the collaboration's config.json; `auto-iter config import {file} "
+            "auto_iter.yaml` takes it over"
+        )
     for name, value in _from_environment(env or {}):
         keys = tuple(name.removeprefix(ENV_PREFIX).lower().split("__"))
         _put(tree, origins, keys, value, f"environment {name}")
     for text in overrides:
         _override(tree, origins, text)
+    return validated(tree, origins)
+
+
+def validated(tree: Mapping[str, Any], origins: Origins) -> Config:
+    """Return the configuration that a tree of settings means. Raises UsageError."""
     _refuse_unknown(tree, Config, (), origins)
     try:
         return Config.model_validate(tree)

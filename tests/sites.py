@@ -34,20 +34,21 @@ class Site:
     settings: tuple[str, ...]
 
 
-def site_of_march_2026(directory: Path) -> Site:
+def site_of_march_2026(directory: Path, stations: int = 3) -> Site:
     """Make a site whose writer and reconstruction lie beside the scripts, with mode 644.
 
     The writer named 04 makes files named 05; AtlCoolConsole.py returns 1 though all is well.
     """
-    config, programs = _simulated(directory)
+    config, programs = _simulated(directory, stations)
     scripts = directory / "scripts"
-    scripts.mkdir()
+    writer = scripts / "templates" / WRITER
+    writer.parent.mkdir(parents=True)
     for name in (WRITER, _RECO):
         (programs / name).unlink()
-    _write(scripts / WRITER, 'calypso.write_alignment_config("05", sys.argv[1:])', 0o644)
+    _write(writer, 'calypso.write_alignment_config("05", sys.argv[1:])', 0o644)
     _write(scripts / _RECO, "calypso.faser_reco_alignment(sys.argv[1:])", 0o644)
     _write(programs / _CONSOLE, "calypso.atl_cool_console(sys.argv[1:]) or 1", 0o755)
-    return Site(config, (f"reco.writer={scripts / WRITER}", f"reco.program={scripts / _RECO}"))
+    return Site(config, (f"reco.writer={writer}", f"reco.program={scripts / _RECO}"))
 
 
 def site_until_2025(directory: Path) -> Site:
@@ -59,8 +60,9 @@ def site_until_2025(directory: Path) -> Site:
     return Site(config, ("reco.preset=2024",))
 
 
-def _simulated(directory: Path) -> tuple[Path, Path]:
-    simulated = simulate(directory, Options(files=(400, 401, 402), beam=Beam(events=300)))
+def _simulated(directory: Path, stations: int = 3) -> tuple[Path, Path]:
+    beam = Beam(events=300, stations=stations)
+    simulated = simulate(directory, Options(files=(400, 401, 402), beam=beam))
     return simulated.config, simulated.install / "bin"
 
 

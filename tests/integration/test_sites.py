@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,3 +90,30 @@ def test_the_failure_says_which_settings_disagree(name: str, here: Path) -> None
     if name == "today's scripts, old preset":
         resume = command("resume", str(workspace), "--set", "reco.preset=2025")
         assert call(resume, here).returncode == 0
+
+
+def test_the_collaborations_configuration_is_taken_over_and_aligns(here: Path) -> None:
+    site = here.parent / "site"
+    site_of_march_2026(site, stations=4)
+    (site / "scripts/templates/align_2022_3ST.txt").write_text(' "00": [0.001, 0, 0, 0, 0, 0]')
+    example = Path(__file__).parents[1] / "data/dag_config/config.json"
+    old = here / "config.json"
+    old.write_text(example.read_text().replace("@HERE@", str(site)))
+    imported = call(command("config", "import", "config.json", "auto_iter.yaml"), here)
+    assert imported.returncode == 0, imported.stderr
+    (command_line,) = re.findall(r"align with: auto-iter (.*)", imported.stdout)
+    settings = (
+        f"paths.raw_dir={site / 'raw'}", "batch.system=local", "millepede.solver=builtin",
+        "alignment.polling_interval_seconds=1", "reco.memory_mb=1000", "reco.disk_mb=500",
+        "millepede.cuts.max_residual_mm=[1.0, 0.3, 0.1]",
+    )  # fmt: skip
+    done = call(
+        command(*command_line.split(), *(word for each in settings for word in ("--set", each))),
+        here,
+    )
+    assert done.returncode == 0, done.stderr
+    workspace = site / "data/Y2023_R011705_F400-403"
+    assert len(checkpoint(workspace)["history"]) == 3
+    constants = (workspace / "iter01/1reco/inputforalign.txt").read_text()
+    assert constants == ' "00": [0.001, 0, 0, 0, 0, 0]'
+    assert typical_chi2(workspace, 3) < 0.2 * typical_chi2(workspace, 1)
