@@ -165,7 +165,15 @@ def _refuse_unknown(
             _refuse_unknown(value, inner, where, origins)
 
 
+REPLACED = {
+    ("reco", "geometry_tag"): 'reco.preset holds tags and files now: "2024" is 04 throughout'
+}
+"""Keys of before, and what says the same today."""
+
+
 def _unknown(where: Key, model: type[BaseModel], origins: Origins) -> str:
+    if where in REPLACED:
+        return f"{_at(where, origins)}: {REPLACED[where]}"
     close = difflib.get_close_matches(where[-1], model.model_fields, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(model.model_fields)}"
     return f"{_at(where, origins)}: unknown key; {hint}"

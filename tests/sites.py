@@ -34,12 +34,14 @@ class Site:
     settings: tuple[str, ...]
 
 
-def site_of_march_2026(directory: Path, stations: int = 3) -> Site:
+def site_of_march_2026(
+    directory: Path, stations: int = 3, files: tuple[int, ...] = (400, 401, 402)
+) -> Site:
     """Make a site whose writer and reconstruction lie beside the scripts, with mode 644.
 
     The writer named 04 makes files named 05; AtlCoolConsole.py returns 1 though all is well.
     """
-    config, programs = _simulated(directory, stations)
+    config, programs = _simulated(directory, stations, files)
     scripts = directory / "scripts"
     writer = scripts / "templates" / WRITER
     writer.parent.mkdir(parents=True)
@@ -60,9 +62,11 @@ def site_until_2025(directory: Path) -> Site:
     return Site(config, ("reco.preset=2024",))
 
 
-def _simulated(directory: Path, stations: int = 3) -> tuple[Path, Path]:
+def _simulated(
+    directory: Path, stations: int = 3, files: tuple[int, ...] = (400, 401, 402)
+) -> tuple[Path, Path]:
     beam = Beam(events=300, stations=stations)
-    simulated = simulate(directory, Options(files=(400, 401, 402), beam=beam))
+    simulated = simulate(directory, Options(files=files, beam=beam))
     return simulated.config, simulated.install / "bin"
 
 

@@ -54,15 +54,20 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _validate(arguments: argparse.Namespace) -> int:
     from auto_iter.configfile import load_config
+    from auto_iter.presets import tag_chain
 
     config = load_config(arguments.config, arguments.overrides, os.environ)
-    paths = {
+    paths: dict[str, Path | None] = {
         "paths.raw_dir": config.paths.raw_dir,
         "paths.calypso_install": config.paths.calypso_install,
         "paths.pede_install": config.paths.pede_install,
         "alignment.initial_constants": config.alignment.initial_constants,
         "simulation.truth": config.simulation.truth,
+        "reco.asetup_input": Path(asetup) if (asetup := config.reco.asetup_input) else None,
     }
+    chain = tag_chain(config.reco)
+    programs = {"reco.writer": chain.writer, "reco.program": config.reco.program}
+    paths |= {key: Path(name).expanduser() for key, name in programs.items() if "/" in name}
     missing = [
         f"{key}: {path}: no such path" for key, path in paths.items() if path and not path.exists()
     ]

@@ -40,8 +40,11 @@ launcher=()
 [ -x "$writer" ] || launcher=("$python")
 
 rm -f -- *_Align.pool.root *_ALLP200.db PoolFileCatalog.xml
-"${launcher[@]}" "$writer" "AlignDbTool.AlignmentConstants={$(cat -- "$constants")}" \
-    || give_up 30 "$writer failed with exit code $?"
+# The writer is VERBOSE by design, megabytes of it: only its last words are of use, where it fails.
+"${launcher[@]}" "$writer" "AlignDbTool.AlignmentConstants={$(cat -- "$constants")}" >writer.log 2>&1
+status=$?
+[ "$status" -eq 0 ] || tail -n 20 writer.log >&2
+[ "$status" -eq 0 ] || give_up 30 "$writer failed with exit code $status"
 
 [ -s "$schema" ] || give_up 31 "reco.writer and reco.sqlite_schema disagree:" \
     "$(basename -- "$writer") left $(left '*_ALLP200.db'), not $schema"

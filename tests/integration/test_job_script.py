@@ -197,6 +197,7 @@ FAILURES: dict[str, tuple[int, Callable[[Site], object], str]] = {
     "scratch": (21, _no_scratch, "no scratch directory"),
     "database": (22, lambda site: site.database.unlink(), "ALLP200.db"),
     "writer": (30, _fails("WriteAlignmentConfig_Faser04.py"), "exit code 7"),
+    "writer's words": (30, _writer("echo no geometry; exit 7"), "no geometry"),
     "schema": (31, _writer("mv FASER-05_ALLP200.db FASER-04_ALLP200.db"),
                "sqlite_schema disagree: WriteAlignmentConfig_Faser04.py left FASER-04_A"),
     "empty schema": (31, _writer(": > FASER-05_ALLP200.db"), "sqlite_schema disagree"),

@@ -78,6 +78,7 @@ def test_the_older_json_is_found_and_read(tmp_path: Path) -> None:
         ('htcondor: {extra: {"a\\nb": c}}', r"htcondor\.extra: holds a line break"),
         ('paths: {calypso_install: "/a\\n/b"}', r"paths\.calypso_install: holds a line break"),
         ('reco: {arguments: ["--x\\u2028"]}', r"reco\.arguments: holds a line break"),
+        ('reco: {geometry_tag: "04"}', r'geometry_tag: reco\.preset holds .*"2024" is 04'),
         ("paths: {raw_url: /eos}", r"paths\.raw_url: "),
         ("htcondor: {deliver_url: 'root://x'}", r"deliver_url needs spool=false"),
         ("a: [1", r"c\.yaml:\d+: "),
