@@ -15,6 +15,7 @@ from auto_iter.batch.exitcodes import describe_exit
 from auto_iter.batch.payload import (
     job_arguments,
     refuse_eos,
+    refuse_path,
     submit_description,
     submit_text,
     through,
@@ -70,14 +71,17 @@ class WorkspaceReconstruction:
             _program_text(program)
         for number in sorted(self.wanted())[:1]:
             self._arguments(number)
-            self._refuse_eos(number)
+            self._refuse_for_htcondor(number)
         initial = self.config.alignment.initial_constants
         if initial is not None:
             read_constants(initial)
 
-    def _refuse_eos(self, number: int) -> None:
+    def _refuse_for_htcondor(self, number: int) -> None:
+        """Raise UsageError or InputError for paths that a submission could not have."""
         if self.config.batch.system == "htcondor":
             one = self.batch(1, "", [number], {}, ())
+            for path in (one.directory, one.executable, *one.inputs, one.deliver_to):
+                refuse_path(path)
             refuse_eos(submit_description(one, self.config.htcondor), self.config.htcondor)
 
     def prepare(self, iteration: int) -> None:

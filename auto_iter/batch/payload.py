@@ -29,6 +29,7 @@ EOS: Final = Path("/eos")
 """Schedds do not mount it; CERN's refuse it in everything that they would have to read there."""
 
 _SPOOL = "-spool"
+_PLAIN_PATH = re.compile(r"[\w./:@%+=~-]+")
 _PLAIN = re.compile(r"[\w./:@%+=,~-]+")
 
 
@@ -130,6 +131,15 @@ def _output_transfer(*, spool: bool) -> dict[str, str]:
         "when_to_transfer_output": "ON_EXIT",
         "transfer_output_remaps": '"$(outfile) = $(directory)/$(outfile)"',
     }
+
+
+def refuse_path(path: Path) -> None:
+    """Raise UsageError where a submit description would split or expand a path, as `$(HOME)`."""
+    if not _PLAIN_PATH.fullmatch(str(path)):
+        raise UsageError(
+            f"{path}: HTCondor would split or expand this path; use only letters, digits and "
+            "./:@%+=~-_ in it"
+        )
 
 
 _NOT_FROM_EOS = (

@@ -53,6 +53,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
+    from auto_iter.batch.payload import refuse_path
     from auto_iter.configfile import load_config
     from auto_iter.presets import tag_chain
 
@@ -73,6 +74,8 @@ def _validate(arguments: argparse.Namespace) -> int:
     ]
     for line in missing:
         print(line)
+    if config.batch.system == "htcondor":
+        refuse_path(config.paths.work_dir.absolute())
     print("the settings are valid" + (f", {len(missing)} paths are missing" if missing else ""))
     return 1 if missing else 0
 

@@ -141,6 +141,17 @@ def test_a_path_is_data_to_the_environment_script_whatever_is_in_it(
     assert not (tmp_path / "hacked").exists()
 
 
+@pytest.mark.parametrize("name", ["two words", "a,b", "$(HOME)", "it's", 'say"so"'])
+def test_a_workspace_whose_path_htcondor_would_split_or_expand_is_refused(
+    name: str, site: Site, tmp_path: Path
+) -> None:
+    there = replace(site.reconstruction(), workspace=Workspace(tmp_path / name))
+    there.check_inputs()
+    site.sections["batch"] = {"system": "htcondor"}
+    with pytest.raises(UsageError, match="HTCondor would split or expand"):
+        replace(site.reconstruction(), workspace=Workspace(tmp_path / name)).check_inputs()
+
+
 def test_an_installation_may_bring_its_own_local_root_base(site: Site) -> None:
     own = site.install / "ATLASLocalRootBase"
     (own / "user").mkdir(parents=True)
