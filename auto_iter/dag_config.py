@@ -115,9 +115,7 @@ class _Reader:
         files = self._take("raw.files", (int, str))
         if files is not None:
             self._imported.run += ["-f", RawRange.parse(str(files)).text]
-        stations = self._take("raw.stations", int)
-        if stations not in (None, 3, 4):
-            raise UsageError(f"{self._path}: raw.stations: {stations} is neither 3 nor 4")
+        stations = self._stations("raw.stations")
         if stations is not None:
             self._imported.run.append("--fourst" if stations == 4 else "--threest")
         verbosity = self._take("raw.verbosity")
@@ -152,18 +150,21 @@ class _Reader:
         )
         if not steps:
             raise UsageError(f"{self._path}: {key}.pede: has no step")
-        stations = self._take(f"{key}.reco", int)
-        if stations is not None:
-            self._remark(
-                f"{key}.reco", f"{stations} stations in this set only; raw.stations holds for all"
-            )
+        stations = self._stations(f"{key}.reco")
         title = self._take(f"{key}.comment") or name
         fixed = [self._take(step, list) for step in steps]
         return {
             "name": title,
             "iterations": iterations,
+            **({} if stations is None else {"reco_stations": stations}),
             "steps": [{"fix": [rule for item in fix for rule in _rules(item)]} for fix in fixed],
         }
+
+    def _stations(self, key: str) -> int | None:
+        stations: int | None = self._take(key, int)
+        if stations not in (None, 3, 4):
+            raise UsageError(f"{self._path}: {key}: {stations} is neither 3 nor 4")
+        return stations
 
     def _places(self) -> None:
         data = self._take("data.dir")

@@ -25,7 +25,8 @@ from auto_iter.config import Config
 from auto_iter.envscript import find_env_script, install_env_script
 from auto_iter.errors import InputError, PhysicsError, TransientError
 from auto_iter.files import write_atomically
-from auto_iter.model import Batch, Job, Problem, Resources
+from auto_iter.millepede.strategy import Strategy
+from auto_iter.model import Batch, Job, Problem, Resources, Stage
 from auto_iter.rawdata import RawRange, describe_missing, missing, raw_path
 from auto_iter.workspace import Iteration, Workspace
 
@@ -40,7 +41,8 @@ class WorkspaceReconstruction:
     """The reconstruction of one alignment; a `Reconstruction`.
 
     `excluded` are raw files that were missing when the alignment began and that it goes without:
-    decided once, so that every iteration sees the same tracks. `stations` is 3 or 4.
+    decided once, so that every iteration sees the same tracks. `stations` is 3 or 4, for phases of
+    the strategy that do not say how many they reconstruct.
     """
 
     workspace: Workspace
@@ -48,6 +50,7 @@ class WorkspaceReconstruction:
     year: int
     run: int
     files: RawRange
+    strategy: Strategy
     stations: int
     excluded: frozenset[int] = frozenset()
 
@@ -70,7 +73,7 @@ class WorkspaceReconstruction:
         for program in travelling(self.config.reco):
             _program_text(program)
         for number in sorted(self.wanted())[:1]:
-            self._arguments(number)
+            self._arguments(number, self.stations)
             self._refuse_for_htcondor(number)
         initial = self.config.alignment.initial_constants
         if initial is not None:
@@ -79,20 +82,20 @@ class WorkspaceReconstruction:
     def _refuse_for_htcondor(self, number: int) -> None:
         """Raise UsageError or InputError for paths that a submission could not have."""
         if self.config.batch.system == "htcondor":
-            one = self.batch(1, "", [number], {}, ())
+            one = self.batch(Stage(1), "", [number], {}, ())
             for path in (one.directory, one.executable, *one.inputs, one.deliver_to):
                 refuse_path(path)
             refuse_eos(submit_description(one, self.config.htcondor), self.config.htcondor)
 
-    def prepare(self, iteration: int) -> None:
+    def prepare(self, stage: Stage) -> None:
         """Make the iteration's directory with everything that its jobs need; may be repeated.
 
         Raises PhysicsError when the constants to start from are not finite numbers, InputError when
         they or other inputs are not there, TransientError when the disk refuses.
         """
-        paths = self._paths(iteration)
-        constants = self._starting_constants(iteration)
-        self._refuse_other_constants(paths, iteration, constants)
+        paths = self._paths(stage.iteration)
+        constants = self._starting_constants(stage)
+        self._refuse_other_constants(paths, stage.iteration, constants)
         try:
             for directory in (paths.logs, paths.millepede):
                 directory.mkdir(parents=True, exist_ok=True)
@@ -108,7 +111,7 @@ class WorkspaceReconstruction:
                 mode = 0o755 if os.access(program, os.X_OK) else 0o644
                 _write(paths.reco / program.name, _program_text(program), mode)
             _write(paths.constants, constants)
-            everything = self.batch(iteration, "", self.wanted(), {}, ())
+            everything = self.batch(stage, "", self.wanted(), {}, ())
             _write(paths.submit_description, submit_text(everything, self.config.htcondor))
         except OSError as error:
             raise TransientError(f"{paths.root}: cannot be prepared: {error}") from error
@@ -173,14 +176,15 @@ class WorkspaceReconstruction:
 
     def batch(
         self,
-        iteration: int,
+        stage: Stage,
         key: str,
         numbers: Collection[int],
         resources: Mapping[str, int],
         avoid_machines: Collection[str],
     ) -> Batch:
         """Return the batch of `numbers`; `resources` (names of `Resources`) override `reco`."""
-        paths = self._paths(iteration)
+        paths = self._paths(stage.iteration)
+        stations = self.strategy.stations_in(stage, self.stations)
         return Batch(
             key=key,
             directory=paths.reco,
@@ -193,7 +197,7 @@ class WorkspaceReconstruction:
                 *(paths.reco / program.name for program in travelling(self.config.reco)),
             ),
             deliver_to=self._outputs_directory(paths),
-            jobs=tuple(self._job(paths, number) for number in sorted(numbers)),
+            jobs=tuple(self._job(paths, number, stations) for number in sorted(numbers)),
             resources=Resources(**(asdict(self._resources()) | dict(resources))),
             avoid_machines=tuple(sorted(avoid_machines)),
         )
@@ -213,19 +217,19 @@ class WorkspaceReconstruction:
     def _paths(self, iteration: int) -> Iteration:
         return self.workspace.iteration(iteration, self.run)
 
-    def _job(self, paths: Iteration, number: int) -> Job:
+    def _job(self, paths: Iteration, number: int, stations: int) -> Job:
         return Job(
             number=number,
-            arguments=self._arguments(number),
+            arguments=self._arguments(number, stations),
             output=paths.output_name(number),
             directory=str(paths.job_directory(number).relative_to(paths.reco)),
         )
 
-    def _arguments(self, number: int) -> tuple[str, ...]:
+    def _arguments(self, number: int, stations: int) -> tuple[str, ...]:
         raw_dir = self.config.paths.raw_dir.absolute()
         raw = raw_path(raw_dir, self.year, self.run, number)
         readable = through(self.config.paths.raw_url, raw)
-        return job_arguments(readable, self.run, number, self.stations, self.config.reco)
+        return job_arguments(readable, self.run, number, stations, self.config.reco)
 
     def _resources(self) -> Resources:
         reco = self.config.reco
@@ -236,10 +240,12 @@ class WorkspaceReconstruction:
             time_limit_s=reco.time_limit_s,
         )
 
-    def _starting_constants(self, iteration: int) -> str:
+    def _starting_constants(self, stage: Stage) -> str:
         """Return what the iteration reconstructs with: the last one's result, or the given ones."""
-        if iteration > 1:
-            return read_constants(self._paths(iteration - 1).new_constants)
+        phase = self.strategy.phases[stage.phase]
+        begins_anew = stage.within == 1 and phase.start == "initial"
+        if stage.iteration > 1 and not begins_anew:
+            return read_constants(self._paths(stage.iteration - 1).new_constants)
         initial = self.config.alignment.initial_constants
         return "" if initial is None else read_constants(initial)
 

@@ -71,9 +71,13 @@ def test_every_key_is_taken_or_named(tmp_path: Path) -> None:
     assert remarks[0] == "raw.iters: is 15; the sets' 3 are taken"
 
 
-def test_stations_of_a_set_are_named(tmp_path: Path) -> None:
-    file = changed(tmp_path, lambda tree: tree["workflow"]["set0"].update(reco=3))
-    assert "workflow.set0.reco: 3 stations" in " ".join(read_dag_config(file).remarks)
+def test_a_set_may_have_stations_of_its_own(tmp_path: Path) -> None:
+    content = read_dag_config(
+        changed(tmp_path, lambda tree: tree["workflow"]["set0"].update(reco=3))
+    ).strategy
+    assert content is not None
+    strategy = parse_strategy(as_yaml(content), "imported")
+    assert [phase.reco_stations for phase in strategy.phases] == [3, None, None]
 
 
 def test_without_a_workflow_the_iterations_are_those_of_raw(tmp_path: Path) -> None:
