@@ -75,7 +75,8 @@ class SolveRequest(_Message):
     `phase`: which of the strategy's, from 0; `within`: the iteration within it, from 1.
     `previous`: the constants that the tracks were made with; `centre`: those that the alignment
     began with, to which priors pull; None: the nominal geometry. `stations`: how many the tracks
-    were reconstructed in; None: not known. `fingerprint` goes into the solution.
+    were reconstructed in; None: not known. `earlier`: the constants that the phase's iterations
+    started from up to this one, to see whether they walk. `fingerprint` goes into the solution.
     """
 
     directory: Path
@@ -83,6 +84,7 @@ class SolveRequest(_Message):
     statistics: tuple[Path, ...]
     previous: Path
     centre: Path | None = None
+    earlier: tuple[Path, ...] = ()
     strategy: str = "3st"
     iteration: int = 1
     phase: int = 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auto_iter.errors import InputError, PhysicsError
+from auto_iter.millepede.labels import Scheme
 from auto_iter.millepede.pedefiles import (
     CONSTRAINTS,
     PARAMETERS,
@@ -35,6 +36,7 @@ class Steps:
     where the solver tells it.
     """
 
+    scheme: Scheme
     phase: Phase
     engine: Engine
     ends: tuple[StepEnd, ...]
@@ -77,7 +79,7 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
         _merge(merged, found)
         covariance.update(end.covariance)
         ends.append(end)
-    return Steps(phase, engine, tuple(ends), merged, covariance)
+    return Steps(strategy.scheme, phase, engine, tuple(ends), merged, covariance)
 
 
 def _texts(

@@ -6,7 +6,7 @@ depends on time, place or order of arrival.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
@@ -33,7 +33,7 @@ from auto_iter.millepede.requests import (
 from auto_iter.millepede.rules import NAMED
 from auto_iter.millepede.solving import choose_engine
 from auto_iter.millepede.statistics import Statistics, total
-from auto_iter.millepede.steps import run_steps
+from auto_iter.millepede.steps import Steps, run_steps
 from auto_iter.millepede.strategy import WITH_IFT, load_strategy
 
 KEPT = (
@@ -56,7 +56,17 @@ MODES = 10
 """How many of the least determined combinations of constants are told on request."""
 
 
-def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
+Remarks = Callable[[SolveRequest, Path, Steps, Constants], list[str]]
+"""Who looks at a solution before it is written, and what there is to warn of."""
+
+
+def _no_remarks(*_: object) -> list[str]:
+    return []
+
+
+def solve(
+    request: SolveRequest, env: Mapping[str, str], remarks: Remarks = _no_remarks
+) -> SolutionRecord:
     """Run the steps of the iteration's phase, write the new constants, then `solution.json`.
 
     Raises InputError for bad input, PhysicsError when pede or the numbers say no; then there is no
@@ -94,6 +104,8 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
     constants = accumulate(previous, moved)
     check_limits(constants, moved, request.max_shift_mm, request.max_rotation_rad)
     record = solution_record(request, strategy, steps, moved, statistics)
+    said = tuple(remarks(request, directory, steps, constants))
+    record = record.model_copy(update={"warnings": (*record.warnings, *said)})
     _keep_last_step(directory, len(steps.ends) - 1)
     write_atomically(directory / NEW_CONSTANTS, format_constants(constants))
     write_atomically(directory / CONSTANTS_YAML, format_yaml(constants, moved))

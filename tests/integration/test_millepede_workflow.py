@@ -101,7 +101,8 @@ def test_the_new_constants_are_those_of_the_tools_in_use(converted: Path, tmp_pa
 def test_two_steps_leave_their_files_and_the_second_one_counts(
     converted: Path, tmp_path: Path
 ) -> None:
-    record = solve(request(converted, tmp_path, strategy="3st"), ENV)
+    two_steps = DATA / "strategies/3st-two-steps.yaml"
+    record = solve(request(converted, tmp_path, strategy=str(two_steps)), ENV)
     assert len(record.exit_codes) == len(record.steps) == 2
     for name in ("millepede.res", "millepede.end", "mp2par_ss.txt", "steer.txt"):
         assert (tmp_path / name).read_bytes() == (tmp_path / "step1" / name).read_bytes()
@@ -236,3 +237,10 @@ def test_pede_and_the_built_in_solver_give_the_same_constants(
     for label, ours in results[0].items():
         theirs = results[1][label]
         assert ours.value == pytest.approx(theirs.value, rel=2e-5, abs=0.02 * (ours.sigma or 0))
+
+
+def test_four_stations_without_a_hit_in_the_ift_are_said_in_those_words(
+    converted: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(PhysicsError, match=r"no track has a hit in the interface tracker \(IFT\)"):
+        solve(request(converted, tmp_path / "solved", stations=4), ENV)
