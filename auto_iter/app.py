@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from auto_iter import checkpoint
 from auto_iter.chain import check_chain
-from auto_iter.config import Config, Section
+from auto_iter.config import Config, Reco, Section
 from auto_iter.configfile import differences, dump_config, load_config
 from auto_iter.errors import CheckpointError, InputError, UsageError
 from auto_iter.files import write_atomically
@@ -28,6 +28,9 @@ from states.table import ARROWS, INITIAL, TERMINAL
 
 LEAST_FREE_BYTES = 10_000_000
 """An alignment's scripts, logs and checkpoints need so much before the first output comes."""
+
+PLACES = ("raw_dir", "calypso_install", "pede_install", "env_script", "work_dir", "outputs_dir")
+"""The settings of `paths` that name a place on this machine."""
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -76,17 +79,29 @@ def settled(config: Config) -> Config:
     paths = config.paths
     absolute = {
         name: path.expanduser().absolute()
-        for name in ("raw_dir", "calypso_install", "pede_install", "env_script", "work_dir")
+        for name in PLACES
         if (path := getattr(paths, name)) is not None
     }
     return config.model_copy(
         update={
             "batch": config.batch.model_copy(update={"system": system}),
             "paths": paths.model_copy(update=absolute),
+            "reco": _absolute_programs(config.reco),
             "alignment": _absolute(config.alignment, "initial_constants"),
             "simulation": _absolute(config.simulation, "truth"),
         }
     )
+
+
+def _absolute_programs(reco: Reco) -> Reco:
+    """Return `reco` with the files that it names as seen from anywhere; names on PATH stay."""
+    names = ("preset", "writer", "program", "asetup_input")
+    absolute = {
+        name: str(Path(text).expanduser().absolute())
+        for name in names
+        if (text := getattr(reco, name)) is not None and "/" in text
+    }
+    return reco.model_copy(update=absolute)
 
 
 def _absolute(section: SectionT, name: str) -> SectionT:

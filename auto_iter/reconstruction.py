@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +12,15 @@ from importlib.resources import files as shipped
 from pathlib import Path
 
 from auto_iter.batch.exitcodes import describe_exit
-from auto_iter.batch.payload import job_arguments, submit_text
+from auto_iter.batch.payload import (
+    job_arguments,
+    refuse_eos,
+    refuse_path,
+    submit_description,
+    submit_text,
+    through,
+    travelling,
+)
 from auto_iter.config import Config
 from auto_iter.envscript import find_env_script, install_env_script
 from auto_iter.errors import InputError, PhysicsError, TransientError
@@ -61,11 +70,22 @@ class WorkspaceReconstruction:
                 "bring them back and resume",
             )
         find_env_script(self.workspace, self.config)
+        for program in travelling(self.config.reco):
+            _program_text(program)
         for number in sorted(self.wanted())[:1]:
             self._arguments(number, self.stations)
+            self._refuse_for_htcondor(number)
         initial = self.config.alignment.initial_constants
         if initial is not None:
             read_constants(initial)
+
+    def _refuse_for_htcondor(self, number: int) -> None:
+        """Raise UsageError or InputError for paths that a submission could not have."""
+        if self.config.batch.system == "htcondor":
+            one = self.batch(Stage(1), "", [number], {}, ())
+            for path in (one.directory, one.executable, *one.inputs, one.deliver_to):
+                refuse_path(path)
+            refuse_eos(submit_description(one, self.config.htcondor), self.config.htcondor)
 
     def prepare(self, stage: Stage) -> None:
         """Make the iteration's directory with everything that its jobs need; may be repeated.
@@ -77,20 +97,43 @@ class WorkspaceReconstruction:
         constants = self._starting_constants(stage)
         self._refuse_other_constants(paths, stage.iteration, constants)
         try:
-            for directory in (paths.logs, paths.kfalignment, paths.millepede):
+            for directory in (paths.logs, paths.millepede):
                 directory.mkdir(parents=True, exist_ok=True)
+            self._make_outputs_directory(paths)
             for number in self.wanted():
                 paths.job_directory(number).mkdir(parents=True, exist_ok=True)
             install_env_script(self.workspace, self.config)
             _write(paths.reco / "reco_condor_env.sh", self.workspace.env_script.read_text(), 0o755)
-            for name in (paths.job_script.name, "aligndb_copy.sh"):
+            for name in (paths.job_script.name, "aligndb_copy.sh", "check_tags.py"):
                 script = shipped("conf").joinpath("job", name).read_text()
                 _write(paths.reco / name, script, 0o755)
+            for program in travelling(self.config.reco):
+                mode = 0o755 if os.access(program, os.X_OK) else 0o644
+                _write(paths.reco / program.name, _program_text(program), mode)
             _write(paths.constants, constants)
             everything = self.batch(stage, "", self.wanted(), {}, ())
             _write(paths.submit_description, submit_text(everything, self.config.htcondor))
         except OSError as error:
             raise TransientError(f"{paths.root}: cannot be prepared: {error}") from error
+
+    def _outputs_directory(self, paths: Iteration) -> Path:
+        """Return where the iteration's outputs lie: `2kfalignment`, or what that is a link to."""
+        elsewhere, usual = self.config.paths.outputs_dir, paths.kfalignment
+        if elsewhere is None or (usual.exists() and not usual.is_symlink()):
+            return usual
+        return elsewhere / self.workspace.root.name / paths.root.name / usual.name
+
+    def _make_outputs_directory(self, paths: Iteration) -> None:
+        directory = self._outputs_directory(paths)
+        directory.mkdir(parents=True, exist_ok=True)
+        if directory == paths.kfalignment or paths.kfalignment.is_symlink():
+            return
+        if any(directory.iterdir()):
+            raise InputError(
+                f"{directory}: holds outputs of another alignment of this name",
+                "move that directory away, or set paths.outputs_dir to another one",
+            )
+        paths.kfalignment.symlink_to(directory)
 
     def _refuse_other_constants(self, paths: Iteration, iteration: int, constants: str) -> None:
         """Raise PhysicsError when outputs are there that were made with other constants."""
@@ -149,9 +192,11 @@ class WorkspaceReconstruction:
             inputs=(
                 paths.reco / "reco_condor_env.sh",
                 paths.reco / "aligndb_copy.sh",
+                paths.reco / "check_tags.py",
                 paths.constants,
+                *(paths.reco / program.name for program in travelling(self.config.reco)),
             ),
-            deliver_to=paths.kfalignment,
+            deliver_to=self._outputs_directory(paths),
             jobs=tuple(self._job(paths, number, stations) for number in sorted(numbers)),
             resources=Resources(**(asdict(self._resources()) | dict(resources))),
             avoid_machines=tuple(sorted(avoid_machines)),
@@ -183,7 +228,8 @@ class WorkspaceReconstruction:
     def _arguments(self, number: int, stations: int) -> tuple[str, ...]:
         raw_dir = self.config.paths.raw_dir.absolute()
         raw = raw_path(raw_dir, self.year, self.run, number)
-        return job_arguments(raw, self.run, number, stations, self.config.reco)
+        readable = through(self.config.paths.raw_url, raw)
+        return job_arguments(readable, self.run, number, stations, self.config.reco)
 
     def _resources(self) -> Resources:
         reco = self.config.reco
@@ -229,6 +275,17 @@ def read_constants(path: Path) -> str:
                 "look at the iteration that made them",
             )
     return text
+
+
+def _program_text(program: Path) -> str:
+    """Return a program that travels with the jobs. Raises InputError when it cannot be read."""
+    try:
+        return program.expanduser().read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{program}: cannot be read: {error}",
+            "reco.writer and reco.program are names on PATH, or paths of scripts that travel",
+        ) from None
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
