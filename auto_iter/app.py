@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from auto_iter import checkpoint
 from auto_iter.chain import check_chain
-from auto_iter.config import Config, Section
+from auto_iter.config import Config, Reco, Section
 from auto_iter.configfile import differences, dump_config, load_config
 from auto_iter.errors import CheckpointError, InputError, UsageError
 from auto_iter.files import refuse_full_disk, write_atomically
@@ -24,6 +24,9 @@ from auto_iter.workspace import Workspace, workspace_name
 from states.machine import StateMachine
 from states.next_iteration import begin_next
 from states.table import ARROWS, INITIAL, TERMINAL
+
+PLACES = ("raw_dir", "calypso_install", "pede_install", "env_script", "work_dir", "outputs_dir")
+"""The settings of `paths` that name a place on this machine."""
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -98,17 +101,29 @@ def settled(config: Config) -> Config:
     paths = config.paths
     absolute = {
         name: path.expanduser().absolute()
-        for name in ("raw_dir", "calypso_install", "pede_install", "env_script", "work_dir")
+        for name in PLACES
         if (path := getattr(paths, name)) is not None
     }
     return config.model_copy(
         update={
             "batch": config.batch.model_copy(update={"system": system}),
             "paths": paths.model_copy(update=absolute),
+            "reco": _absolute_programs(config.reco),
             "alignment": _absolute(config.alignment, "initial_constants"),
             "simulation": _absolute(config.simulation, "truth"),
         }
     )
+
+
+def _absolute_programs(reco: Reco) -> Reco:
+    """Return `reco` with the files that it names as seen from anywhere; names on PATH stay."""
+    names = ("preset", "writer", "program", "asetup_input")
+    absolute = {
+        name: str(Path(text).expanduser().absolute())
+        for name in names
+        if (text := getattr(reco, name)) is not None and "/" in text
+    }
+    return reco.model_copy(update=absolute)
 
 
 def _absolute(section: SectionT, name: str) -> SectionT:

@@ -81,7 +81,7 @@ def run_session(opened: Opened, wishes: Wishes) -> int:
             checkpoint.save(workspace.checkpoint, snapshot)
         with ExitStack() as stack:
             stack.enter_context(logging_to(workspace.log, opened.config.log))
-            return _run(opened, snapshot, lock, stack, wishes.until)
+            return _run(opened, snapshot, lock, stack, wishes)
     finally:
         lock.release()
 
@@ -91,11 +91,14 @@ def _run(
     snapshot: Snapshot,
     lock: WorkspaceLock,
     stack: ExitStack,
-    until: frozenset[str],
+    wishes: Wishes,
 ) -> int:
     log = get_logger()
     if opened.remark:
         log.warning("checkpoint", remark=opened.remark)
+    if wishes.overrides or wishes.iterations is not None:
+        changed = {"settings": list(wishes.overrides), "iterations": wishes.iterations}
+        log.info("changed by hand", **{key: value for key, value in changed.items() if value})
     if snapshot.state in TERMINAL:
         return _tell(opened.workspace, snapshot, Ending(snapshot.state))
     signals = Signals()
@@ -115,7 +118,7 @@ def _run(
             alive=lock.refresh,
         ),
     )
-    ending = daemon.run(until)
+    ending = daemon.run(wishes.until)
     if ending is Ending.INTERRUPTED:
         jobs = sum(attempt.jobs for attempt in daemon.snapshot.live_attempts)
         log.info("interrupted", by=signals.stop_requested, jobs_left_running=jobs)

@@ -165,6 +165,9 @@ class Snapshot(_Record):
     phase: int = Field(default=0, ge=0)
     phase_began: int = Field(default=1, gt=0)
     """The first iteration of the current phase."""
+    strategy: str = ""
+    phase_name: str = ""
+    """For people: what the strategy and the current phase are called."""
     iteration_started_at: float
     excluded: tuple[int, ...] = ()
     """Raw files that were missing at the start and that `--allow-missing` leaves out."""

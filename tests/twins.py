@@ -53,6 +53,7 @@ class TwinReconstruction:
     files: frozenset[int]
     outputs: dict[int, set[int]] = field(default_factory=dict)
     prepared: list[int] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
     rejected: list[int] = field(default_factory=list)
     missing: frozenset[int] = frozenset()
     disk_is_full: bool = False
@@ -63,6 +64,7 @@ class TwinReconstruction:
 
     def prepare(self, stage: Stage) -> None:
         self.prepared.append(stage.iteration)
+        self.stages.append(stage)
         self.outputs.setdefault(stage.iteration, set())
 
     def wanted(self) -> frozenset[int]:

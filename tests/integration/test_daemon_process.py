@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -68,11 +69,11 @@ class Alignment:
 
     def jobs(self) -> set[int]:
         """Return the pids of the waiting reconstructions."""
-        name = str(self.directory / "reco.sh")
+        mine = re.compile(rf"{re.escape(str(self.directory))}/.*/reco\.sh")
         found = {}
         for process in psutil.process_iter(["cmdline", "ppid"]):
             line = process.info["cmdline"] or []
-            if name in line and "--alignment" in line:
+            if any(map(mine.fullmatch, line)) and "--alignment" in line:
                 found[process.pid] = process.info["ppid"]
         # A child that the shell has just forked looks like the shell until it runs its command.
         return {pid for pid, parent in found.items() if parent not in found}
