@@ -120,8 +120,10 @@ class Status:
             return []
         line = (
             f"files: {progress.delivered} of {progress.wanted} reconstructed; jobs: "
-            f"{progress.running} running, {progress.idle} idle, {progress.held} held"
+            f"{progress.jobs_in_words}"
         )
+        if progress.seen_at is not None:
+            line += f" (as of {time.strftime('%H:%M:%S', time.localtime(progress.seen_at))})"
         if progress.expected_end is not None:
             line += (
                 f"; expected until {time.strftime('%H:%M', time.localtime(progress.expected_end))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -230,6 +231,23 @@ def test_what_is_waited_for_is_known_to_others_and_since_when_also_after_a_kill(
     down = False
     assert world.run() is Ending.DONE
     assert world.saved.hindrance is None
+
+
+def test_the_status_says_when_the_jobs_were_seen_last() -> None:
+    world = World(iterations=1, stuck={400, 401, 402})
+    world.daemon(stop_after=3).run()
+    seen_at = world.clock.now() - 60  # it slept since
+    assert world.saved.progress.seen_at == seen_at
+
+    def unreachable(_submission: object) -> object:
+        raise TransientError("schedd unreachable")
+
+    world.batch.poll = unreachable  # type: ignore[method-assign, assignment]
+    world.daemon(stop_after=3).run()
+    assert world.saved.progress.seen_at == seen_at
+    text = Status(Workspace(Path("w")), world.saved, None, 0.0).as_text()
+    when = time.strftime("%H:%M:%S", time.localtime(seen_at))
+    assert f"3 running, 0 idle, 0 held (as of {when})" in text
 
 
 def test_a_full_disk_is_waited_for_and_memory_never_runs_ahead_of_it() -> None:
