@@ -105,7 +105,10 @@ def _accounted(
     notes: list[Note] = []
     if missing and not attempt.is_ended_by_us:
         snapshot, notes = _counted(snapshot, missing, problems, ports)
-        snapshot = snapshot.but(avoid_machines=avoided(snapshot, tally))
+        machines = avoided(snapshot, tally)
+        new = machines[len(snapshot.avoid_machines) :]
+        notes += [Note("machine avoided from now on", {"machine": each}, "warning") for each in new]
+        snapshot = snapshot.but(avoid_machines=machines)
     snapshot = without(snapshot, attempt.key, () if tally.is_over else missing)
     attempts = tuple(
         each.model_copy(update={"left": tally.left, "is_over": tally.is_over})

@@ -300,6 +300,8 @@ def test_machines_on_which_several_jobs_fail_are_avoided() -> None:
     assert world.run() is Ending.DONE
     second = list(world.batch.submissions.values())[1]
     assert second.batch.avoid_machines == ("bad.node",)
+    text = Status(Workspace(Path("w")), world.saved.but(state="wait_reco"), None, 0.0).as_text()
+    assert "machines avoided: bad.node" in text
 
 
 def test_the_only_machine_that_is_known_is_not_avoided() -> None:
