@@ -279,7 +279,7 @@ class ScheddProcess:
         self._complaints.seek(0)
         lines = self._complaints.read()[-LAST_WORDS:].decode(errors="replace").split("\n")
         said = [line for line in lines if line.strip()]
-        return f": {said[-1]}" if said else ""
+        return f": {said[-1].strip()}" if said else ""
 
     def _translated(
         self, call: str, kind: str, message: str, at: str | None

@@ -94,7 +94,7 @@ def test_who_is_known_again_is_let_in_without_a_restart(
             time.sleep(1.1)
         assert len(since) == 1
         ours.write_text(good)
-        assert process.act("release", ads.NONE, "are we known?", at=None) == 0
+        managed(lambda: process.act("release", ads.NONE, "are we known?", at=None))
     finally:
         process.close()
 
@@ -103,7 +103,7 @@ def test_a_child_that_dies_leaves_its_last_words(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     process = ScheddProcess(timeout_s=20)
     try:
-        with pytest.raises(TransientError, match=r"the process for it died: \S"):
+        with pytest.raises(TransientError, match=r"the process for it died: <no Python frame>"):
             process.count("true", at=None)
     finally:
         process.close()
