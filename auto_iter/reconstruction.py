@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.resources import files as shipped
 from pathlib import Path
 
-from auto_iter.batch.exitcodes import describe_exit
+from auto_iter.batch.exitcodes import CANNOT_DELIVER, describe_exit
 from auto_iter.batch.payload import (
     job_arguments,
     refuse_eos,
@@ -24,7 +25,7 @@ from auto_iter.batch.payload import (
 from auto_iter.config import Config
 from auto_iter.envscript import find_env_script, install_env_script
 from auto_iter.errors import InputError, PhysicsError, TransientError
-from auto_iter.files import write_atomically
+from auto_iter.files import refuse_full_disk, write_atomically
 from auto_iter.millepede.strategy import Strategy
 from auto_iter.model import Batch, Job, Problem, Resources, Stage
 from auto_iter.rawdata import RawRange, describe_missing, missing, raw_path
@@ -34,6 +35,10 @@ _OUTPUT = re.compile(r"kfalignment_(\d{6})_(\d{5})\.root")
 _TAIL_BYTES = 4000
 _TAIL_LINES = 15
 _COMPONENTS = 6
+_FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
+
+DISK_AGAIN_S = 10.0
+"""How often a full disk is looked at again."""
 
 
 @dataclass(frozen=True)
@@ -179,10 +184,10 @@ class WorkspaceReconstruction:
         stage: Stage,
         key: str,
         numbers: Collection[int],
-        resources: Mapping[str, int],
+        memory_mb: Mapping[int, int],
         avoid_machines: Collection[str],
     ) -> Batch:
-        """Return the batch of `numbers`; `resources` (names of `Resources`) override `reco`."""
+        """Return the batch of `numbers`; `memory_mb` (raw file → need) counts where it is more."""
         paths = self._paths(stage.iteration)
         stations = self.strategy.stations_in(stage, self.stations)
         return Batch(
@@ -197,10 +202,37 @@ class WorkspaceReconstruction:
                 *(paths.reco / program.name for program in travelling(self.config.reco)),
             ),
             deliver_to=self._outputs_directory(paths),
-            jobs=tuple(self._job(paths, number, stations) for number in sorted(numbers)),
-            resources=Resources(**(asdict(self._resources()) | dict(resources))),
+            jobs=tuple(self._job(paths, number, stations, memory_mb) for number in sorted(numbers)),
+            resources=self._resources(),
             avoid_machines=tuple(sorted(avoid_machines)),
         )
+
+    def check_room(self) -> None:
+        """Raise TransientError when the workspace's disk takes no more files."""
+        try:
+            refuse_full_disk(self.workspace.root)
+        except OSError as error:
+            raise TransientError(
+                f"{self.workspace.root}: {error.strerror}: make room there", DISK_AGAIN_S
+            ) from None
+
+    def met_full_disk(self, iteration: int, problem: Problem) -> bool:
+        """Tell whether a job failed because the workspace's disk is, or was, full.
+
+        A local job's sandbox lies there; a direct HTCondor job only delivers there. What jobs say
+        themselves counts: the disk may have room again, by the very output that they gave up.
+        """
+        is_local = self.config.batch.system == "local"
+        if not is_local and (self.config.htcondor.spool or problem.exit_code != CANNOT_DELIVER):
+            return False
+        said = [problem.reason, *_tail(self._paths(iteration).job_log(problem.number, "err"))]
+        if any(words in line for line in said for words in _FULL):
+            return True
+        try:
+            refuse_full_disk(self.workspace.root)
+        except OSError:
+            return True
+        return False
 
     def evidence(self, iteration: int, problem: Problem) -> str:
         """Return what is known of a problem: reason, exit code's meaning, end of the error log."""
@@ -217,12 +249,16 @@ class WorkspaceReconstruction:
     def _paths(self, iteration: int) -> Iteration:
         return self.workspace.iteration(iteration, self.run)
 
-    def _job(self, paths: Iteration, number: int, stations: int) -> Job:
+    def _job(
+        self, paths: Iteration, number: int, stations: int, memory_mb: Mapping[int, int]
+    ) -> Job:
+        needed_mb = memory_mb.get(number, 0)
         return Job(
             number=number,
             arguments=self._arguments(number, stations),
             output=paths.output_name(number),
             directory=str(paths.job_directory(number).relative_to(paths.reco)),
+            memory_mb=needed_mb if needed_mb > self.config.reco.memory_mb else None,
         )
 
     def _arguments(self, number: int, stations: int) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ class ExitMeaning:
     remedy: str
 
 
+CANNOT_DELIVER = 50
+
 EXIT_CODES: dict[int, ExitMeaning] = {
     0: ExitMeaning("the output was delivered", ""),
     10: ExitMeaning(
@@ -69,7 +71,7 @@ EXIT_CODES: dict[int, ExitMeaning] = {
     43: ExitMeaning(
         "the kfalignment file holds no track", "is this a raw file of collisions? Leave it out"
     ),
-    50: ExitMeaning(
+    CANNOT_DELIVER: ExitMeaning(
         "the output could not be delivered", "check quota and permissions of the workspace"
     ),
     143: ExitMeaning(

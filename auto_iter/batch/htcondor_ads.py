@@ -61,10 +61,11 @@ SPOOLING: Final = "(JobStatus == 5 && HoldReasonCode is 16)"
 """Held for about a second after the input arrived; released by the schedd itself."""
 
 NEEDS_A_LOOK: Final = (
-    "((JobStatus == 5 && HoldReasonCode isnt 16) || JobStatus == 3 || "
+    "((JobStatus == 5 && HoldReasonCode isnt 16) || "
     "(JobStatus == 4 && !(ExitBySignal is false && ExitCode is 0)))"
 )
-"""Held, being removed, or completed badly. What HTCondor itself will run again is none of these."""
+"""Held, or completed badly. What HTCondor itself will run again is none of these, nor what is being
+removed: it may still run."""
 
 
 def with_key(key: str) -> str:

@@ -19,7 +19,7 @@ from auto_iter.presets import TagChain, tag_chain
 KEY_ATTRIBUTE = "AutoIterKey"
 """The job-ad attribute that carries the submission key."""
 
-ITEM_VARIABLES = ("number", "directory", "outfile", "options")
+ITEM_VARIABLES = ("number", "directory", "outfile", "memory", "options")
 """The columns of `queue ... from`; the last one takes the rest of its line, spaces and all."""
 
 AVOIDED_FOR_S = 1800
@@ -167,7 +167,7 @@ def _resources(batch: Batch, config: HTCondor) -> dict[str, str]:
     resources = batch.resources
     commands = {"request_cpus": str(max(config.request_cpus, resources.cpus))}
     if resources.memory_mb is not None:
-        commands["request_memory"] = f"{resources.memory_mb}MB"
+        commands["request_memory"] = "$(memory)MB"
     if resources.disk_mb is not None:
         commands["request_disk"] = f"{resources.disk_mb}MB"
     if resources.time_limit_s is not None:
@@ -219,7 +219,14 @@ def _item(job: Job, batch: Batch, config: HTCondor) -> dict[str, str]:
     arguments = job.arguments
     if not config.spool:
         arguments = delivering(arguments, through(config.deliver_url, batch.deliver_to))
-    values = (f"{job.number:05d}", job.directory or ".", job.output, " ".join(arguments))
+    memory_mb = job.memory_mb or batch.resources.memory_mb or 0
+    values = (
+        f"{job.number:05d}",
+        job.directory or ".",
+        job.output,
+        str(memory_mb),
+        " ".join(arguments),
+    )
     return dict(zip(ITEM_VARIABLES, values, strict=True))
 
 

@@ -87,9 +87,14 @@ def test_a_spooled_job_brings_its_output_to_its_own_directory() -> None:
     assert 'transfer_output_remaps = "$(outfile) = $(directory)/$(outfile)"\n' in text
     assert "transfer_output_files" not in text
     assert text.endswith(
-        "queue number, directory, outfile, options from (\n"
-        f"  00400, 011705/00400, kfalignment_011705_00400.root, {' '.join(ARGUMENTS)}\n)\n"
+        "queue number, directory, outfile, memory, options from (\n"
+        f"  00400, 011705/00400, kfalignment_011705_00400.root, 4000, {' '.join(ARGUMENTS)}\n)\n"
     )
+
+
+def test_a_job_asks_for_the_memory_that_it_is_known_to_need() -> None:
+    hungry = replace(BATCH, jobs=(*BATCH.jobs, replace(BATCH.jobs[0], number=401, memory_mb=6000)))
+    assert [row["memory"] for row in items(hungry, HTCondor())] == ["4000", "6000"]
 
 
 def test_a_direct_job_delivers_by_itself() -> None:
@@ -142,7 +147,7 @@ def test_outputs_on_eos_are_no_reason_to_refuse() -> None:
         ({"job_flavour": None}, "My.JobFlavour", None),
         ({}, "request_cpus", "2"),
         ({"request_cpus": 4}, "request_cpus", "4"),
-        ({}, "request_memory", "4000MB"),
+        ({}, "request_memory", "$(memory)MB"),
         ({}, "allowed_job_duration", "7200"),
         ({}, "max_retries", "3"),
         ({}, "requirements", None),

@@ -316,14 +316,15 @@ def test_delivered_outputs_are_counted_until_they_are_rejected(site: Site) -> No
     assert (paths.kfalignment / f"{paths.output_name(400)}.bad").exists()
 
 
-def test_a_batch_holds_the_jobs_asked_for_with_resources_overridden(site: Site) -> None:
-    numbers, more = {402, 400}, {"memory_mb": 6000}
-    batch = site.reconstruction().batch(Stage(1), "key", numbers, more, {"b1", "a1"})
+def test_a_batch_holds_the_jobs_asked_for_each_with_the_memory_that_it_needs(site: Site) -> None:
+    needed = {402: 6000, 400: 100, 401: 7000}
+    batch = site.reconstruction().batch(Stage(1), "key", {402, 400}, needed, {"b1", "a1"})
     assert [job.number for job in batch.jobs] == [400, 402]
     assert (batch.jobs[0].directory, batch.jobs[0].output) == (
         "011705/00400", "kfalignment_011705_00400.root",
     )  # fmt: skip
-    assert (batch.resources.memory_mb, batch.resources.disk_mb) == (6000, 8000)
+    assert (batch.resources.memory_mb, batch.resources.disk_mb) == (4000, 8000)
+    assert [job.memory_mb for job in batch.jobs] == [None, 6000]
     assert batch.avoid_machines == ("a1", "b1")
 
 
