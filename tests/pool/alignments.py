@@ -129,6 +129,11 @@ class Alignment:
         lines = self.log.read_text().split("\n")[:-1]
         return [line for line in map(json.loads, lines) if line["event"] == phrase]
 
+    def delivered(self, iteration: int = 1) -> set[int]:
+        """Return the raw files whose output is in."""
+        outputs = self.workspace / f"iter{iteration:02d}" / "2kfalignment"
+        return {int(path.stem[-5:]) for path in outputs.glob("kfalignment_*.root")}
+
     def constants(self) -> dict[str, bytes]:
         """Return every iteration's constants, those it began with and those it found."""
         found = self.workspace.glob("iter*/*/inputforalign.txt")
