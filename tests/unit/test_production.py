@@ -40,14 +40,9 @@ def constants_after(  # noqa: PLR0917
     engine = choose_engine("builtin", None, {}, Limits(60.0, 1e6))
     before = read_constants(previous)
     layers = {f"{station + 1}0": LayerResiduals() for station in stations}
+    evidence = Evidence(Statistics(layers=layers))
     steps = run_steps(
-        work,
-        [binary],
-        strategy,
-        strategy.phases[phase],
-        Evidence(Statistics(layers=layers)),
-        Knowledge({}, before),
-        engine,
+        work, [binary], strategy, strategy.phases[phase], evidence, Knowledge({}, before), engine
     )
     moved = changes(steps.merged.values(), strategy.scheme, steps.covariance)
     return format_constants(accumulate(before, moved))
