@@ -210,11 +210,16 @@ class WorkspaceReconstruction:
     def check_room(self) -> None:
         """Raise TransientError when the workspace's disk takes no more files."""
         try:
-            refuse_full_disk(self.workspace.root)
+            self._refuse_full_disks()
         except OSError as error:
             raise TransientError(
-                f"{self.workspace.root}: {error.strerror}: make room there", DISK_AGAIN_S
+                f"{error.filename}: {error.strerror}: make room there", DISK_AGAIN_S
             ) from None
+
+    def _refuse_full_disks(self) -> None:
+        for directory in (self.workspace.root, self.config.paths.outputs_dir):
+            if directory is not None and directory.is_dir():
+                refuse_full_disk(directory)
 
     def met_full_disk(self, iteration: int, problem: Problem) -> bool:
         """Tell whether a job failed because the workspace's disk is, or was, full.
@@ -229,7 +234,7 @@ class WorkspaceReconstruction:
         if any(words in line for line in said for words in _FULL):
             return True
         try:
-            refuse_full_disk(self.workspace.root)
+            self._refuse_full_disks()
         except OSError:
             return True
         return False

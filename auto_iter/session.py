@@ -236,8 +236,7 @@ def _confirmed(live: tuple[Attempt, ...], batch: BatchSystem) -> dict[str, int]:
     for attempt in live:
         while True:
             try:
-                tally = batch.poll(attempt.submission)
-                left[attempt.key] = tally.idle + tally.running + tally.held
+                left[attempt.key] = batch.poll(attempt.submission).left
             except TransientError:
                 left[attempt.key] = attempt.jobs
             if not left[attempt.key] or time.monotonic() > deadline:

@@ -111,7 +111,17 @@ class Progress(_Record):
     idle: int = 0
     running: int = 0
     held: int = 0
+    unknown: int = 0
+    """Jobs that are, for the moment, nowhere to be found: in neither queue nor history."""
+    seen_at: float | None = None
+    """When the batch system was asked last."""
     expected_end: float | None = None
+
+    @property
+    def jobs_in_words(self) -> str:
+        """Return how the jobs stand, for people."""
+        words = f"{self.running} running, {self.idle} idle, {self.held} held"
+        return f"{words}, {self.unknown} not to be found" if self.unknown else words
 
 
 class IterationRecord(SolutionSummary):

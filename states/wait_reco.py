@@ -82,7 +82,9 @@ def _while_jobs_run(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outc
         return Fire("stragglers", snapshot.but(rerun="wanted"), tuple(notes))
     # On a full disk jobs may not even start, and nobody else would say why.
     ports.reconstruction.check_room()
-    return Stay(snapshot, wait_s=_until_next_poll(snapshot, ports), notes=tuple(notes))
+    seen = snapshot.progress.model_copy(update={"seen_at": ports.clock.now()})
+    wait_s = _until_next_poll(snapshot, ports)
+    return Stay(snapshot.but(progress=seen), wait_s=wait_s, notes=tuple(notes))
 
 
 def _until_next_poll(snapshot: Snapshot, ports: Ports) -> float | None:
@@ -103,11 +105,13 @@ def _accounted(
     notes: list[Note] = []
     if missing and not attempt.is_ended_by_us:
         snapshot, notes = _counted(snapshot, missing, problems, ports)
-        snapshot = snapshot.but(avoid_machines=avoided(snapshot, tally))
+        machines = avoided(snapshot, tally)
+        new = machines[len(snapshot.avoid_machines) :]
+        notes += [Note("machine avoided from now on", {"machine": each}, "warning") for each in new]
+        snapshot = snapshot.but(avoid_machines=machines)
     snapshot = without(snapshot, attempt.key, () if tally.is_over else missing)
-    left = tally.idle + tally.running + tally.held
     attempts = tuple(
-        each.model_copy(update={"left": left, "is_over": tally.is_over})
+        each.model_copy(update={"left": tally.left, "is_over": tally.is_over})
         if each.key == attempt.key
         else each
         for each in snapshot.attempts
@@ -177,6 +181,8 @@ def _with_progress(snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> Sn
         idle=sum(tally.idle for tally in tallies),
         running=sum(tally.running for tally in tallies),
         held=sum(tally.held for tally in tallies),
+        unknown=sum(tally.unknown for tally in tallies),
+        seen_at=snapshot.progress.seen_at,
         expected_end=snapshot.progress.expected_end,
     )
     if now == snapshot.progress:

@@ -19,6 +19,7 @@ from auto_iter.config import HTCondor
 from auto_iter.errors import TransientError
 from auto_iter.model import Submission, Tally
 from tests.pool.alignments import (
+    DONE,
     HTCONDOR,
     ITERATIONS,
     Aligner,
@@ -203,7 +204,7 @@ def reference(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> A
     settings = ("batch.system=local", "alignment.polling_interval_seconds=1")
     alignment = Alignment(detector, tmp_path_factory.mktemp("reference"), settings)
     ran = alignment.run()
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.returncode in DONE, ran.stdout + ran.stderr
     return alignment
 
 

@@ -223,6 +223,25 @@ def test_portions_shrink_by_themselves_to_what_a_site_takes(limits: dict[str, in
         assert world.saved.portion_limit <= limits["portion"]
 
 
+def test_a_queue_that_has_room_again_is_used() -> None:
+    world = World(files=MANY, iterations=1)
+    world.slots = 1
+    submit, turns, pass_time = world.batch.submit, Counter[str](), world.pass_time
+
+    def crowded(batch: Batch) -> Submission:
+        if turns["all"] < 2 and len(batch.jobs) > 1:
+            raise LimitError("others fill the queue", is_for_good=False)
+        return submit(batch)
+
+    def passing(_seconds: float) -> None:
+        turns["all"] += 1
+        pass_time(_seconds)
+
+    world.batch.submit, world.pass_time = crowded, passing  # type: ignore[method-assign]
+    assert world.run() is Ending.DONE
+    assert [each.submission.jobs for each in world.batch.submissions.values()] == [1, 39]
+
+
 def test_at_a_limit_what_runs_is_looked_after() -> None:
     world = World(files=MANY, iterations=1, holds={400: [held(400, 12)]})
     limited(world, queue=6)

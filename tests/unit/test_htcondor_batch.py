@@ -128,7 +128,7 @@ def test_with_an_expired_ticket_an_empty_answer_is_not_taken_for_nothing(
     with pytest.raises(TransientError, match="ticket"):
         world.open(spool=spool).find(submission.key)
     resumed = world.open(spool=spool)
-    assert resumed.poll(submission).running == 2
+    assert resumed.poll(submission).unknown == 2
     world.seconds += LOST_AFTER_S + 1
     with pytest.raises(TransientError, match="ticket"):
         resumed.poll(submission)
@@ -245,7 +245,7 @@ def test_a_job_in_neither_place_is_waited_for_and_lost_at_last(world: World) -> 
     submission = world.submitted(system, 400, 401)
     world.schedd.queue.pop()
     tally = system.poll(submission)
-    assert (tally.running, tally.ended, tally.is_over) == (1, 0, False)
+    assert (tally.running, tally.unknown, tally.ended, tally.is_over) == (0, 1, 0, False)
     world.seconds += LOST_AFTER_S + 1
     tally = system.poll(submission)
     assert (tally.idle, tally.ended) == (1, 1)
@@ -257,7 +257,7 @@ def test_history_that_lags_is_asked_again(world: World) -> None:
     system = world.open(spool=False)
     submission = world.submitted(system, 400)
     late = world.schedd.queue.pop()
-    assert system.poll(submission).running == 1
+    assert system.poll(submission).unknown == 1
     late.update(JobStatus=4, LastJobStatus=2, ExitCode=0, ExitBySignal=False)
     world.schedd.past.append(late)
     assert system.poll(submission).is_over
