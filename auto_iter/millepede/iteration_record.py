@@ -10,6 +10,7 @@ from auto_iter.millepede.requests import (
     ChangeRecord,
     ModeRecord,
     ParameterRecord,
+    Prediction,
     SolutionRecord,
     SolveRequest,
     StepRecord,
@@ -24,12 +25,13 @@ COMPONENTS = 8
 """How many parameters of a mode are told."""
 
 
-def solution_record(
+def solution_record(  # noqa: PLR0913, PLR0917 - a record is made of all of these
     request: SolveRequest,
     strategy: Strategy,
     steps: Steps,
     moved: Sequence[Change],
     statistics: Statistics,
+    prediction: Prediction | None,
 ) -> SolutionRecord:
     """Return the record of an iteration. Largest values count free parameters only."""
     last = steps.ends[-1].figures
@@ -62,6 +64,7 @@ def solution_record(
         parameters=tuple(_parameter_record(each, strategy) for each in steps.merged.values()),
         changes=tuple(_change_record(change) for change in moved),
         weakest_modes=mode_records(steps.ends[-1]),
+        prediction=prediction,
     )
 
 

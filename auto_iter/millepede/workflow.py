@@ -24,12 +24,10 @@ from auto_iter.millepede.conversion import read_record
 from auto_iter.millepede.iteration_record import solution_record
 from auto_iter.millepede.pede import Limits
 from auto_iter.millepede.pedefiles import CONSTRAINTS, PARAMETERS, STEERING
-from auto_iter.millepede.requests import (
-    SolutionRecord,
-    SolveRequest,
-)
+from auto_iter.millepede.prediction import predict
+from auto_iter.millepede.requests import SolutionRecord, SolveRequest
 from auto_iter.millepede.solving import choose_engine
-from auto_iter.millepede.statistics import Statistics, total
+from auto_iter.millepede.statistics import total
 from auto_iter.millepede.steps import run_steps
 from auto_iter.millepede.strategy import load_strategy
 
@@ -62,7 +60,8 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
     (directory / SOLUTION).unlink(missing_ok=True)
     strategy = load_strategy(request.strategy)
     previous = read_constants(request.previous)
-    statistics = _statistics(request)
+    records = [read_record(path) for path in request.statistics]
+    statistics = total(record.statistics for record in records if record.error is None)
     engine = choose_engine(
         request.solver,
         request.pede_install,
@@ -78,17 +77,15 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
     moved = changes(steps.merged.values(), strategy.scheme, steps.covariance)
     constants = accumulate(previous, moved)
     check_limits(constants, moved, request.max_shift_mm, request.max_rotation_rad)
-    record = solution_record(request, strategy, steps, moved, statistics)
+    text = format_constants(constants)
+    change = {label: parameter.value for label, parameter in steps.merged.items()}
+    prediction = predict(change, text, strategy.labels, records, request.binaries)
+    record = solution_record(request, strategy, steps, moved, statistics, prediction)
     _keep_last_step(directory, len(steps.ends) - 1)
-    write_atomically(directory / NEW_CONSTANTS, format_constants(constants))
+    write_atomically(directory / NEW_CONSTANTS, text)
     write_atomically(directory / CONSTANTS_YAML, format_yaml(constants, moved))
     write_atomically(directory / SOLUTION, record.model_dump_json(indent=1) + "\n")
     return record
-
-
-def _statistics(request: SolveRequest) -> Statistics:
-    records = map(read_record, request.statistics)
-    return total(record.statistics for record in records if record.error is None)
 
 
 def _keep_last_step(directory: Path, last: int) -> None:
