@@ -149,6 +149,16 @@ class Millepede(Section):
     max_rotation_rad: Annotated[float, Field(gt=0)] = 0.1
 
 
+class Guards(Section):
+    """What ends an alignment that goes wrong; false or null: it only warns, or says nothing."""
+
+    arrival: bool = True
+    """The tracks of an iteration have to show the constants that the one before found."""
+    max_track_loss: Fraction | None = 0.2
+    max_residual_growth: Annotated[float, Field(gt=1)] | None = 1.2
+    max_growing_steps: Positive | None = 2
+
+
 class Alignment(Section):
     """The loop."""
 
@@ -159,6 +169,7 @@ class Alignment(Section):
     stop_when_converged: bool = False
     convergence_pull: Annotated[float, Field(gt=0)] = 0.5
     """Converged when no constant moved by more than this many of its uncertainties."""
+    guards: Guards = Field(default_factory=Guards)
 
 
 class Simulation(Section):

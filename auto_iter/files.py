@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -28,6 +29,11 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> 
         Path(name).unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def digest(content: bytes) -> str:
+    """Return what stands for `content`, to notice that it is another one."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def sync_directory(directory: Path) -> None:

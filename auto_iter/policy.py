@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from auto_iter.config import Config, Holds
+from auto_iter.config import Config, Guards, Holds
 
 POLL_JITTER = 0.1
 
@@ -28,6 +28,7 @@ class Policy:
     convergence_pull: float
     memory_mb: int
     holds: Holds
+    guards: Guards
 
     @classmethod
     def of(cls, config: Config) -> Policy:
@@ -46,6 +47,7 @@ class Policy:
             convergence_pull=config.alignment.convergence_pull,
             memory_mb=config.reco.memory_mb,
             holds=config.htcondor.holds,
+            guards=config.alignment.guards,
         )
 
     def is_converged(self, max_pull: float) -> bool:

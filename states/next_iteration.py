@@ -38,6 +38,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         quantile_at=None,
         rerun="no",
         progress={},
+        remarks=(),
         solution=None,
         converged=False,
         failure=None,
@@ -53,5 +54,5 @@ def _record(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> Iter
         attempts=len(snapshot.attempts),
         files=len(delivered),
         left_out=tuple(sorted(ports.reconstruction.wanted() - delivered)),
-        **solution.model_dump(),
+        **solution.model_dump() | {"warnings": (*snapshot.remarks, *solution.warnings)},
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from auto_iter.deterioration import CHECK, growing_steps, refused
+from auto_iter.errors import PhysicsError
 from auto_iter.ports import Solution
 from auto_iter.snapshot import Snapshot, SolutionSummary
+from states.first_look import OFF, last_good
 from states.step import Fire, Note, Outcome, Ports, Stay
 
 
@@ -14,6 +17,7 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     if solution is None:
         return Stay(snapshot)
     warnings = tuple(Note("pede warns", {"warning": text}, "warning") for text in solution.warnings)
+    remarks = _growing(snapshot, solution, ports)
     note = Note(
         "solved",
         {
@@ -23,7 +27,20 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
             "max_rotation_mrad": round(solution.max_rotation_mrad, 4),
         },
     )
-    return Fire("solved", snapshot.but(solution=_summary(solution)), (*warnings, note))
+    solved = snapshot.but(solution=_summary(solution), remarks=(*snapshot.remarks, *remarks))
+    told = (Note("gets worse", {"warning": text}, "warning") for text in remarks)
+    return Fire("solved", solved, (*warnings, *told, note))
+
+
+def _growing(snapshot: Snapshot, solution: Solution, ports: Ports) -> tuple[str, ...]:
+    """Return warnings of steps that grow. Raises PhysicsError when they do so again and again."""
+    most = ports.policy.guards.max_growing_steps
+    before = [each.max_pull for each in snapshot.history if each.iteration < snapshot.iteration]
+    signs = growing_steps([*before, solution.max_pull], most)
+    if refusal := refused(signs):
+        good = last_good(snapshot.iteration - (most or 0), ports)
+        raise PhysicsError(refusal, f"{CHECK}; {good}; {OFF}")
+    return tuple(sign.text for sign in signs)
 
 
 def _summary(solution: Solution) -> SolutionSummary:

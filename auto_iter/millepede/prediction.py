@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from auto_iter.arrival import Look
+from auto_iter.files import digest
 from auto_iter.millepede import kfalignment as kf
 from auto_iter.millepede.amplitude import Pattern, look_at
 from auto_iter.millepede.convert import TRACK_PARAMETERS, Converter
@@ -47,11 +47,6 @@ def predict(
         stations=tuple(stations),
         files={r.number: look_at(_records(b), pattern, r.statistics) for r, b in sound},
     )
-
-
-def digest(content: bytes) -> str:
-    """Return what stands for `content`."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def look_again(source: Path, solution: SolutionRecord) -> Look:
