@@ -1,0 +1,87 @@
+"""The guards are silent on sound alignments and speak up, early, where something is wrong.
+
+`make quiet` says so for many more detectors.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from auto_iter.simulation.generation import Beam
+from auto_iter.simulation.simulate import Options, Simulated, simulate
+from tests.in_process import Constants, Iterated, Leg, Setting, align
+
+EVENTS = 400
+
+
+def detector(directory: Path, *, seed: int = 1, stations: int = 3) -> Simulated:
+    beam = Beam(stations=stations, events=EVENTS)
+    return simulate(directory / "sim", Options(seed=seed, beam=beam))
+
+
+@pytest.mark.parametrize(
+    ("legs", "seed"),
+    [
+        ((Leg("3st"),), 2),
+        ((Leg("4st", with_ift=True),), 3),
+        ((Leg("3st", 2), Leg("ift-global", 2, with_ift=True)), 4),
+    ],
+    ids=["3 stations", "4 stations", "3, then 4"],
+)
+def test_a_sound_alignment_raises_no_alarm(
+    tmp_path: Path, legs: tuple[Leg, ...], seed: int
+) -> None:
+    stations = 4 if any(leg.with_ift for leg in legs) else 3
+    simulated = detector(tmp_path, seed=seed, stations=stations)
+    for iterated in align(tmp_path, simulated, Setting(legs)):
+        assert (iterated.verdict, iterated.signs) == (None, ())
+
+
+def until_alarm(directory: Path, simulated: Simulated, setting: Setting) -> Iterated:
+    """Align until a guard speaks up; pede may not be the one that finds out."""
+    for iterated in align(directory, simulated, setting):
+        if iterated.alarm:
+            return iterated
+    raise AssertionError("no guard spoke up")
+
+
+@pytest.mark.parametrize(
+    "flipped",
+    [
+        "align_local_derivation_x_x",
+        "align_local_derivation_x_rz",
+        "align_global_derivation_y_y",
+        "align_global_derivation_y_rx",
+        "align_global_derivation_y_rz",
+    ],
+)
+def test_a_derivative_with_the_wrong_sign_is_noticed_at_once(tmp_path: Path, flipped: str) -> None:
+    alarmed = until_alarm(tmp_path, detector(tmp_path), Setting(flipped=flipped))
+    assert alarmed.number in {2, 3}
+    assert alarmed.verdict is not None
+    assert "arrived with the wrong sign or scale" in alarmed.verdict.reason
+
+
+def stale(_: Constants, number: int) -> Constants:
+    del number
+    return {}
+
+
+def half_stale(constants: Constants, number: int) -> Constants:
+    return constants if number % 2 else {}
+
+
+def test_half_of_the_files_are_named_when_they_are_stale(tmp_path: Path) -> None:
+    alarmed = until_alarm(tmp_path, detector(tmp_path), Setting(tamper=half_stale))
+    assert alarmed.number == 2
+    assert alarmed.verdict is not None
+    assert alarmed.verdict.files == (0, 2)
+
+
+def test_identical_tracks_are_no_reason_to_go_on(tmp_path: Path) -> None:
+    alarmed = until_alarm(tmp_path, detector(tmp_path), Setting(tamper=stale))
+    assert alarmed.number == 2
+    assert alarmed.verdict is not None
+    assert "did not arrive" in alarmed.verdict.reason
