@@ -21,6 +21,9 @@ NOTHING = 0.05
 LEAST, MOST = 0.4, 2.0
 """Between them they arrived: far from the truth, residuals are not linear in the constants."""
 LEAST_TRUNCATED = 0.1
+MATTERS = 0.005
+"""A change that lowers chi2 by less, per degree of freedom, may be missed, but not seen too large:
+along what the data hardly fix, steps are so long that residuals do not follow them linearly."""
 MOST_NAMED = 10
 
 
@@ -83,6 +86,11 @@ class Response:
         return self.uncertainty <= MOST_UNCERTAIN
 
     @property
+    def matters(self) -> bool:
+        """The change is large enough for its sign and scale to be judged."""
+        return self.before.curvature >= MATTERS * self.before.ndf
+
+    @property
     def least(self) -> float:
         """The fraction that counts as arrived: less where a narrow cut holds residuals back.
 
@@ -140,7 +148,9 @@ def find(response: Response) -> Finding:
         return Finding.UNTOLD
     if abs(response.fraction) <= NOTHING:
         return Finding.ABSENT
-    return Finding.ARRIVED if response.least <= response.fraction <= MOST else Finding.WRONG
+    if response.least <= response.fraction <= MOST:
+        return Finding.ARRIVED
+    return Finding.WRONG if response.matters else Finding.UNTOLD
 
 
 def judge(responses: Mapping[int, Response], iteration: int) -> Verdict | None:

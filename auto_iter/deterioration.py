@@ -71,19 +71,32 @@ def worse_tracks(
     return signs
 
 
-def growing_steps(largest: Sequence[float], most: int | None) -> list[Sign]:
-    """Return whether the largest changes (in σ) of successive iterations grow at the end.
+@dataclass(frozen=True)
+class Step:
+    """One iteration: its largest change, in σ, and chi2/ndf of its tracks as reconstructed."""
+
+    largest: float
+    chi2_ndf: float
+
+    def is_worse_than(self, before: Step) -> bool:
+        """Tell a larger step that residuals do not justify by getting smaller."""
+        grows = self.largest >= STEP_RATIO * before.largest
+        return grows and self.chi2_ndf > before.chi2_ndf / GROWTH_TOLD
+
+
+def growing_steps(steps: Sequence[Step], most: int | None) -> list[Sign]:
+    """Return whether the steps of successive iterations grow at the end.
 
     Refused when they did so `most` times running; None: never.
     """
     times = 0
-    for before, after in reversed(list(pairwise(largest))):
-        if after < STEP_RATIO * before:
+    for before, after in reversed(list(pairwise(steps))):
+        if not after.is_worse_than(before):
             break
         times += 1
-    if not times or largest[-1] < LARGE_STEP:
+    if not times or steps[-1].largest < LARGE_STEP:
         return []
-    shown = ", ".join(f"{each:.1f}" for each in largest[-times - 1 :])
+    shown = ", ".join(f"{each.largest:.1f}" for each in steps[-times - 1 :])
     text = f"steps grow: the largest change of a constant is {shown} σ in the last iterations"
     return [Sign(text, most is not None and times >= most)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auto_iter.deterioration import CHECK, growing_steps, refused
+from auto_iter.deterioration import CHECK, Step, growing_steps, refused
 from auto_iter.errors import PhysicsError
 from auto_iter.ports import Solution
 from auto_iter.snapshot import Snapshot, SolutionSummary
@@ -35,8 +35,12 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
 def _growing(snapshot: Snapshot, solution: Solution, ports: Ports) -> tuple[str, ...]:
     """Return warnings of steps that grow. Raises PhysicsError when they do so again and again."""
     most = ports.policy.guards.max_growing_steps
-    before = [each.max_pull for each in snapshot.history if each.iteration < snapshot.iteration]
-    signs = growing_steps([*before, solution.max_pull], most)
+    steps = [
+        Step(each.max_pull, each.chi2_ndf)
+        for each in snapshot.history
+        if each.iteration < snapshot.iteration
+    ]
+    signs = growing_steps([*steps, Step(solution.max_pull, solution.chi2_ndf)], most)
     if refusal := refused(signs):
         good = last_good(snapshot.iteration - (most or 0), ports)
         raise PhysicsError(refusal, f"{CHECK}; {good}; {OFF}")

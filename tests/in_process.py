@@ -12,7 +12,7 @@ from pathlib import Path
 
 from auto_iter.arrival import Look, Response, Verdict, judge
 from auto_iter.config import Guards
-from auto_iter.deterioration import Sign, growing_steps, worse_tracks
+from auto_iter.deterioration import Sign, Step, growing_steps, worse_tracks
 from auto_iter.millepede.conversion import convert_sources, read_solution
 from auto_iter.millepede.requests import ConvertRequest, Cuts, SolutionRecord, SolveRequest, Source
 from auto_iter.millepede.workflow import solve
@@ -67,7 +67,7 @@ def align(directory: Path, simulated: Simulated, setting: Setting) -> Iterator[I
     """Align until a guard ends it. Raises PhysicsError as pede does."""
     previous, before = directory / "start.txt", None
     write_constants(previous, setting.start)
-    pulls: list[float] = []
+    steps: list[Step] = []
     schedule = [(leg, within) for leg in setting.legs for within in range(1, leg.iterations + 1)]
     for number, (leg, within) in enumerate(schedule, 1):
         place = directory / f"iter{number:02d}"
@@ -87,9 +87,10 @@ def align(directory: Path, simulated: Simulated, setting: Setting) -> Iterator[I
             yield iterated
             return
         solution = _solved(place, sources, leg, within, previous)
-        pulls = [*(pulls if within > 1 else ()), solution.max_pull]
-        steps = growing_steps(pulls, GUARDS.max_growing_steps)
-        yield replace(iterated, signs=(*iterated.signs, *steps), solution=solution)
+        step = Step(solution.max_pull, solution.track_chi2_ndf)
+        steps = [*(steps if within > 1 else ()), step]
+        grown = growing_steps(steps, GUARDS.max_growing_steps)
+        yield replace(iterated, signs=(*iterated.signs, *grown), solution=solution)
         previous, before = place / "inputforalign.txt", place / "solution.json"
 
 

@@ -41,6 +41,8 @@ def test_a_response_is_the_change_of_the_amplitude_with_its_uncertainty() -> Non
         (-1.0, MANY, Finding.WRONG),
         (0.25, MANY, Finding.WRONG),
         (10.0, MANY, Finding.WRONG),
+        (0.0, 100.0, Finding.ABSENT),
+        (-1.0, 100.0, Finding.WRONG),
         (0.0, 20.0, Finding.UNTOLD),
         (-1.0, 20.0, Finding.UNTOLD),
         (0.0, 0.0, Finding.UNTOLD),
@@ -114,6 +116,15 @@ def test_errors_that_cancel_are_errors_all_the_same() -> None:
     verdict = judge(files(-1.0, 3.0), 2)
     assert verdict is not None
     assert verdict.files == (400, 401)
+
+
+@pytest.mark.parametrize("fraction", [-1.0, 3.0])
+def test_a_change_of_no_weight_is_missed_but_not_scaled(fraction: float) -> None:
+    """Near the end: long steps along what the data hardly fix, which residuals do not follow."""
+    many = Look(100.0, 100.0, tracks=50_000, chi2=6e5, ndf=600_000)
+    after = Look((1 - fraction) * 100, 100.0, tracks=50_000, chi2=6e5, ndf=600_000)
+    assert find(Response(many, after)) is Finding.UNTOLD
+    assert find(Response(many, many)) is Finding.ABSENT
 
 
 @pytest.mark.parametrize(
