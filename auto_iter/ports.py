@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from auto_iter.arrival import Response
-from auto_iter.model import Batch, Problem, Resources, Submission, Tally
+from auto_iter.model import Batch, Problem, Resources, Stage, Submission, Tally
+from auto_iter.solution import SolutionSummary
 
 
 class BatchSystem(Protocol):
@@ -86,7 +87,7 @@ class Reconstruction(Protocol):
         """Raise InputError when raw files, scripts or starting constants are not there."""
         ...
 
-    def prepare(self, iteration: int) -> None:
+    def prepare(self, stage: Stage) -> None:
         """Make `iterNN/` with constants, job script, env script and submit description."""
         ...
 
@@ -108,7 +109,7 @@ class Reconstruction(Protocol):
 
     def batch(
         self,
-        iteration: int,
+        stage: Stage,
         key: str,
         numbers: Collection[int],
         resources: Mapping[str, int],
@@ -131,18 +132,6 @@ class Conversion:
     bad: Mapping[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Solution:
-    """What pede made of an iteration, in the numbers that the history keeps."""
-
-    tracks: int
-    chi2_ndf: float
-    max_shift_um: float
-    max_rotation_mrad: float
-    max_pull: float
-    warnings: tuple[str, ...] = ()
-
-
 class Millepede(Protocol):
     """The Mille/pede chain. Works in child processes: each call returns at once."""
 
@@ -150,19 +139,19 @@ class Millepede(Protocol):
         """Raise PermanentError when the strategy or a pede that is demanded is not there."""
         ...
 
-    def convert(self, iteration: int, numbers: Collection[int]) -> Conversion:
+    def convert(self, stage: Stage, numbers: Collection[int]) -> Conversion:
         """Start converting what is not converted yet, and tell how far it is."""
         ...
 
-    def responses(self, iteration: int, numbers: Collection[int]) -> Mapping[int, Response]:
+    def responses(self, stage: Stage, numbers: Collection[int]) -> Mapping[int, Response]:
         """Return what converted files show of the constants that they were made with, by number.
 
         Only of files that the iteration before has, too; of none in the first.
         """
         ...
 
-    def solve(self, iteration: int, numbers: Collection[int]) -> Solution | None:
-        """Start or continue the solving of `iteration`; None while it runs.
+    def solve(self, stage: Stage, numbers: Collection[int]) -> SolutionSummary | None:
+        """Start or continue the solving of an iteration; None while it runs.
 
         Raises PhysicsError when pede or the numbers say no.
         """

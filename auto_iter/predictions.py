@@ -6,14 +6,14 @@ Read from `solution.json` as plain JSON: the daemon, which asks, loads no numeri
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from auto_iter.arrival import Look, Response
 from auto_iter.files import digest
-from auto_iter.workspace import Iteration
+from auto_iter.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Prediction:
 class Predictions:
     """Those of all iterations; each is read again only when its file is another one."""
 
-    def __init__(self, iteration: Callable[[int], Iteration]) -> None:
-        self._iteration = iteration
+    def __init__(self, workspace: Workspace, run: int) -> None:
+        self._workspace, self._run = workspace, run
         self._known: dict[Path, tuple[tuple[int, int], Prediction | None]] = {}
 
     def before(self, iteration: int) -> Prediction | None:
@@ -48,11 +48,12 @@ class Predictions:
         """
         if iteration == 1:
             return None
-        prediction = self._read(self._iteration(iteration - 1).solution)
+        prediction = self._read(self._workspace.iteration(iteration - 1, self._run).solution)
         if prediction is None:
             return None
         try:
-            constants = digest(self._iteration(iteration).constants.read_bytes())
+            used = self._workspace.iteration(iteration, self._run).constants
+            constants = digest(used.read_bytes())
         except FileNotFoundError:
             return None
         return prediction if prediction.constants == constants else None

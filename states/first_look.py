@@ -22,7 +22,7 @@ def first_look(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, tuple[Note, 
     """
     iteration, guards = snapshot.iteration, ports.policy.guards
     delivered = ports.reconstruction.delivered(iteration)
-    responses = ports.millepede.responses(iteration, delivered)
+    responses = ports.millepede.responses(snapshot.stage, delivered)
     if not responses:
         return snapshot.but(remarks=()), ()
     verdict = judge(responses, iteration) if guards.arrival else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from auto_iter.deterioration import CHECK, Step, growing_steps, refused
 from auto_iter.errors import PhysicsError
-from auto_iter.ports import Solution
-from auto_iter.snapshot import Snapshot, SolutionSummary
+from auto_iter.snapshot import Snapshot
+from auto_iter.solution import SolutionSummary
 from states.first_look import OFF, last_good
 from states.step import Fire, Note, Outcome, Ports, Stay
 
@@ -13,7 +13,7 @@ from states.step import Fire, Note, Outcome, Ports, Stay
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Solve, in a child process, and accept or refuse the result."""
     delivered = ports.reconstruction.delivered(snapshot.iteration)
-    solution = ports.millepede.solve(snapshot.iteration, delivered)
+    solution = ports.millepede.solve(snapshot.stage, delivered)
     if solution is None:
         return Stay(snapshot)
     warnings = tuple(Note("pede warns", {"warning": text}, "warning") for text in solution.warnings)
@@ -25,34 +25,28 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
             "chi2_ndf": round(solution.chi2_ndf, 4),
             "max_shift_um": round(solution.max_shift_um, 2),
             "max_rotation_mrad": round(solution.max_rotation_mrad, 4),
+            "max_pull": round(solution.max_pull, 3),
         },
     )
-    solved = snapshot.but(solution=_summary(solution), remarks=(*snapshot.remarks, *remarks))
+    solved = snapshot.but(solution=solution, remarks=(*snapshot.remarks, *remarks))
     told = (Note("gets worse", {"warning": text}, "warning") for text in remarks)
     return Fire("solved", solved, (*warnings, *told, note))
 
 
-def _growing(snapshot: Snapshot, solution: Solution, ports: Ports) -> tuple[str, ...]:
+def _growing(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> tuple[str, ...]:
     """Return warnings of steps that grow. Raises PhysicsError when they do so again and again."""
     most = ports.policy.guards.max_growing_steps
     steps = [
-        Step(each.max_pull, each.chi2_ndf)
-        for each in snapshot.history
-        if each.iteration < snapshot.iteration
+        _step(record)
+        for record in snapshot.history
+        if snapshot.phase_began <= record.iteration < snapshot.iteration
     ]
-    signs = growing_steps([*steps, Step(solution.max_pull, solution.chi2_ndf)], most)
+    signs = growing_steps([*steps, _step(solution)], most)
     if refusal := refused(signs):
         good = last_good(snapshot.iteration - (most or 0), ports)
         raise PhysicsError(refusal, f"{CHECK}; {good}; {OFF}")
     return tuple(sign.text for sign in signs)
 
 
-def _summary(solution: Solution) -> SolutionSummary:
-    return SolutionSummary(
-        tracks=solution.tracks,
-        chi2_ndf=solution.chi2_ndf,
-        max_shift_um=solution.max_shift_um,
-        max_rotation_mrad=solution.max_rotation_mrad,
-        max_pull=solution.max_pull,
-        warnings=solution.warnings,
-    )
+def _step(solution: SolutionSummary) -> Step:
+    return Step(solution.max_pull, solution.track_chi2_ndf or solution.chi2_ndf)

@@ -15,7 +15,9 @@ from auto_iter.config import Guards
 from auto_iter.deterioration import Sign, Step, growing_steps, worse_tracks
 from auto_iter.millepede.conversion import convert_sources, read_solution
 from auto_iter.millepede.requests import ConvertRequest, Cuts, SolutionRecord, SolveRequest, Source
+from auto_iter.millepede.strategy import WITH_IFT, WITHOUT_IFT, Strategy, load_strategy
 from auto_iter.millepede.workflow import solve
+from auto_iter.model import Stage
 from auto_iter.simulation.reconstruct import reconstruct
 from auto_iter.simulation.simulate import Simulated
 
@@ -28,19 +30,11 @@ GUARDS = Guards()
 
 
 @dataclass(frozen=True)
-class Leg:
-    """Some iterations of one kind; the cuts begin anew."""
+class Setting:
+    """How to align a detector. `iterations`: of each phase; the cuts begin anew in each."""
 
     strategy: str = "3st"
-    iterations: int = 5
-    with_ift: bool = False
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How to align a detector."""
-
-    legs: tuple[Leg, ...] = (Leg(),)
+    iterations: tuple[int, ...] = (5,)
     start: Constants = field(default_factory=dict)
     flipped: str | None = None
     tamper: Tamper = lambda constants, _: constants
@@ -68,13 +62,15 @@ def align(directory: Path, simulated: Simulated, setting: Setting) -> Iterator[I
     previous, before = directory / "start.txt", None
     write_constants(previous, setting.start)
     steps: list[Step] = []
-    schedule = [(leg, within) for leg in setting.legs for within in range(1, leg.iterations + 1)]
-    for number, (leg, within) in enumerate(schedule, 1):
+    strategy = load_strategy(setting.strategy)
+    for stage in stages(setting.iterations):
+        number = stage.iteration
         place = directory / f"iter{number:02d}"
         place.mkdir()
+        with_ift = strategy.stations_in(stage, WITHOUT_IFT) == WITH_IFT
         used = read_constants(previous)
-        sources = _reconstructed(place, simulated, used, setting, with_ift=leg.with_ift)
-        responses = _converted(sources, leg, within, before)
+        sources = _reconstructed(place, simulated, used, setting, with_ift=with_ift)
+        responses = _converted(sources, stage, strategy, before)
         iterated = Iterated(
             number,
             judge(responses, number),
@@ -86,12 +82,21 @@ def align(directory: Path, simulated: Simulated, setting: Setting) -> Iterator[I
         if iterated.alarm:
             yield iterated
             return
-        solution = _solved(place, sources, leg, within, previous)
-        step = Step(solution.max_pull, solution.track_chi2_ndf)
-        steps = [*(steps if within > 1 else ()), step]
+        solution = _solved(place, sources, stage, setting, previous)
+        step = Step(solution.max_pull, solution.track_chi2_ndf or solution.chi2_ndf)
+        steps = [*(steps if stage.within > 1 else ()), step]
         grown = growing_steps(steps, GUARDS.max_growing_steps)
         yield replace(iterated, signs=(*iterated.signs, *grown), solution=solution)
         previous, before = place / "inputforalign.txt", place / "solution.json"
+
+
+def stages(iterations: Sequence[int]) -> Iterator[Stage]:
+    """Yield where an alignment is whose phases take so many iterations each."""
+    number = 0
+    for phase, length in enumerate(iterations):
+        for within in range(1, length + 1):
+            number += 1
+            yield Stage(number, phase, within)
 
 
 def read_constants(path: Path) -> Constants:
@@ -124,15 +129,14 @@ def _reconstructed(
 
 
 def _converted(
-    sources: tuple[Source, ...], leg: Leg, within: int, before: Path | None
+    sources: tuple[Source, ...], stage: Stage, strategy: Strategy, before: Path | None
 ) -> dict[int, Response]:
-    cut = RESIDUAL_CUTS_MM[min(within, len(RESIDUAL_CUTS_MM)) - 1]
+    cut = RESIDUAL_CUTS_MM[min(stage.within, len(RESIDUAL_CUTS_MM)) - 1]
     records = convert_sources(
         ConvertRequest(
             sources=sources,
             cuts=Cuts(max_residual_mm=cut),
-            strategy=leg.strategy,
-            iteration=within,
+            labels=strategy.labels,
             prediction=before,
         )
     )
@@ -146,15 +150,18 @@ def _converted(
 
 
 def _solved(
-    place: Path, sources: tuple[Source, ...], leg: Leg, within: int, previous: Path
+    place: Path, sources: tuple[Source, ...], stage: Stage, setting: Setting, previous: Path
 ) -> SolutionRecord:
     request = SolveRequest(
         directory=place,
         binaries=tuple(source.binary for source in sources),
         statistics=tuple(source.statistics for source in sources),
         previous=previous,
-        strategy=leg.strategy,
-        iteration=within,
+        centre=place.parent / "start.txt",
+        strategy=setting.strategy,
+        iteration=stage.iteration,
+        phase=stage.phase,
+        within=stage.within,
         solver="builtin",
         max_shift_mm=1e9,
         max_rotation_rad=1e9,

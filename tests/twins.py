@@ -8,8 +8,9 @@ from pathlib import Path
 
 from auto_iter.arrival import Response
 from auto_iter.errors import InputError, PhysicsError
-from auto_iter.model import Batch, Job, Problem
-from auto_iter.ports import Conversion, Solution
+from auto_iter.model import Batch, Job, Problem, Stage
+from auto_iter.ports import Conversion
+from auto_iter.solution import SolutionSummary
 
 
 @dataclass
@@ -60,9 +61,9 @@ class TwinReconstruction:
         if self.missing:
             raise InputError(f"raw files {sorted(self.missing)} are not there", "bring them back")
 
-    def prepare(self, iteration: int) -> None:
-        self.prepared.append(iteration)
-        self.outputs.setdefault(iteration, set())
+    def prepare(self, stage: Stage) -> None:
+        self.prepared.append(stage.iteration)
+        self.outputs.setdefault(stage.iteration, set())
 
     def constants_of(self, iteration: int) -> str:
         return f"iter{iteration:02d}/inputforalign.txt"
@@ -79,7 +80,7 @@ class TwinReconstruction:
 
     def batch(
         self,
-        iteration: int,
+        stage: Stage,
         key: str,
         numbers: Collection[int],
         resources: Mapping[str, int],
@@ -89,7 +90,7 @@ class TwinReconstruction:
         jobs = tuple(
             Job(number, ("--file", str(number)), f"{number}.root") for number in sorted(numbers)
         )
-        here = Path(f"iter{iteration:02d}")
+        here = Path(f"iter{stage.iteration:02d}")
         return Batch(
             key, here, here / "job.sh", (), here, jobs, avoid_machines=tuple(avoid_machines)
         )
@@ -116,21 +117,28 @@ class TwinMillepede:
         if self.missing is not None:
             raise InputError(self.missing, "install it")
 
-    def convert(self, iteration: int, numbers: Collection[int]) -> Conversion:
-        del iteration
+    def convert(self, stage: Stage, numbers: Collection[int]) -> Conversion:
+        del stage
         refused = self.bad & set(numbers)
         return Conversion(frozenset(numbers) - refused, 0, dict.fromkeys(refused, "no tracks"))
 
-    def responses(self, iteration: int, numbers: Collection[int]) -> Mapping[int, Response]:
-        seen = self.seen.get(iteration, {})
+    def responses(self, stage: Stage, numbers: Collection[int]) -> Mapping[int, Response]:
+        seen = self.seen.get(stage.iteration, {})
         return {number: each for number, each in seen.items() if number in numbers}
 
-    def solve(self, iteration: int, numbers: Collection[int]) -> Solution | None:
+    def solve(self, stage: Stage, numbers: Collection[int]) -> SolutionSummary | None:
         if self.refusal is not None:
             raise PhysicsError(self.refusal, "look at millepede.log")
-        self.solved.append((iteration, frozenset(numbers)))
-        pull = self.max_pulls[min(iteration, len(self.max_pulls)) - 1]
-        return Solution(1000, 1.0, 5.0, 0.1, pull)
+        self.solved.append((stage.iteration, frozenset(numbers)))
+        pull = self.max_pulls[min(stage.iteration, len(self.max_pulls)) - 1]
+        return SolutionSummary(
+            tracks=1000,
+            chi2_ndf=1.0,
+            max_shift_um=5.0,
+            max_rotation_mrad=0.1,
+            max_pull=pull,
+            pulls={"layer ry": pull},
+        )
 
     def report(self, iteration: int) -> None:
         self.reports.append(iteration)

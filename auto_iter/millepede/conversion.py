@@ -21,18 +21,16 @@ from auto_iter.millepede.requests import (
     Source,
 )
 from auto_iter.millepede.statistics import Statistics
-from auto_iter.millepede.strategy import Strategy, load_strategy
 
 
 def convert_sources(request: ConvertRequest) -> list[ConversionRecord]:
     """Convert every source; a bad ROOT file gives a record with `error` and no binary."""
-    strategy = load_strategy(request.strategy)
     before = None if request.prediction is None else read_solution(request.prediction)
-    return [_convert_source(source, request, strategy, before) for source in request.sources]
+    return [_convert_source(source, request, before) for source in request.sources]
 
 
 def _convert_source(
-    source: Source, request: ConvertRequest, strategy: Strategy, before: SolutionRecord | None
+    source: Source, request: ConvertRequest, before: SolutionRecord | None
 ) -> ConversionRecord:
     source.statistics.unlink(missing_ok=True)
     error, statistics, look = None, Statistics(), None
@@ -44,7 +42,7 @@ def _convert_source(
     else:
         try:
             statistics = convert_files(
-                [source.root], source.binary, strategy.scheme, request.cuts.track_cuts()
+                [source.root], source.binary, request.labels.scheme, request.cuts.track_cuts()
             )
             look = None if before is None else look_again(source.root, before)
         except InputError as bad:
@@ -57,7 +55,7 @@ def _convert_source(
         source=version,
         error=error,
         cuts=request.cuts,
-        strategy=request.strategy,
+        labels=request.labels,
         statistics=statistics,
         predicted_by=before.prediction.key if before and before.prediction else "",
         look=look,

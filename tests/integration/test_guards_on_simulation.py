@@ -11,7 +11,7 @@ import pytest
 
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options, Simulated, simulate
-from tests.in_process import Constants, Iterated, Leg, Setting, align
+from tests.in_process import Constants, Iterated, Setting, align
 
 EVENTS = 400
 
@@ -22,20 +22,19 @@ def detector(directory: Path, *, seed: int = 1, stations: int = 3) -> Simulated:
 
 
 @pytest.mark.parametrize(
-    ("legs", "seed"),
+    ("setting", "stations", "seed"),
     [
-        ((Leg("3st"),), 2),
-        ((Leg("4st", with_ift=True),), 3),
-        ((Leg("3st", 2), Leg("ift-global", 2, with_ift=True)), 4),
+        (Setting("3st"), 3, 2),
+        (Setting("4st"), 4, 3),
+        (Setting("3st-ift", (2, 2, 2)), 4, 4),
     ],
     ids=["3 stations", "4 stations", "3, then 4"],
 )
 def test_a_sound_alignment_raises_no_alarm(
-    tmp_path: Path, legs: tuple[Leg, ...], seed: int
+    tmp_path: Path, setting: Setting, stations: int, seed: int
 ) -> None:
-    stations = 4 if any(leg.with_ift for leg in legs) else 3
     simulated = detector(tmp_path, seed=seed, stations=stations)
-    for iterated in align(tmp_path, simulated, Setting(legs)):
+    for iterated in align(tmp_path, simulated, setting):
         assert (iterated.verdict, iterated.signs) == (None, ())
 
 

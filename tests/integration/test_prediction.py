@@ -87,7 +87,6 @@ def look_at(
         ConvertRequest(
             sources=again,
             cuts=Cuts(max_residual_mm=0.1),
-            iteration=2,
             prediction=solved.directory / "solution.json",
         )
     )

@@ -13,10 +13,13 @@ from auto_iter.arrival import Look, Response
 from auto_iter.chain import Chain
 from auto_iter.config import Config
 from auto_iter.files import digest
+from auto_iter.millepede.strategy import load_strategy
+from auto_iter.model import Stage
 from auto_iter.snapshot import Arguments
 from auto_iter.workspace import Iteration, Workspace
 
 RUN = 11705
+SECOND = Stage(2, 0, 2)
 CONSTANTS = '"10": [0.1, 0, 0, 0, 0, 0]'
 BEFORE, AFTER = Look(100.0, 100.0, tracks=50), Look(1.0, 101.0, tracks=50)
 
@@ -53,7 +56,7 @@ def converted(root: Path, **changes: object) -> None:
         "source": {"size": status.st_size, "mtime_ns": status.st_mtime_ns},
         "error": None,
         "cuts": cuts,
-        "strategy": "3st",
+        "labels": load_strategy("3st").labels.model_dump(mode="json"),
         "predicted_by": "k1",
         "look": asdict(AFTER),
     }
@@ -62,19 +65,19 @@ def converted(root: Path, **changes: object) -> None:
 
 def chain(root: Path) -> Chain:
     arguments = Arguments(year=2023, run=RUN, files="400-403", iterations=2)
-    return Chain(Workspace(root), arguments, Config(), os.environ)
+    return Chain(Workspace(root), arguments, load_strategy("3st"), Config(), os.environ)
 
 
 def is_taken_as_converted(root: Path) -> bool:
     asked = chain(root)
-    done = asked.convert(2, [400]).converted == {400}
+    done = asked.convert(SECOND, [400]).converted == {400}
     asked.stop()
     return done
 
 
 def test_the_response_is_what_was_seen_before_and_after(root: Path) -> None:
     converted(root)
-    assert chain(root).responses(2, [400, 401]) == {400: Response(BEFORE, AFTER)}
+    assert chain(root).responses(SECOND, [400, 401]) == {400: Response(BEFORE, AFTER)}
     assert is_taken_as_converted(root)
 
 
@@ -84,7 +87,7 @@ def test_a_conversion_that_looked_for_something_else_is_made_again(
 ) -> None:
     converted(root, **changes)
     assert not is_taken_as_converted(root)
-    assert chain(root).responses(2, [400]) == {}
+    assert chain(root).responses(SECOND, [400]) == {}
 
 
 @pytest.mark.parametrize("left", [{}, {"prediction": None}])
@@ -94,23 +97,23 @@ def test_a_solution_that_predicts_nothing_asks_for_nothing(
     iteration(root, 1).solution.write_text(json.dumps(left))
     converted(root, predicted_by="", look=None)
     assert is_taken_as_converted(root)
-    assert chain(root).responses(2, [400]) == {}
+    assert chain(root).responses(SECOND, [400]) == {}
 
 
 def test_the_first_iteration_has_nothing_to_show(root: Path) -> None:
-    assert chain(root).responses(1, [400]) == {}
+    assert chain(root).responses(Stage(1), [400]) == {}
 
 
 def test_constants_that_a_person_changed_are_not_those_of_the_solution(root: Path) -> None:
     converted(root)
     iteration(root, 2).constants.write_text(CONSTANTS.replace("0.1", "0.2"))
-    assert chain(root).responses(2, [400]) == {}
+    assert chain(root).responses(SECOND, [400]) == {}
 
 
 def test_a_solution_that_is_made_anew_is_read_anew(root: Path) -> None:
     converted(root)
     asked = chain(root)
-    assert asked.responses(2, [400])
+    assert asked.responses(SECOND, [400])
     solution = iteration(root, 1).solution
     solution.write_text(solution.read_text().replace('"k1"', '"k2 and longer"'))
-    assert asked.responses(2, [400]) == {}
+    assert asked.responses(SECOND, [400]) == {}
