@@ -12,18 +12,18 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass
 from enum import StrEnum
-from statistics import NormalDist
 
 MOST_UNCERTAIN = 0.2
 """A seen fraction is judged where all and nothing of the change are five uncertainties apart."""
-NOTHING = 0.05
-"""Up to here nothing arrived: tracks that were fitted with the constants before show 0.000."""
-LEAST, MOST = 0.4, 2.0
-"""Between them they arrived: far from the truth, residuals are not linear in the constants."""
-LEAST_TRUNCATED = 0.1
-MATTERS = 0.005
-"""A change that lowers chi2 by less, per degree of freedom, may be missed, but not seen too large:
-along what the data hardly fix, steps are so long that residuals do not follow them linearly."""
+SAME = 0.01
+"""Tracks that were fitted with the constants before show 0.000, and have the chi2 of before."""
+NOTHING, LEAST = 0.05, 0.4
+"""Up to here nothing arrived, from here on the change did."""
+MISFIT = 0.25
+"""What is seen may differ from what was predicted by so large a share of chi2. It does, far from
+the truth: along what the data hardly fix, steps are too long for residuals to follow linearly."""
+REVERSED, MATTERS = -0.2, 0.01
+"""A change that goes the wrong way contradicts the prediction when it is that share of chi2."""
 MOST_NAMED = 10
 
 
@@ -32,8 +32,7 @@ class Look:
     """What the tracks of one file, or of several, show of a change of the constants: sums.
 
     `gradient` (g) and `curvature` (κ): see `millepede.amplitude`. `tracks`, `chi2`, `ndf`: those
-    that pass the cuts, as reconstructed. `hits` of theirs are used, `far_hits` lie beyond the cut
-    on the residual.
+    that pass the cuts, as reconstructed.
     """
 
     gradient: float = 0.0
@@ -41,8 +40,6 @@ class Look:
     tracks: int = 0
     chi2: float = 0.0
     ndf: int = 0
-    hits: int = 0
-    far_hits: int = 0
 
     def __add__(self, other: Look) -> Look:
         return Look(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
@@ -86,24 +83,20 @@ class Response:
         return self.uncertainty <= MOST_UNCERTAIN
 
     @property
-    def matters(self) -> bool:
-        """The change is large enough for its sign and scale to be judged."""
-        return self.before.curvature >= MATTERS * self.before.ndf
+    def is_of_the_same_tracks(self) -> bool:
+        """Nothing changed at all: the tracks were fitted with the same constants."""
+        pairs = ((self.before.curvature, self.after.curvature), (self.before.chi2, self.after.chi2))
+        return abs(self.fraction) <= SAME and all(
+            abs(one - other) <= SAME * one for one, other in pairs
+        )
 
     @property
-    def least(self) -> float:
-        """The fraction that counts as arrived: less where a narrow cut holds residuals back.
-
-        A cut that keeps p of a Gaussian at ±k moves with what it keeps: the mean follows a shift by
-        1 − 2kφ(k)/p only.
-        """
-        hits = self.before.hits + self.after.hits
-        kept = hits / max(hits + self.before.far_hits + self.after.far_hits, 1)
-        if not 0 < kept < 1:
-            return LEAST
-        normal = NormalDist()
-        k = normal.inv_cdf(0.5 + kept / 2)
-        return max(LEAST * (1 - 2 * k * normal.pdf(k) / kept), LEAST_TRUNCATED)
+    def contradicts(self) -> bool:
+        """The tracks changed otherwise than predicted, by what matters to their chi2."""
+        before = self.before
+        if (1 - self.fraction) ** 2 * before.curvature > MISFIT * before.chi2:
+            return True
+        return self.fraction <= REVERSED and before.curvature >= MATTERS * before.chi2
 
 
 class Finding(StrEnum):
@@ -146,11 +139,11 @@ def find(response: Response) -> Finding:
     """Return what one response says."""
     if not response.is_telling:
         return Finding.UNTOLD
-    if abs(response.fraction) <= NOTHING:
+    if response.is_of_the_same_tracks:
         return Finding.ABSENT
-    if response.least <= response.fraction <= MOST:
-        return Finding.ARRIVED
-    return Finding.WRONG if response.matters else Finding.UNTOLD
+    if response.contradicts:
+        return Finding.ABSENT if abs(response.fraction) <= NOTHING else Finding.WRONG
+    return Finding.ARRIVED if response.fraction >= LEAST else Finding.UNTOLD
 
 
 def judge(responses: Mapping[int, Response], iteration: int) -> Verdict | None:

@@ -51,8 +51,6 @@ def look_at(blocks: Iterable[Measurements], pattern: Pattern, statistics: Statis
         tracks=statistics.tracks_kept,
         chi2=statistics.chi2_kept,
         ndf=statistics.ndf_kept,
-        hits=statistics.hits_kept,
-        far_hits=statistics.dropped_hits.get("residual", 0),
     )
 
 
