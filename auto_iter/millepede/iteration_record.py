@@ -10,7 +10,6 @@ from auto_iter.millepede.requests import (
     ChangeRecord,
     ModeRecord,
     ParameterRecord,
-    Prediction,
     SolutionRecord,
     SolveRequest,
     StepRecord,
@@ -25,13 +24,12 @@ COMPONENTS = 8
 """How many parameters of a mode are told."""
 
 
-def solution_record(  # noqa: PLR0913, PLR0917 - a record is made of all of these
+def solution_record(
     request: SolveRequest,
     strategy: Strategy,
     steps: Steps,
     moved: Sequence[Change],
     statistics: Statistics,
-    prediction: Prediction | None,
 ) -> SolutionRecord:
     """Return the record of an iteration. Largest values count free parameters only."""
     last = steps.ends[-1].figures
@@ -61,14 +59,11 @@ def solution_record(  # noqa: PLR0913, PLR0917 - a record is made of all of thes
             _step_record(step.name, end)
             for step, end in zip(steps.phase.steps, steps.ends, strict=True)
         ),
-        warnings=tuple(
-            warning for number, end in enumerate(steps.ends) for warning in end.warnings(number)
-        ),
+        warnings=steps.warnings,
         statistics=statistics,
         parameters=tuple(_parameter_record(each, strategy) for each in steps.merged.values()),
         changes=tuple(_change_record(change) for change in moved),
         weakest_modes=mode_records(steps.ends[-1]),
-        prediction=prediction,
     )
 
 

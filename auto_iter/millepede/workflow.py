@@ -6,7 +6,8 @@ depends on time, place or order of arrival.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,7 @@ from auto_iter.millepede.constants import (
 )
 from auto_iter.millepede.constants_yaml import format_yaml
 from auto_iter.millepede.conversion import read_record
+from auto_iter.millepede.evidence import Evidence
 from auto_iter.millepede.iteration_record import solution_record
 from auto_iter.millepede.pede import Limits
 from auto_iter.millepede.pedefiles import CONSTRAINTS, PARAMETERS, PRIOR, STEERING, Knowledge
@@ -31,7 +33,7 @@ from auto_iter.millepede.requests import SolutionRecord, SolveRequest
 from auto_iter.millepede.rules import NAMED
 from auto_iter.millepede.solving import choose_engine
 from auto_iter.millepede.statistics import total
-from auto_iter.millepede.steps import run_steps
+from auto_iter.millepede.steps import Steps, run_steps
 from auto_iter.millepede.strategy import WITH_IFT, load_strategy
 
 KEPT = (
@@ -54,7 +56,17 @@ MODES = 10
 """How many of the least determined combinations of constants are told on request."""
 
 
-def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
+Remarks = Callable[[SolveRequest, Path, Steps, Constants], list[str]]
+"""Who looks at a solution before it is written, and what there is to warn of."""
+
+
+def _no_remarks(*_: object) -> list[str]:
+    return []
+
+
+def solve(
+    request: SolveRequest, env: Mapping[str, str], remarks: Remarks = _no_remarks
+) -> SolutionRecord:
     """Run the steps of the iteration's phase, write the new constants, then `solution.json`.
 
     Raises InputError for bad input, PhysicsError when pede or the numbers say no; then there is no
@@ -66,6 +78,7 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
     previous = read_constants(request.previous)
     records = [read_record(path) for path in request.statistics]
     statistics = total(record.statistics for record in records if record.error is None)
+    evidence = Evidence(statistics, *(record.cuts for record in records[:1]))
     engine = choose_engine(
         request.solver,
         request.pede_install,
@@ -73,8 +86,8 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
         Limits(request.time_limit_s, MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
         modes=MODES if request.eigen else 0,
     )
-    seen = {int(number[0]) - 1 for number in statistics.layers}
-    if request.stations == WITH_IFT and seen.isdisjoint(NAMED["IFT"]):
+    engine = replace(engine, accept_bad_matrix=request.accept_bad_matrix)
+    if request.stations == WITH_IFT and evidence.seen_stations.isdisjoint(NAMED["IFT"]):
         raise PhysicsError(
             "no track has a hit in the interface tracker (IFT), although 4 stations were "
             "reconstructed: these data were taken with 3",
@@ -85,17 +98,21 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
         [binary.absolute() for binary in request.binaries],
         strategy,
         strategy.phases[request.phase],
-        seen,
+        evidence,
         Knowledge(_centre(request), previous),
         engine,
     )
     moved = changes(steps.merged.values(), strategy.scheme, steps.covariance)
     constants = accumulate(previous, moved)
     check_limits(constants, moved, request.max_shift_mm, request.max_rotation_rad)
+    record = solution_record(request, strategy, steps, moved, statistics)
+    said = tuple(remarks(request, directory, steps, constants))
     text = format_constants(constants)
     change = {label: parameter.value for label, parameter in steps.merged.items()}
     prediction = predict(change, text, strategy.labels, records, request.binaries)
-    record = solution_record(request, strategy, steps, moved, statistics, prediction)
+    record = record.model_copy(
+        update={"warnings": (*record.warnings, *said), "prediction": prediction}
+    )
     _keep_last_step(directory, len(steps.ends) - 1)
     write_atomically(directory / NEW_CONSTANTS, text)
     write_atomically(directory / CONSTANTS_YAML, format_yaml(constants, moved))
