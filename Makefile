@@ -41,7 +41,7 @@ wheel-test: install ## build the wheel, install it elsewhere and run the main jo
 fresh-test: ## `make run` and `make test` on a new Debian in a chroot (root); takes it away again
 	bash tools/fresh-machine.sh
 
-quiet: install ## the guards raise no false alarm: 60 sound alignments, half an hour
+quiet: install ## the guards raise no false alarm in 50 sound alignments
 	$(BIN)/python -m pytest $(PYTEST) tests/proof/test_quiet.py
 
 pool-test: ## the same alignment on a real HTCondor pool (root, Debian); takes it down again
