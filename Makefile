@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types format imports lock fresh-test pool-test pool-bench bench diagram wheel-test clean
+.PHONY: help install run test lint types format imports lock fresh-test quiet pool-test pool-bench bench diagram wheel-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ wheel-test: install ## build the wheel, install it elsewhere and run the main jo
 
 fresh-test: ## `make run` and `make test` on a new Debian in a chroot (root); takes it away again
 	bash tools/fresh-machine.sh
+
+quiet: install ## the guards raise no false alarm in 50 sound alignments
+	$(BIN)/python -m pytest $(PYTEST) tests/proof/test_quiet.py
 
 pool-test: ## the same alignment on a real HTCondor pool (root, Debian); takes it down again
 	bash tests/pool/run.sh

@@ -196,6 +196,16 @@ class Millepede(Section):
     """Use a solution in spite of pede's exit code 3, or of uncertainties that are none."""
 
 
+class Guards(Section):
+    """What ends an alignment that goes wrong; false or null: it only warns, or says nothing."""
+
+    arrival: bool = True
+    """The tracks of an iteration have to show the constants that the one before found."""
+    max_track_loss: Fraction | None = 0.2
+    max_residual_growth: Annotated[float, Field(gt=1)] | None = 1.2
+    max_growing_steps: Positive | None = 2
+
+
 class Alignment(Section):
     """The loop."""
 
@@ -207,6 +217,7 @@ class Alignment(Section):
     stop_when_converged: bool = True
     convergence_pull: Annotated[float, Field(gt=0)] = 0.3
     """Converged when no constant moved by more than this many of its uncertainties."""
+    guards: Guards = Field(default_factory=Guards)
 
 
 class Simulation(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
@@ -47,6 +48,11 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> 
         Path(name).unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def digest(content: bytes) -> str:
+    """Return what stands for `content`, to notice that it is another one."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def sync_directory(directory: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from auto_iter.config import Config, Holds
+from auto_iter.config import Config, Guards, Holds
 
 POLL_JITTER = 0.1
 
@@ -29,6 +29,7 @@ class Policy:
     stop_when_converged: bool
     memory_mb: int
     holds: Holds
+    guards: Guards
 
     @classmethod
     def of(cls, config: Config) -> Policy:
@@ -47,6 +48,7 @@ class Policy:
             stop_when_converged=config.alignment.stop_when_converged,
             memory_mb=config.reco.memory_mb,
             holds=config.htcondor.holds,
+            guards=config.alignment.guards,
         )
 
 

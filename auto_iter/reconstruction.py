@@ -153,6 +153,10 @@ class WorkspaceReconstruction:
                 f"move {paths.root} away to reconstruct it again, or restore {paths.constants}",
             )
 
+    def constants_of(self, iteration: int) -> str:
+        """Return the path of the constants that `iteration` starts from."""
+        return str(self._paths(iteration).constants.absolute())
+
     def wanted(self) -> frozenset[int]:
         """Return the raw-file numbers that every iteration reconstructs."""
         return frozenset(self.files.numbers) - self.excluded

@@ -206,6 +206,8 @@ class Snapshot(_Record):
     rerun: Literal["no", "wanted", "made"] = "no"
     """Whether this iteration's stragglers are run a second time."""
     progress: Progress = Field(default_factory=Progress)
+    remarks: tuple[str, ...] = ()
+    """What this iteration's tracks give reason to warn of, on its way into the history."""
     solution: SolutionSummary | None = None
     converged: bool = False
     """It is done because it converged: only a person who asks for more iterations goes on."""

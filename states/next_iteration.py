@@ -75,6 +75,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         quantile_at=None,
         rerun="no",
         progress={},
+        remarks=(),
         solution=None,
         converged=False,
         verdict=None,
@@ -92,5 +93,5 @@ def _record(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> Iter
         attempts=len(snapshot.attempts),
         files=len(delivered),
         left_out=tuple(sorted(ports.reconstruction.wanted() - delivered)),
-        **dict(solution),
+        **dict(solution) | {"warnings": (*snapshot.remarks, *solution.warnings)},
     )

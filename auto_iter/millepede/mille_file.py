@@ -118,6 +118,13 @@ def read_blocks(
         raise kind(f"{path}: truncated in record {record}, {len(rest)} bytes from byte {byte}")
 
 
+def records_in(words: NDArray[np.int32]) -> Iterator[Measurements]:
+    """Yield the records in `words`: what a C file holds, in memory."""
+    starts, _ = _scan(Path("records"), words, False, 1, 0)
+    for block in _blocks(words, starts, False, 1, 0):
+        yield block.measurements(Path("records"))
+
+
 def _payload_words(length: int) -> int:
     """Return the 4-byte words that follow a record's length word."""
     return length if length >= 0 else -3 * length // 2

@@ -30,6 +30,8 @@ from auto_iter.config import Cuts, as_schedule
 from auto_iter.errors import InputError
 from auto_iter.millepede.labels import Modules, Place, Scheme, places
 from auto_iter.millepede.rules import NAMED, Rule, parse_rule, stations_of
+from auto_iter.millepede.steering_options import KEYWORDS, Options
+from auto_iter.millepede.steering_text import matches, parse_line
 from auto_iter.model import Stage
 
 # YAML reads a component number as an integer
@@ -175,6 +177,16 @@ class Pede(_Part):
     hugecut: Positive | None = 2000.0
     options: tuple[str, ...] = ()
     """Further lines, e.g. `chisqcut 30. 6.` or `outlierdownweighting 3`."""
+
+    @property
+    def entries(self) -> int:
+        """How many hits pede wants of a parameter that it is to move: `entries`, or its default."""
+        options = Options()
+        for number, text in enumerate(self.options, 1):
+            line = parse_line(Path("pede.options"), number, text)
+            if matches(line.keyword, "entries"):
+                options = KEYWORDS["entries"](options, line.numbers)
+        return options.entries
 
     @property
     def needs_iterations(self) -> bool:
