@@ -17,7 +17,7 @@ from typing import Any
 from auto_iter.children import Child, start_child
 from auto_iter.config import Config
 from auto_iter.errors import PASSING_EXIT_CODE, InputError, PhysicsError, TransientError
-from auto_iter.files import write_atomically
+from auto_iter.files import TEMPORARY, write_atomically
 from auto_iter.log import get_logger
 from auto_iter.millepede.pede import find_pede, require_pede
 from auto_iter.millepede.rules import NAMED
@@ -130,7 +130,7 @@ class Chain:
             "strategy": self._strategy,
             "iteration": iteration,
         }
-        return paths.mille / f".convert-{os.getpid()}-{self._requests}.json", request
+        return paths.mille / f".convert-{os.getpid()}-{self._requests}.json{TEMPORARY}", request
 
     def _cuts(self, iteration: int) -> dict[str, Any]:
         cuts = self._config.millepede.cuts
@@ -189,7 +189,7 @@ class Chain:
             "max_rotation_rad": millepede.max_rotation_rad,
             "eigen": False,
         }
-        return paths.millepede / f".solve-{os.getpid()}.json", request
+        return paths.millepede / f".solve-{os.getpid()}.json{TEMPORARY}", request
 
     def report(self, iteration: int) -> None:
         """Refresh tables and plots; a report that fails costs a log line, not the alignment."""
@@ -197,7 +197,8 @@ class Chain:
         self._reap_report()
         if self._reporting is None:
             command = [sys.executable, "-m", "auto_iter.report", str(self._workspace.root)]
-            self._reporting = start_child(command, env=self._env)
+            root = self._workspace.root
+            self._reporting = start_child(command, env=self._env, workspace=root)
 
     def _reap_report(self, *, wait: bool = False) -> None:
         child = self._reporting
@@ -241,7 +242,8 @@ class Chain:
         path, content = request
         write_atomically(path, json.dumps(content, indent=1))
         command = [sys.executable, "-m", "auto_iter.millepede.worker", what, str(path)]
-        return start_child(command, env=self._env, numbers=numbers, scratch=(path,))
+        root = self._workspace.root
+        return start_child(command, env=self._env, workspace=root, numbers=numbers, scratch=(path,))
 
     def _end(self, child: Child, what: str) -> None:
         error = child.finish()

@@ -18,8 +18,10 @@ from auto_iter.compose import Parts, compose
 from auto_iter.config import Config
 from auto_iter.daemon import Daemon, Ending, Memory
 from auto_iter.errors import AutoIterError, UsageError
+from auto_iter.files import remove_leftovers
 from auto_iter.lock import WorkspaceLock, live_holder
 from auto_iter.log import get_logger, logging_to
+from auto_iter.orphans import end_orphans
 from auto_iter.progress import Display
 from auto_iter.snapshot import Arguments, Snapshot
 from auto_iter.status import Status
@@ -57,6 +59,8 @@ def run_session(opened: Opened, wishes: Wishes) -> int:
     lock = WorkspaceLock(workspace.lock)
     lock.acquire(steal=wishes.steal_lock)
     try:
+        end_orphans(workspace.root)
+        remove_leftovers(workspace.directories)
         # Only now nobody else writes: what was read before the lock may be old.
         opened = app.open_workspace(workspace.root)
         on_disk = opened.snapshot

@@ -145,6 +145,17 @@ class Workspace:
         """Tables and plots."""
         return self.root / "report"
 
+    @property
+    def directories(self) -> list[Path]:
+        """Return the directories, as far as they are there, that the daemon and its children write.
+
+        Those of the jobs are not among them: jobs go on while no daemon runs.
+        """
+        inner = ("", "1reco", "2kfalignment", "3millepede", "3millepede/mille")
+        iterations = self.root.glob("iter[0-9]*")
+        found = [root / name for root in iterations for name in inner]
+        return [path for path in (self.root, self.report, *found) if path.is_dir()]
+
     def iteration(self, number: int, run: int) -> Iteration:
         """Return the paths of iteration `number` (from 1)."""
         return Iteration(self.root / f"iter{number:02d}", run)

@@ -117,9 +117,9 @@ def _memory_kb(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-def marked(marker: str) -> list[int]:
-    """Return the pids of living processes that carry a job's marker in their environment."""
-    wanted = f"{MARKER}={marker}".encode()
+def marked(marker: str, *, variable: str = MARKER) -> list[int]:
+    """Return the pids of living processes that carry a marker in their environment: a job's."""
+    wanted = os.fsencode(f"{variable}={marker}")
     return [pid for pid in _all_pids() if pid != os.getpid() and _carries(pid, wanted)]
 
 
@@ -137,10 +137,10 @@ def send(pids: list[int], what: signal.Signals) -> None:
             os.kill(pid, what)
 
 
-def sweep(marker: str, timeout_s: float = 5.0) -> bool:
-    """Kill every process that carries a job's marker; False when some are still there."""
+def sweep(marker: str, timeout_s: float = 5.0, *, variable: str = MARKER) -> bool:
+    """Kill every process that carries a marker; False when some are still there."""
     deadline = time.monotonic() + timeout_s
-    while left := marked(marker):
+    while left := marked(marker, variable=variable):
         if time.monotonic() > deadline:
             return False
         send(left, signal.SIGKILL)

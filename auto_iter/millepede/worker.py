@@ -6,14 +6,13 @@ disk, a stale file system). It dies with its parent.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+from auto_iter.orphans import die_with_daemon
+
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -68,13 +67,8 @@ def _solve(content: bytes) -> None:
     solve(SolveRequest.model_validate_json(content), os.environ)
 
 
-def die_with_parent() -> None:
-    """Have the kernel end this process when the daemon is gone (Linux)."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 if __name__ == "__main__":
-    die_with_parent()
+    die_with_daemon(os.environ)
     exit_code = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()

@@ -41,7 +41,7 @@ def test_an_ended_child_does_not_cut_the_pause_short() -> None:
         polls.append(time.monotonic())
         raise TransientError("the schedd is down")
 
-    child = start_child(["true"], env=os.environ)
+    child = start_child(["true"], env=os.environ, workspace=Path())
     child.process.wait()
     world.batch.poll = poll  # type: ignore[method-assign, assignment]
     world.millepede.watch = lambda: [child.pidfd]  # type: ignore[method-assign]
