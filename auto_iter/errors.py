@@ -15,8 +15,11 @@ PASSING = frozenset(
         errno.EDQUOT,
         errno.EHOSTDOWN,
         errno.EIO,
+        errno.EMFILE,
         errno.ENETDOWN,
         errno.ENETUNREACH,
+        errno.ENFILE,
+        errno.ENOMEM,
         errno.ENOSPC,
         errno.ENOTCONN,
         errno.EROFS,
@@ -44,6 +47,10 @@ class UsageError(AutoIterError):
 
 class LockedError(UsageError):
     """Another daemon holds the workspace."""
+
+
+class FencedError(AutoIterError):
+    """Another daemon has the workspace now: this one may not write any more, nor say it failed."""
 
 
 class PermanentError(AutoIterError):

@@ -102,6 +102,7 @@ def _run(
             save=lambda new: checkpoint.save(opened.workspace.checkpoint, new),
             seen=display.update,
             alive=lock.refresh,
+            check=lock.check,
         ),
     )
     ending = daemon.run(until)
@@ -188,6 +189,7 @@ def remove_jobs(opened: Opened) -> None:
         stopped = snapshot.but(attempts=over, intent=None)
         if snapshot.state not in TERMINAL:
             stopped = stopped.but(state=StateMachine(snapshot.state).fire("stop"))
+        lock.check()
         checkpoint.save(opened.workspace.checkpoint, stopped)
     finally:
         lock.release()

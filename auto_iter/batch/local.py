@@ -29,7 +29,6 @@ from typing import ParamSpec, TypeVar
 import auto_iter
 from auto_iter.batch import local_processes as processes
 from auto_iter.batch.local_job import marker
-from auto_iter.batch.local_processes import Identity
 from auto_iter.batch.local_queue import bury
 from auto_iter.batch.local_records import (
     Event,
@@ -47,6 +46,7 @@ from auto_iter.batch.local_records import (
 from auto_iter.batch.local_watch import Watch
 from auto_iter.errors import InputError, TransientError
 from auto_iter.files import sync_directory
+from auto_iter.identity import Identity
 from auto_iter.model import Batch, Resources, Submission, Tally
 from auto_iter.ports import Clock
 

@@ -33,6 +33,7 @@ from auto_iter.batch.local_records import (
     read_header,
     sync_journal,
 )
+from auto_iter.identity import identify
 from auto_iter.model import Job, Resources
 
 HOLD_EXECUTE, HOLD_OUTPUT, HOLD_MEMORY, HOLD_TIME = 6, 12, 34, 46
@@ -127,7 +128,7 @@ class Starter:
             since.refresh()
             if not since.is_idle(number):
                 return False
-            starter = asdict(processes.identify(os.getpid()))
+            starter = asdict(identify(os.getpid()))
             event: Event = {"event": "started", "job": number, "run": self._order.run}
             append_event(self._records, event | {"starter": starter, "time": time.time()})
         return True

@@ -34,6 +34,7 @@ from auto_iter.batch.local_records import (
     read_jobs,
     sync_journal,
 )
+from auto_iter.identity import identify
 from auto_iter.model import Job, Resources
 
 _LOCK_PATIENCE_S = 2.0
@@ -176,7 +177,7 @@ def hold_queue_lock(records: Records) -> IO[str] | None:
                 return None
             time.sleep(0.05)
     lock.truncate(0)
-    lock.write(json.dumps(asdict(processes.identify(os.getpid()))))
+    lock.write(json.dumps(asdict(identify(os.getpid()))))
     lock.flush()
     return lock
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from auto_iter.batch.local_processes import Identity
+from auto_iter.identity import Identity
 from auto_iter.model import Batch, Job, Problem, Resources, Tally, Trouble
 
 Event = dict[str, Any]

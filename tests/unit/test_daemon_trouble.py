@@ -15,7 +15,7 @@ from auto_iter.app import revive
 from auto_iter.children import start_child
 from auto_iter.clock import Signals
 from auto_iter.daemon import Daemon, Ending, Memory
-from auto_iter.errors import InputError, TransientError
+from auto_iter.errors import FencedError, InputError, TransientError
 from auto_iter.model import Batch, Submission
 from auto_iter.snapshot import Snapshot
 from states.next_iteration import begin
@@ -227,3 +227,39 @@ def test_a_damaged_checkpoint_never_takes_the_place_of_its_backup(
     with pytest.raises(Killed):
         checkpoint.save(path, snapshot)
     assert checkpoint.load(path)[0] == snapshot
+
+
+@pytest.mark.parametrize("checks", range(1, 12))
+def test_a_daemon_that_lost_its_workspace_ends_and_writes_nothing_more(checks: int) -> None:
+    world = World(iterations=1)
+    daemon = world.daemon()
+    left, saved_then = checks, None
+
+    def check() -> None:
+        nonlocal left, saved_then
+        left -= 1
+        if left <= 0:
+            saved_then = saved_then or world.saved
+            raise FencedError("taken over")
+
+    daemon._memory = Memory(world.save, check=check)  # noqa: SLF001 - composed here
+    with pytest.raises(FencedError):
+        daemon.run()
+    assert world.saved == saved_then
+    assert world.saved.failure is None
+
+
+def test_open_files_that_ran_out_are_waited_for() -> None:
+    world = World(iterations=1)
+    refusals = 3
+    poll = world.batch.poll
+
+    def refuse(submission: Submission) -> object:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/proc/1/stat")
+        return poll(submission)
+
+    world.batch.poll = refuse  # type: ignore[method-assign, assignment]
+    assert world.run() is Ending.DONE
