@@ -239,6 +239,12 @@ def revive(snapshot: Snapshot, now: float) -> Snapshot:
     if snapshot.state in TERMINAL:
         state = StateMachine(snapshot.state).fire("resume")
         return snapshot.but(
-            state=state, failure=None, failures={}, troubles={}, releases={}, held_since={}
+            state=state,
+            failure=None,
+            failures={},
+            losses={},
+            troubles={},
+            releases={},
+            held_since={},
         )
     return snapshot

@@ -53,6 +53,8 @@ class Reco(Section):
     disk_mb: Positive = 8000
     time_limit_s: Seconds | None = None
     max_attempts: Positive = 3
+    max_losses: Positive = 50
+    """How often the job of a raw file may be lost (a reboot, a killed starter) in an iteration."""
     min_success_fraction: Fraction = 1.0
     straggler_quantile: Fraction = 0.9
     straggler_factor: Annotated[float, Field(gt=1)] | None = None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import states
 from auto_iter import app, checkpoint
 from auto_iter.app import Opened
+from auto_iter.batch.local import LocalBatch
 from auto_iter.clock import Signals
 from auto_iter.compose import Parts, compose
 from auto_iter.config import Config
@@ -191,6 +192,29 @@ def remove_jobs(opened: Opened) -> None:
             stopped = stopped.but(state=StateMachine(snapshot.state).fire("stop"))
         lock.check()
         checkpoint.save(opened.workspace.checkpoint, stopped)
+    finally:
+        lock.release()
+
+
+def declare_lost(opened: Opened, host: str) -> int:
+    """Give up the jobs, and the daemon, of a host that is gone for good; return how many jobs.
+
+    Raises UsageError where HTCondor runs the jobs: the schedd itself notices such machines.
+    """
+    lock = WorkspaceLock(opened.workspace.lock)
+    holder = live_holder(opened.workspace.lock)
+    lock.acquire(steal=holder is not None and holder.host == host and not holder.is_here)
+    try:
+        parts = compose(opened, lambda: False)
+        try:
+            batch = parts.ports.batch
+            if not isinstance(batch, LocalBatch):
+                raise UsageError(
+                    f"--lost {host}: {batch.name} itself notices machines that are gone"
+                )
+            return batch.declare_lost(host)
+        finally:
+            parts.close()
     finally:
         lock.release()
 

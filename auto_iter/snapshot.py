@@ -145,6 +145,8 @@ class Snapshot(_Record):
     """Where raw files are submitted in portions: the last one of this round so far."""
     failures: dict[int, int] = Field(default_factory=dict)
     """Failed tries in this iteration, for raw files that had any."""
+    losses: dict[int, int] = Field(default_factory=dict)
+    """Jobs that were lost with their machine: nobody's failure, and with a limit of their own."""
     troubles: dict[int, str] = Field(default_factory=dict)
     """What was last wrong with those raw files."""
     releases: dict[int, int] = Field(default_factory=dict)

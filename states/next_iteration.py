@@ -32,6 +32,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         attempts=(),
         submitted_up_to=None,
         failures={},
+        losses={},
         troubles={},
         releases={},
         held_since={},

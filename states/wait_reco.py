@@ -11,7 +11,7 @@ from auto_iter.errors import JobError
 from auto_iter.model import Problem, Tally, Trouble
 from auto_iter.snapshot import Attempt, Progress, Snapshot
 from states import held_jobs, stragglers
-from states.outputs import convert, count_failures
+from states.outputs import convert, count_failures, count_losses
 from states.portions import next_portion
 from states.step import Fire, Note, Outcome, Ports, Stay
 from states.submit_reco import outstanding_files
@@ -76,11 +76,23 @@ def _closed(
     over = attempt.model_copy(update={"is_over": True})
     attempts = tuple(over if each.key == attempt.key else each for each in snapshot.attempts)
     notes = [
-        Note("job failed", _fields(number, problems.get(number), reason), "warning")
+        Note(
+            "job lost" if _is_lost(problems.get(number)) else "job failed",
+            _fields(number, problems.get(number), reason),
+            "warning",
+        )
         for number, reason in reasons.items()
     ]
-    closed = count_failures(snapshot.but(attempts=attempts), reasons.items())
+    lost = {number for number in missing if _is_lost(problems.get(number))}
+    closed = count_losses(
+        snapshot.but(attempts=attempts), ((n, why) for n, why in reasons.items() if n in lost)
+    )
+    closed = count_failures(closed, ((n, why) for n, why in reasons.items() if n not in lost))
     return closed.but(avoid_machines=_avoided(closed, tally)), notes
+
+
+def _is_lost(problem: Problem | None) -> bool:
+    return problem is not None and problem.trouble is Trouble.LOST
 
 
 def _reason(problem: Problem | None, snapshot: Snapshot, number: int) -> str:

@@ -49,6 +49,10 @@ class Records:
         """Held by the submission's queue process, whose identity it contains."""
         return self.root / "queue.lock"
 
+    def sign_of_life(self, number: int) -> Path:
+        """Return what a job's starter touches while it lives: other machines see no more of it."""
+        return self.root / f"alive.{number:05d}"
+
     @property
     def queue_log(self) -> Path:
         """Whatever queue process and starters have to complain about."""

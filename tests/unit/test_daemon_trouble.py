@@ -263,3 +263,17 @@ def test_open_files_that_ran_out_are_waited_for() -> None:
 
     world.batch.poll = refuse  # type: ignore[method-assign, assignment]
     assert world.run() is Ending.DONE
+
+
+def test_reboots_use_up_no_tries() -> None:
+    world = World(iterations=1, loses={400: 7, 401: 1}, fails={401: 2})
+    assert world.run() is Ending.DONE
+    assert world.saved.failures == {401: 2}
+    assert world.saved.losses == {400: 7, 401: 1}
+
+
+def test_what_is_lost_again_and_again_fails_in_the_end() -> None:
+    world = World(iterations=1, loses={400: 100}, settings={"max_losses": 5})
+    assert world.run() is Ending.FAILED
+    assert world.saved.losses == {400: 5}
+    assert "gone" in str(world.saved.failure)

@@ -66,6 +66,8 @@ class World:
     iterations: int = 2
     fails: dict[int, int] = field(default_factory=dict)
     """Raw file → how many of its jobs fail before one succeeds."""
+    loses: dict[int, int] = field(default_factory=dict)
+    """Raw file → how often its machine goes down with its job before that ends."""
     spoils: dict[int, int] = field(default_factory=dict)
     """Raw file → how many of its outputs are bad before one is good."""
     stuck: set[int] = field(default_factory=set)
@@ -146,7 +148,10 @@ class World:
     def _end(self, submission: Submission, iteration: int, number: int) -> None:
         self.ran.append((submission.cluster, number))
         problem = None
-        if self.fails.get(number, 0) > 0:
+        if self.loses.get(number, 0) > 0:
+            self.loses[number] -= 1
+            problem = Problem(number, Trouble.LOST, "its machine is gone")
+        elif self.fails.get(number, 0) > 0:
             self.fails[number] -= 1
             problem = Problem(
                 number, Trouble.FAILED, "exit code 40", exit_code=40, machine="bad.node"
