@@ -19,7 +19,7 @@ from auto_iter.errors import CheckpointError, InputError, UsageError
 from auto_iter.files import write_atomically
 from auto_iter.rawdata import RawRange, describe_missing, missing
 from auto_iter.reconstruction import WorkspaceReconstruction
-from auto_iter.snapshot import Arguments, Snapshot
+from auto_iter.snapshot import Arguments, Snapshot, refuse_iterations
 from auto_iter.workspace import Workspace, workspace_name
 from states.machine import StateMachine
 from states.next_iteration import begin
@@ -216,6 +216,7 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
         check_chain(snapshot.arguments, config, os.environ)
         write_atomically(opened.workspace.config, dump_config(config))
     if iterations is not None:
+        refuse_iterations(iterations)
         done = snapshot.iteration if snapshot.state == "done" else snapshot.iteration - 1
         if iterations < max(done, 1):
             raise UsageError(f"-i {iterations}: {done} iterations are done already")

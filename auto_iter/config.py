@@ -6,14 +6,37 @@ equal. Reading files, overrides and the JSON form of the scripts before is in `c
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
-Positive = Annotated[int, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(gt=0, le=1)]
+MOST_ITERATIONS = 1000
+"""More is a slip of the finger: an iteration takes hours."""
+
+
+def _not_a_truth_value(value: object) -> object:
+    """Refuse `yes` where a number is meant: Python would count it as 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic makes it a message
+    return value
+
+
+_Numeric = BeforeValidator(_not_a_truth_value)
+Count = Annotated[int, _Numeric, Field(ge=0)]
+Positive = Annotated[int, _Numeric, Field(gt=0)]
+Real = Annotated[float, _Numeric]
+Seconds = Annotated[Real, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[Real, Field(gt=0, le=1)]
 
 
 def _as_written(value: object) -> object:
@@ -21,7 +44,20 @@ def _as_written(value: object) -> object:
     return str(value) if isinstance(value, bool | int | float) else value
 
 
-SubmitText = Annotated[str, BeforeValidator(_as_written)]
+def _one_line(value: str) -> str:
+    """Refuse what would write further lines into the submit description."""
+    if len(value.splitlines()) > 1:
+        raise ValueError("must be one line")
+    return value
+
+
+SubmitText = Annotated[str, BeforeValidator(_as_written), AfterValidator(_one_line)]
+Flavour = Literal[
+    "espresso", "microcentury", "longlunch", "workday", "tomorrow", "testmatch", "nextweek"
+]
+"""CERN's names for how long a job may take."""
+
+_SUBMIT_COMMAND = re.compile(r"[+]?[A-Za-z_][\w.]*")
 
 
 class Section(BaseModel):
@@ -57,7 +93,7 @@ class Reco(Section):
     """How often the job of a raw file may be lost (a reboot, a killed starter) in an iteration."""
     min_success_fraction: Fraction = 1.0
     straggler_quantile: Fraction = 0.9
-    straggler_factor: Annotated[float, Field(gt=1)] | None = None
+    straggler_factor: Annotated[Real, Field(gt=1)] | None = None
     """Run what is left a second time when it takes so many times longer than the quantile did."""
 
 
@@ -71,9 +107,9 @@ class Local(Section):
 class Holds(Section):
     """What is done about held jobs."""
 
-    memory_factor: Annotated[float, Field(gt=1)] = 1.5
+    memory_factor: Annotated[Real, Field(gt=1)] = 1.5
     memory_cap_mb: Positive = 16000
-    max_releases: Annotated[int, Field(ge=0)] = 3
+    max_releases: Count = 3
     release_pause_s: Seconds = 60.0
 
 
@@ -83,11 +119,11 @@ class HTCondor(Section):
     schedd: str | None = None
     pool: str | None = None
     spool: bool = True
-    job_flavour: str | None = "longlunch"
+    job_flavour: Flavour | None = "longlunch"
     request_cpus: Positive = 1
-    max_retries: Annotated[int, Field(ge=0)] = 3
+    max_retries: Count = 3
     requirements: SubmitText | None = None
-    accounting_group: str | None = None
+    accounting_group: SubmitText | None = None
     send_credential: bool = False
     max_idle: Positive | None = None
     max_jobs_per_submission: Positive | None = None
@@ -96,6 +132,14 @@ class HTCondor(Section):
     call_timeout_s: Seconds = 60.0
     min_poll_interval_s: Seconds = 60.0
     holds: Holds = Field(default_factory=Holds)
+
+    @field_validator("extra")
+    @classmethod
+    def _are_submit_commands(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not _SUBMIT_COMMAND.fullmatch(name) or name.lower() == "queue":
+                raise ValueError(f"{name!r} is no command of a submit description to set")
+        return value
 
     @model_validator(mode="after")
     def _late_jobs_are_not_spooled(self) -> Self:
@@ -116,11 +160,11 @@ class Batch(Section):
 class Cuts(Section):
     """What is converted to Mille. Defaults are FASER's."""
 
-    max_chi2: Annotated[float, Field(gt=0)] = 2000.0
-    min_pz_gev: Annotated[float, Field(ge=0)] = 100.0
-    max_pz_gev: Annotated[float, Field(gt=0)] = 5000.0
+    max_chi2: Annotated[Real, Field(gt=0)] = 2000.0
+    min_pz_gev: Annotated[Real, Field(ge=0)] = 100.0
+    max_pz_gev: Annotated[Real, Field(gt=0)] = 5000.0
     min_hits: Positive = 15
-    max_residual_mm: tuple[Annotated[float, Field(gt=0)], ...] = (0.05,)
+    max_residual_mm: tuple[Annotated[Real, Field(gt=0)], ...] = (0.05,)
     """One value for each iteration; the last one holds for all that follow."""
 
     def max_residual_in(self, iteration: int) -> float:
@@ -147,19 +191,19 @@ class Millepede(Section):
     time_limit_s: Seconds = 3600.0
     workers: Positive | None = None
     cuts: Cuts = Field(default_factory=Cuts)
-    max_shift_mm: Annotated[float, Field(gt=0)] = 5.0
-    max_rotation_rad: Annotated[float, Field(gt=0)] = 0.1
+    max_shift_mm: Annotated[Real, Field(gt=0)] = 5.0
+    max_rotation_rad: Annotated[Real, Field(gt=0)] = 0.1
 
 
 class Alignment(Section):
     """The loop."""
 
-    default_iterations: Positive = 10
+    default_iterations: Annotated[Positive, Field(le=MOST_ITERATIONS)] = 10
     polling_interval_seconds: Seconds = 300.0
     strategy: str = "3st"
     initial_constants: Path | None = None
     stop_when_converged: bool = False
-    convergence_pull: Annotated[float, Field(gt=0)] = 0.5
+    convergence_pull: Annotated[Real, Field(gt=0)] = 0.5
     """Converged when no constant moved by more than this many of its uncertainties."""
 
 
@@ -174,7 +218,7 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     max_bytes: Positive = 20_000_000
-    backups: Annotated[int, Field(ge=0)] = 5
+    backups: Count = 5
 
 
 class Config(Section):

@@ -28,6 +28,7 @@ from auto_iter.snapshot import Arguments, Snapshot
 from auto_iter.status import Status
 from auto_iter.workspace import Workspace
 from states.machine import StateMachine
+from states.submit_reco import noted
 from states.table import TERMINAL
 
 
@@ -86,6 +87,9 @@ def _run(
     log = get_logger()
     if opened.remark:
         log.warning("checkpoint", remark=opened.remark)
+    openness = opened.workspace.openness
+    if openness is not None:
+        log.warning("the workspace is not ours alone", reason=openness)
     if snapshot.state in TERMINAL:
         return _tell(opened.workspace, snapshot, Ending(snapshot.state))
     signals = Signals()
@@ -178,12 +182,13 @@ def remove_jobs(opened: Opened) -> None:
         snapshot = app.open_workspace(opened.workspace.root).snapshot
         parts = compose(opened, lambda: False)
         try:
-            for attempt in snapshot.live_attempts:
-                parts.ports.batch.remove(attempt.submission, "stopped by the operator")
             if snapshot.intent is not None:
+                # Noted like any other: the next attempt has to have another number, and key.
                 found = parts.ports.batch.find(snapshot.intent.key)
                 if found is not None:
-                    parts.ports.batch.remove(found, "stopped by the operator")
+                    snapshot = noted(snapshot, snapshot.intent, found)
+            for attempt in snapshot.live_attempts:
+                parts.ports.batch.remove(attempt.submission, "stopped by the operator")
         finally:
             parts.close()
         over = tuple(each.model_copy(update={"is_over": True}) for each in snapshot.attempts)

@@ -7,7 +7,10 @@ report).
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shlex
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +112,26 @@ class Workspace:
     def resume_command(self) -> str:
         """What a person types, from wherever, to go on with this alignment."""
         return f"auto-iter resume {shlex.quote(str(self.root.absolute()))}"
+
+    def key_prefix(self, workspace_id: str) -> str:
+        """Return how submission keys begin; other for a copy in another place."""
+        place = hashlib.sha256(os.path.realpath(self.root).encode(errors="replace")).hexdigest()
+        return f"{workspace_id}{place[:4]}"
+
+    @property
+    def openness(self) -> str | None:
+        """Why others could change what the daemon believes, and runs; None where they cannot."""
+        status = self.root.stat()
+        if status.st_mode & stat.S_IWOTH:
+            return f"{self.root}: everybody may write there; chmod o-w"
+        if status.st_uid not in {os.geteuid(), 0}:
+            return f"{self.root}: belongs to another user"
+        return None
+
+    @property
+    def submission_keys(self) -> Path:
+        """Where the keys that were used on a schedd are remembered, apart from the checkpoint."""
+        return self.batch_records / "keys"
 
     @property
     def checkpoint(self) -> Path:

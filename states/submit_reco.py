@@ -64,6 +64,21 @@ def _find_or_submit(
 def _noted(
     snapshot: Snapshot, intent: Intent, submission: Submission, how: str, ports: Ports
 ) -> Outcome:
+    made = noted(snapshot, intent, submission)
+    attempt = made.attempts[-1]
+    note = Note(how, {"cluster": attempt.cluster, "attempt": attempt.number, "jobs": attempt.jobs})
+    is_rerun = snapshot.rerun == "wanted"
+    made = made.but(
+        submitted_up_to=snapshot.submitted_up_to if is_rerun else intent.last,
+        rerun="made" if is_rerun else snapshot.rerun,
+    )
+    if next_portion(made, outstanding_files(made, ports), ports):
+        return Stay(made, wait_s=0, notes=(note,))
+    return Fire("submitted", made, (note,))
+
+
+def noted(snapshot: Snapshot, intent: Intent, submission: Submission) -> Snapshot:
+    """Return the snapshot with the submission that `intent` was for."""
     attempt = Attempt(
         number=intent.attempt,
         first=intent.first,
@@ -74,14 +89,4 @@ def _noted(
         submitted_at=submission.submitted_at,
         schedd=submission.schedd,
     )
-    note = Note(how, {"cluster": attempt.cluster, "attempt": attempt.number, "jobs": attempt.jobs})
-    is_rerun = snapshot.rerun == "wanted"
-    noted = snapshot.but(
-        attempts=(*snapshot.attempts, attempt),
-        submitted_up_to=snapshot.submitted_up_to if is_rerun else intent.last,
-        intent=None,
-        rerun="made" if is_rerun else snapshot.rerun,
-    )
-    if next_portion(noted, outstanding_files(noted, ports), ports):
-        return Stay(noted, wait_s=0, notes=(note,))
-    return Fire("submitted", noted, (note,))
+    return snapshot.but(attempts=(*snapshot.attempts, attempt), intent=None)

@@ -89,12 +89,10 @@ def alignment_config(arguments: argparse.Namespace) -> Config:
 
 def alignment_arguments(arguments: argparse.Namespace, iterations: int) -> Arguments:
     """Return what identifies the alignment. Raises UsageError."""
-    from auto_iter.errors import UsageError
     from auto_iter.rawdata import RawRange, parse_run, parse_year
-    from auto_iter.snapshot import Arguments
+    from auto_iter.snapshot import Arguments, refuse_iterations
 
-    if iterations < 1:
-        raise UsageError(f"-i {iterations}: at least one iteration is needed")
+    refuse_iterations(iterations)
     return Arguments(
         year=parse_year(arguments.year),
         run=parse_run(arguments.run),

@@ -102,7 +102,10 @@ def test_it_is_refused_in_one_line_and_nothing_is_written(
     ("text", "said"),
     [
         ("reco:\n  memry_mb: 4000\n", "mine.yaml:2: reco.memry_mb: unknown key; did you mean"),
-        ("reco:\n  memory_mb: much\n", "mine.yaml:2: reco.memory_mb: Input should be a valid int"),
+        (
+            "reco:\n  memory_mb: much\n",
+            "mine.yaml:2: reco.memory_mb: must be a whole number, got 'much'",
+        ),
         ("reco: [1\n", "mine.yaml:2: "),
         ("- 1\n", "mine.yaml: must be sections"),
         ("alignment:\n  polling_interval_seconds: -5\n", "greater than 0"),

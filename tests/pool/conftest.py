@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -138,12 +139,13 @@ Opener = Callable[..., HTCondorBatch]
 def open_batch() -> Iterator[Opener]:
     """Make batch systems, as daemons do that have just started; keywords configure them."""
     opened: list[ScheddProcess] = []
+    workspace = secrets.token_hex(4)  # the schedd remembers the keys of other tests
 
     def make(*, timeout_s: float = 30.0, **settings: object) -> HTCondorBatch:
         usual = {"job_flavour": None, "max_retries": 0, "min_poll_interval_s": 1e-6}
         config = HTCondor.model_validate({**usual, **settings})
         opened.append(ScheddProcess(timeout_s=timeout_s))
-        return HTCondorBatch("ws", config, opened[-1])
+        return HTCondorBatch(workspace, config, opened[-1])
 
     yield make
     for process in opened:

@@ -87,6 +87,7 @@ class World:
             arguments=Arguments(year=2023, run=11705, files="400-403", iterations=self.iterations),
             iteration_started_at=self.clock.now(),
         )
+        self.backup = self.saved
         self.history: list[str] = ["prepare"]
         self.refuse_saves = 0
 
@@ -127,6 +128,7 @@ class World:
         if self.refuse_saves:
             self.refuse_saves -= 1
             raise OSError(28, "No space left on device")
+        self.backup = self.saved
         if snapshot.state != self.saved.state:
             self.history.append(snapshot.state)
         # Through JSON, as the checkpoint does it.
