@@ -84,3 +84,9 @@ class TransientError(AutoIterError):
     def __init__(self, message: str, delay_s: float | None = None) -> None:
         super().__init__(message)
         self.delay_s = delay_s
+
+
+def raise_what_passes(error: Exception) -> None:
+    """Let trouble of the disk through: a file is not bad because it cannot be read just now."""
+    if isinstance(error, OSError) and error.errno in PASSING:
+        raise error

@@ -14,7 +14,7 @@ from auto_iter.batch.exitcodes import describe_exit
 from auto_iter.batch.payload import job_arguments, submit_text
 from auto_iter.config import Config
 from auto_iter.envscript import find_env_script, install_env_script
-from auto_iter.errors import InputError, PhysicsError, TransientError
+from auto_iter.errors import InputError, PhysicsError, TransientError, raise_what_passes
 from auto_iter.files import write_atomically
 from auto_iter.model import Batch, Job, Problem, Resources
 from auto_iter.rawdata import RawRange, describe_missing, missing, raw_path
@@ -207,6 +207,7 @@ def read_constants(path: Path) -> str:
         text = path.read_text()
         entries = json.loads(f"{{{text}}}", object_pairs_hook=_once)
     except (OSError, UnicodeDecodeError) as error:
+        raise_what_passes(error)
         raise InputError(f"{path}: the constants cannot be read: {error}") from None
     except ValueError as error:
         raise InputError(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from auto_iter import reconstruction
 from auto_iter.files import TEMPORARY, remove_leftovers, write_atomically, write_whole
+from auto_iter.millepede import constants, conversion, mille_file, result
 
 
 @pytest.mark.parametrize("call", ["fsync", "fchmod", "open"])
@@ -69,3 +72,29 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) ->
     (tmp_path / f".out.bin.y{TEMPORARY}").mkdir()
     assert remove_leftovers([tmp_path, tmp_path / "gone"]) == 4
     assert {path.name for path in tmp_path.iterdir()} == kept
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        constants.read_constants,
+        reconstruction.read_constants,
+        result.read_result,
+        conversion.read_record,
+        mille_file.detect_flavour,
+    ],
+)
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE])
+def test_what_cannot_be_read_just_now_is_not_bad(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object], number: int
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("")
+
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr("io.open", refuse)
+    with pytest.raises(OSError, match=str(path)) as caught:
+        read(path)
+    assert caught.value.errno == number
