@@ -15,7 +15,7 @@ from auto_iter import checkpoint
 from auto_iter.chain import check_chain
 from auto_iter.config import Config, Section
 from auto_iter.configfile import differences, dump_config, load_config
-from auto_iter.errors import CheckpointError, InputError, UsageError
+from auto_iter.errors import CheckpointError, InputError, PermanentError, UsageError
 from auto_iter.files import write_atomically
 from auto_iter.rawdata import RawRange, describe_missing, missing
 from auto_iter.reconstruction import WorkspaceReconstruction
@@ -120,6 +120,7 @@ def create_workspace(
     )
     opened = Opened(workspace, snapshot, config)
     reconstruction(opened).check_inputs()
+    _refuse_missing_places(workspace, config)
     try:
         workspace.root.mkdir(parents=True, exist_ok=True)
         _refuse_full_disk(workspace.root)
@@ -128,10 +129,22 @@ def create_workspace(
     except OSError as error:
         if fresh:
             shutil.rmtree(workspace.root, ignore_errors=True)
-        raise InputError(
+        raise PermanentError(
             f"{workspace.root}: {error.strerror}", "a workspace needs a writable disk with space"
         ) from None
     return opened
+
+
+def _refuse_missing_places(workspace: Workspace, config: Config) -> None:
+    """Raise InputError for what would only be tried again for ever, or made where nobody looks."""
+    work_dir = workspace.root.parent
+    if not work_dir.parent.is_dir():
+        raise InputError(f"{work_dir}: no such directory", "make it, or correct --work_dir")
+    if config.batch.system == "htcondor" and not _has_htcondor():
+        raise InputError(
+            "HTCondor is not configured on this machine (no CONDOR_CONFIG, no /etc/condor)",
+            "log in where it is, or run the jobs here with --batch local",
+        )
 
 
 def _refuse_full_disk(directory: Path) -> None:

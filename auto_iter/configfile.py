@@ -25,9 +25,6 @@ FOUND_BY_DEFAULT = ("auto_iter.yaml", "config.json")
 
 ENV_PREFIX = "AUTO_ITER__"
 
-LARGEST_BYTES = 1_000_000
-"""No configuration is larger."""
-
 SHOWN = 100
 """So many characters of a wrong value are repeated."""
 
@@ -84,7 +81,7 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def _read(path: Path) -> tuple[dict[str, Any], Origins]:
     """Return the file's content and where each key stands. JSON is YAML, near enough."""
     try:
-        node = compose(read_bounded(path, LARGEST_BYTES).decode())
+        node = compose(read_bounded(path).decode())
         tree = construct(node)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; check --config") from None

@@ -65,6 +65,8 @@ class PermanentError(AutoIterError):
 class InputError(PermanentError):
     """A file or a value that was given is missing, unreadable or malformed."""
 
+    exit_code = 2  # whether an option is wrong or the file that it names makes no difference
+
 
 class CheckpointError(PermanentError):
     """The checkpoint cannot be read, trusted or written."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from auto_iter.errors import AutoIterError, FencedError, InputError, LockedError
+from auto_iter.errors import AutoIterError, FencedError, LockedError, PermanentError
 from auto_iter.identity import Identity, identify
 
 STALE_AFTER_S = 1800.0
@@ -79,11 +79,11 @@ class WorkspaceLock:
         self._refreshed = -REFRESH_EVERY_S
 
     def acquire(self, *, steal: bool = False) -> None:
-        """Take the lock. Raises LockedError, which names the holder, or InputError."""
+        """Take the lock. Raises LockedError, which names the holder, or PermanentError."""
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise InputError(
+            raise PermanentError(
                 f"{self._path}: {error.strerror}", "the workspace must be writable"
             ) from None
         try:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from auto_iter.batch import local_processes as processes
-from auto_iter.errors import InputError
+from auto_iter.errors import PermanentError
 
 PARENT = "AUTO_ITER_PARENT"
 """Environment variable: the pid of the daemon that started a child."""
@@ -49,7 +49,7 @@ def end_orphans(workspace: Path) -> None:
     marker = os.path.realpath(workspace)
     if not processes.sweep(marker, variable=WORKSPACE):
         left = " ".join(map(str, processes.marked(marker, variable=WORKSPACE)))
-        raise InputError(
+        raise PermanentError(
             f"{workspace}: processes of an earlier daemon still work there, pid {left}",
             "they cannot be killed while the disk hangs: try again later",
         )

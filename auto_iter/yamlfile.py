@@ -17,6 +17,9 @@ import yaml
 DEEPEST = 40
 """Levels of nesting; settings and checkpoints have five."""
 
+LARGEST_BYTES = 1_000_000
+"""No file with settings is larger."""
+
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -28,7 +31,7 @@ class YamlError(ValueError):
         self.line = line
 
 
-def read_bounded(path: Path, limit: int) -> bytes:
+def read_bounded(path: Path, limit: int = LARGEST_BYTES) -> bytes:
     """Return the content of a file of at most `limit` bytes. Raises OSError, YamlError.
 
     Devices are endless, and refused; a pipe (`<(command)` in a shell) is read.

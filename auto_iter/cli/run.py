@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers, add_config_options
+from auto_iter.cli.options import Subparsers, add_config_options, positive
 
 if TYPE_CHECKING:
     from auto_iter.config import Config
@@ -33,7 +33,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add_alignment_options(parser)
     parser.add_argument(
-        "-i", "--iteration", "--iterations", dest="iterations", type=int, metavar="N",
+        "-i", "--iteration", "--iterations", dest="iterations", type=positive, metavar="N",
         help="number of iterations (default: alignment.default_iterations, 10)",
     )  # fmt: skip
     parser.add_argument(

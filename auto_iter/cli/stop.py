@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from auto_iter.cli.options import Subparsers, add_workspace_argument, the_workspace
+from auto_iter.cli.options import Subparsers, add_workspace_argument, amount, the_workspace
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -21,7 +21,7 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="HOST",
         help="HOST is gone for good: its jobs (of the local batch system) are lost, and its daemon",
     )
-    parser.add_argument("--timeout", type=float, default=90.0, help="seconds to wait for it (90)")
+    parser.add_argument("--timeout", type=amount, default=90.0, help="seconds to wait for it (90)")
     parser.set_defaults(call=_stop)
 
 

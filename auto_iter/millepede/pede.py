@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from auto_iter.errors import PermanentError, PhysicsError
+from auto_iter.errors import InputError, PermanentError, PhysicsError
 from auto_iter.millepede.pede_end import Ending, read_ending
 from auto_iter.orphans import die_with_parent
 
@@ -45,7 +45,7 @@ class PedeRun:
 def find_pede(install: Path | None, search_path: str | None) -> Path | None:
     """Return the pede to use: `install` (directory or program) when given, else from PATH.
 
-    Raises PermanentError when `install` is given and there is no program.
+    Raises InputError when `install` is given and there is no program.
     """
     if install is None:
         found = shutil.which("pede", path=search_path)
@@ -55,16 +55,14 @@ def find_pede(install: Path | None, search_path: str | None) -> Path | None:
     for candidate in candidates:
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return candidate.absolute()
-    raise PermanentError(
-        f"no pede at {install}", "correct paths.pede_install (directory or program)"
-    )
+    raise InputError(f"no pede at {install}", "correct paths.pede_install (directory or program)")
 
 
 def require_pede(install: Path | None, search_path: str | None) -> Path:
-    """Return the pede to use. Raises PermanentError when there is none."""
+    """Return the pede to use. Raises InputError when there is none."""
     found = find_pede(install, search_path)
     if found is None:
-        raise PermanentError(
+        raise InputError(
             "solver 'pede' is demanded, but there is no pede on PATH",
             "set paths.pede_install, or use millepede.solver: builtin",
         )

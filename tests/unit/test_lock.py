@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from auto_iter.errors import FencedError, InputError, LockedError
+from auto_iter.errors import FencedError, LockedError, PermanentError
 from auto_iter.lock import STALE_AFTER_S, Holder, WorkspaceLock, live_holder, read_holder
 
 HOLD = """
@@ -117,7 +117,7 @@ def test_a_silent_holder_on_another_host_is_taken_for_dead(path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"daemon\.lock: No such file.*writable"):
+    with pytest.raises(PermanentError, match=r"daemon\.lock: No such file.*writable"):
         WorkspaceLock(tmp_path / "gone" / "daemon.lock").acquire()
 
 

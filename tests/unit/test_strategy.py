@@ -71,7 +71,7 @@ def test_the_last_phase_goes_on() -> None:
         (MINIMAL + "labels: {modules: 'off', layers: false}", "switch on"),
         (MINIMAL + "presigmas: {layer: {shift: 0}}", "presigmas.layer.shift"),
         (MINIMAL + "pede: {method: magic 3 1}", "pede.method"),
-        ("name: [", "line 1"),
+        ("name: [", "line 2: did not find"),
         ("just words", "file"),
     ],
 )
