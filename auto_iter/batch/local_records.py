@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from auto_iter.files import sync_directory
 from auto_iter.identity import Identity
 from auto_iter.model import Batch, Job, Problem, Resources, Tally, Trouble
 
@@ -100,6 +101,7 @@ def write_submission(root: Path, batch: Batch, marker: str, submitted_at: float)
     for path in (records.jobs, records.header):
         with path.open("rb") as written:
             os.fsync(written.fileno())
+    sync_directory(root)
 
 
 def read_header(records: Records) -> Header:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.batch.local import SILENT_AFTER_S, Limits, LocalBatch
+from auto_iter.batch.local_job import Order
 from auto_iter.batch.local_queue import bury
 from auto_iter.batch.local_records import (
     Ledger,
@@ -25,6 +26,7 @@ from auto_iter.batch.local_records import (
     open_ledger,
     read_events,
     read_header,
+    write_submission,
 )
 from auto_iter.clock import SystemClock
 from auto_iter.errors import TransientError
@@ -302,6 +304,25 @@ def test_jobs_of_a_machine_that_is_gone_are_lost_on_request(
     (problem,) = system.poll(submission).problems
     assert (problem.trouble, problem.reason) == (Trouble.LOST, "far was declared gone")
     assert system.declare_lost("far") == 0
+
+
+def test_of_two_starters_of_a_job_one_runs_it(system: LocalBatch, tmp_path: Path) -> None:
+    """As after a queue process that was killed just when it had started one."""
+    batch = with_script(make_batch(tmp_path, "key", 10), f"echo >> {tmp_path}/runs; sleep 0.5")
+    records = Records(tmp_path / "batch" / "1")
+    records.root.mkdir(parents=True)
+    write_submission(records.root, batch, "marker", 0.0)
+    order = Order(str(records.root), batch.jobs[0], 1, 0, batch.resources, False, 0.1)
+    command = [sys.executable, "-m", "auto_iter.batch.local_job"]
+    two = [subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT, text=True) for _ in range(2)]
+    for starter in two:
+        assert starter.stdin is not None
+        starter.stdin.write(order.as_text())
+        starter.stdin.close()
+    assert [starter.wait(PATIENCE_S) for starter in two] == [0, 0]
+    assert (tmp_path / "runs").read_text() == "\n"
+    assert [event["event"] for event in events(tmp_path, "1")].count("started") == 1
+    system.close()
 
 
 def test_a_starter_that_was_given_up_brings_nothing_home(
