@@ -51,6 +51,11 @@ def _one_line(value: str) -> str:
     return value
 
 
+def as_schedule(value: object) -> object:
+    """Return one number as a schedule of one value."""
+    return (value,) if isinstance(value, int | float) else value
+
+
 SubmitText = Annotated[str, BeforeValidator(_as_written), AfterValidator(_one_line)]
 Flavour = Literal[
     "espresso", "microcentury", "longlunch", "workday", "tomorrow", "testmatch", "nextweek"
@@ -164,17 +169,14 @@ class Cuts(Section):
     min_pz_gev: Annotated[Real, Field(ge=0)] = 100.0
     max_pz_gev: Annotated[Real, Field(gt=0)] = 5000.0
     min_hits: Positive = 15
-    max_residual_mm: tuple[Annotated[Real, Field(gt=0)], ...] = (0.05,)
-    """One value for each iteration; the last one holds for all that follow."""
+    max_residual_mm: Annotated[
+        tuple[Annotated[Real, Field(gt=0)], ...], BeforeValidator(as_schedule)
+    ] = (0.05,)
+    """One value for each iteration of a phase; the last one holds for all that follow."""
 
-    def max_residual_in(self, iteration: int) -> float:
-        """Return the residual cut (mm) of `iteration`, from 1."""
-        return self.max_residual_mm[min(iteration, len(self.max_residual_mm)) - 1]
-
-    @field_validator("max_residual_mm", mode="before")
-    @classmethod
-    def _one_number_is_a_list(cls, value: object) -> object:
-        return (value,) if isinstance(value, int | float) else value
+    def max_residual_in(self, within: int) -> float:
+        """Return the residual cut (mm) of a phase's iteration `within`, from 1."""
+        return self.max_residual_mm[min(within, len(self.max_residual_mm)) - 1]
 
     @field_validator("max_residual_mm")
     @classmethod
@@ -200,10 +202,11 @@ class Alignment(Section):
 
     default_iterations: Annotated[Positive, Field(le=MOST_ITERATIONS)] = 10
     polling_interval_seconds: Seconds = 300.0
-    strategy: str = "3st"
+    strategy: str = "auto"
+    """A name, a file, or `auto`: the one that is made for the number of stations."""
     initial_constants: Path | None = None
-    stop_when_converged: bool = False
-    convergence_pull: Annotated[Real, Field(gt=0)] = 0.5
+    stop_when_converged: bool = True
+    convergence_pull: Annotated[Real, Field(gt=0)] = 0.3
     """Converged when no constant moved by more than this many of its uncertainties."""
 
 

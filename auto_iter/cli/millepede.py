@@ -137,14 +137,12 @@ def _run(arguments: argparse.Namespace) -> int:
         raise UsageError("which iteration? `auto-iter millepede -i DIRECTORY`, or an ACTION")
     _use_one_thread()
     from auto_iter.millepede.by_hand import Choices, run_iteration
-    from auto_iter.millepede.strategy import load_strategy
     from auto_iter.millepede.summary import format_modes, format_solution
 
     file = arguments.config or _workspace_config(arguments.input)
     config = load_config(file, arguments.overrides, os.environ)
-    strategy = arguments.strategy or config.alignment.strategy
     choices = Choices(
-        strategy=strategy,
+        strategy=arguments.strategy,
         iteration=arguments.iteration,
         solver=arguments.solver,
         pede_install=arguments.pede,
@@ -153,7 +151,8 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     record, directory = run_iteration(arguments.input, config, choices, os.environ)
     print(format_solution(record))
-    for line in format_modes(record.weakest_modes, load_strategy(strategy).scheme):
+    names = {each.label: each.name for each in record.parameters}
+    for line in format_modes(record.weakest_modes, names):
         print(line)
     print(f"new constants: {directory / 'inputforalign.txt'}")
     return 0
@@ -205,7 +204,7 @@ def _solve(arguments: argparse.Namespace) -> int:
     from auto_iter.millepede.by_hand import solve_steering
     from auto_iter.millepede.iteration_record import mode_records
     from auto_iter.millepede.labels import Scheme
-    from auto_iter.millepede.summary import format_modes, format_spectrum
+    from auto_iter.millepede.summary import format_modes, format_spectrum, names_of
 
     end = solve_steering(
         arguments.steering,
@@ -215,7 +214,10 @@ def _solve(arguments: argparse.Namespace) -> int:
         arguments.modes,
     )
     eigenvalues = end.spectrum.eigenvalues.tolist() if end.spectrum is not None else []
-    for line in (*format_spectrum(eigenvalues), *format_modes(mode_records(end), Scheme())):
+    for line in (
+        *format_spectrum(eigenvalues),
+        *format_modes(mode_records(end), names_of(Scheme())),
+    ):
         print(line)
     print(f"exit code {end.ending.code}: {end.ending.meaning}")
     for note in (end.said, *end.notes):

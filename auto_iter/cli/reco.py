@@ -40,7 +40,7 @@ def _reco(arguments: argparse.Namespace) -> int:
     from auto_iter.session import Wishes, run_session, start_reco
 
     config = alignment_config(arguments)
-    asked = alignment_arguments(arguments, config.alignment.default_iterations)
+    asked = alignment_arguments(arguments, config, None)
     opened = start_reco(
         asked,
         config,

@@ -29,7 +29,10 @@ from auto_iter.millepede.requests import (
 )
 from auto_iter.millepede.result import read_result
 from auto_iter.millepede.solving import StepEnd, choose_engine
+from auto_iter.millepede.strategy import AUTO, Strategy, default_strategy, load_strategy
 from auto_iter.millepede.workflow import solve
+from auto_iter.model import Stage
+from auto_iter.workspace import Workspace
 
 _NUMBERED = re.compile(r"_(\d+)\.root$")
 _ROOT_FILES = "*kfalignment*.root"
@@ -64,18 +67,22 @@ def run_iteration(
         raise InputError(f"{files}: no kfalignment_*.root in there")
     output = root / "3millepede"
     (output / "mille").mkdir(parents=True, exist_ok=True)
-    number = choices.iteration or _iteration_number(root)
-    strategy = choices.strategy or config.alignment.strategy
+    name = choices.strategy or _strategy_of(root, config)
+    strategy = load_strategy(name)
+    stage = strategy.planned(choices.iteration or _iteration_number(root))
     sources = [_source(path, output / "mille", index) for index, path in enumerate(roots)]
-    records = _convert(_requests(sources, config, strategy, number))
+    records = _convert(_requests(sources, config, strategy, stage))
     good = _good_sources(sources, records, allow_bad=choices.allow_bad)
     request = SolveRequest(
         directory=output,
         binaries=tuple(source.binary for source in good),
         statistics=tuple(source.statistics for source in good),
         previous=root / "1reco" / "inputforalign.txt",
-        strategy=strategy,
-        iteration=number,
+        centre=_centre(root),
+        strategy=name,
+        iteration=stage.iteration,
+        phase=stage.phase,
+        within=stage.within,
         solver=choices.solver or config.millepede.solver,
         pede_install=choices.pede_install or config.paths.pede_install,
         time_limit_s=config.millepede.time_limit_s,
@@ -99,6 +106,24 @@ def _root_files(directory: Path) -> Path:
     )
 
 
+def _strategy_of(root: Path, config: Config) -> str:
+    """Return the strategy of the workspace around an iteration, or the configured one."""
+    copy = Workspace(root.parent).strategy
+    if copy.is_file():
+        return str(copy)
+    name = config.alignment.strategy
+    return default_strategy(3) if name == AUTO else name
+
+
+def _centre(root: Path) -> Path | None:
+    """Return the constants that the alignment around an iteration began with, where there is one.
+
+    Priors pull to them; without them, to the nominal geometry.
+    """
+    first = Workspace(root.parent).iteration(1, 0).constants
+    return first if first.is_file() else None
+
+
 def _iteration_number(root: Path) -> int:
     match = re.fullmatch(r"iter(\d+)", root.name)
     return max(int(match[1]), 1) if match else 1
@@ -116,24 +141,23 @@ def _source(root: Path, mille: Path, index: int) -> Source:
 
 
 def _requests(
-    sources: Sequence[Source], config: Config, strategy: str, iteration: int
+    sources: Sequence[Source], config: Config, strategy: Strategy, stage: Stage
 ) -> list[ConvertRequest]:
     """Split the sources evenly among the workers."""
-    cuts = config.millepede.cuts
+    cuts = strategy.phases[stage.phase].cuts.applied_to(config.millepede.cuts)
     chosen = Cuts(
         max_chi2=cuts.max_chi2,
         min_pz_gev=cuts.min_pz_gev,
         max_pz_gev=cuts.max_pz_gev,
         min_hits=cuts.min_hits,
-        max_residual_mm=cuts.max_residual_in(iteration),
+        max_residual_mm=cuts.max_residual_in(stage.within),
     )
     workers = min(config.millepede.workers or os.cpu_count() or 1, len(sources))
     return [
         ConvertRequest(
             sources=tuple(sources[first::workers]),
             cuts=chosen,
-            strategy=strategy,
-            iteration=iteration,
+            labels=strategy.labels,
         )
         for first in range(workers)
     ]

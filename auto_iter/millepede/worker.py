@@ -38,6 +38,7 @@ def _run(what: str = "", request: str = "", *rest: str) -> None:
     from pydantic import ValidationError
 
     from auto_iter.errors import UsageError
+    from auto_iter.wording import in_words
 
     if what not in ("convert", "solve") or not request or rest:
         raise UsageError("usage: python -m auto_iter.millepede.worker convert|solve REQUEST.json")
@@ -50,7 +51,7 @@ def _run(what: str = "", request: str = "", *rest: str) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{request}: {key}: {first['msg']}") from error
+        raise UsageError(f"{request}: {key}: {in_words(first)}") from error
 
 
 def _convert(content: bytes) -> None:

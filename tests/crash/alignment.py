@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options, simulate
 from tests.crash.disk import Cut, cuts, read_log, restore
@@ -115,7 +116,7 @@ class Rehearsal:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         said = done.stdout + done.stderr
-        assert done.returncode == 0, said
+        assert done.returncode in {0, NOT_CONVERGED_EXIT_CODE}, said  # two iterations are few
         assert "Traceback" not in said, said
         return said
 

@@ -42,7 +42,7 @@ def test_a_child_whose_parent_was_faster_dead_ends_at_once(tmp_path: Path) -> No
         "max_chi2": 1.0, "min_pz_gev": 1.0, "max_pz_gev": 2.0, "min_hits": 1,
         "max_residual_mm": 1.0,
     }  # fmt: skip
-    content = {"sources": [source], "cuts": cuts, "strategy": "3st", "iteration": 1}
+    content = {"sources": [source], "cuts": cuts}
     request.write_text(json.dumps(content))
     worker = [sys.executable, "-m", "auto_iter.millepede.worker", "convert", str(request)]
     root = Path(__file__).parents[2]
