@@ -24,7 +24,7 @@ from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options, simulate
 from tests.crash.disk import Cut, cuts, read_log, restore
-from tests.crash.hook.recorder import VARIABLE
+from tests.crash.hook.recorder import REFUSE, VARIABLE
 
 HOOK = Path(__file__).parent / "hook"
 FILES, ITERATIONS = (400, 401), 2
@@ -119,6 +119,33 @@ class Rehearsal:
         assert done.returncode in {0, NOT_CONVERGED_EXIT_CODE}, said  # two iterations are few
         assert "Traceback" not in said, said
         return said
+
+    def refusal(self, at: int, number: int) -> str | None:
+        """Have the disk refuse side effect `at` of a new alignment with an error, once.
+
+        Returns what is not as it was without; None when all is.
+        """
+        for directory in (self.work, self.record):
+            shutil.rmtree(directory, ignore_errors=True)
+        self.work.mkdir()
+        refusing = {VARIABLE: f"{self.record}:{self.work}", REFUSE: f"{at}:{number}"}
+        try:
+            said = self.run(refusing)
+        except AssertionError as error:
+            said = str(error)
+            if "Traceback" in said or str(self.work) not in said:
+                return f"no line with a path: {said[-2000:]}"
+            try:
+                self.run()
+            except AssertionError as worse:
+                return f"it did not go on: {str(worse)[-2000:]}"
+        if constants(self.workspace) != constants(next(self.base.glob("reference/Y*"))):
+            return "other constants"
+        said += "".join(log.read_text() for log in self.workspace.glob("batch/*/queue.log"))
+        for bad in ("Traceback", "job failed", "held"):
+            if bad in said:
+                return f"{bad}: {said[-2000:]}"
+        return repeated_submission(self.workspace)
 
     def divergence(self, cut: Cut) -> str | None:
         """Cut the power, go on, and return what is not as it was without; None when all is."""

@@ -94,8 +94,9 @@ def read_log(record: Path) -> list[dict[str, Any]]:
 
 def restore(tree: Tree, record: Path, root: Path) -> None:
     """Make the directory `root` what the disk holds after a power cut."""
-    shutil.rmtree(root, ignore_errors=True)
-    root.mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
+    for old in root.iterdir():  # the directory itself may be a mount
+        shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
     for path, (kind, *rest) in tree.items():
         where = root / path
         if kind == "directory":

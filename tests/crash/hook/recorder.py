@@ -15,17 +15,22 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 VARIABLE = "CRASH_RECORD"
 """Environment variable: `RECORD:ROOT`, where the record goes and which tree is recorded."""
 
 
+REFUSE = "CRASH_REFUSE"
+"""Environment variable: `K:ERRNO`, the error that side effect K meets once."""
+
+
 class Recorder:
     """Stands in front of the system's calls, for files below `root`."""
 
-    def __init__(self, record: Path, root: Path) -> None:
+    def __init__(self, record: Path, root: Path, refuse: tuple[int, int] | None = None) -> None:
         self._record, self._root = record, os.path.realpath(root)
+        self._refuse = refuse
         (record / "blobs").mkdir(parents=True, exist_ok=True)
         self._real: dict[str, Callable[..., None]] = {}
 
@@ -116,14 +121,24 @@ class Recorder:
     @contextlib.contextmanager
     def _in_order(self) -> Iterator[Callable[[Mapping[str, Any]], None]]:
         """Keep all other recorded processes waiting, and give what writes a line."""
-        with (self._record / "log").open("a") as log:
+        with (self._record / "log").open("a+") as log:
             fcntl.flock(log, fcntl.LOCK_EX)
+            if self._refuse is not None:
+                self._refuse_once(log, *self._refuse)
 
             def note(line: Mapping[str, Any]) -> None:
                 log.write(json.dumps(line) + "\n")
                 log.flush()
 
             yield note
+
+    def _refuse_once(self, log: TextIO, at: int, number: int) -> None:
+        """Raise the error `number`, as the disk would, in place of the side effect `at`."""
+        refused = self._record / "refused"
+        log.seek(0)
+        if not refused.exists() and sum(1 for _ in log) + 1 >= at:
+            refused.touch()
+            raise OSError(number, os.strerror(number))
 
 
 def _resolved(path: Any, directory: int | None) -> str:
@@ -158,5 +173,7 @@ def _entries(directory: str) -> dict[str, tuple[str, int, str]]:
 def start_if_asked(environment: Mapping[str, str]) -> None:
     """Record this process if its environment says so."""
     record, _, root = environment.get(VARIABLE, "").partition(":")
+    at, _, number = environment.get(REFUSE, "").partition(":")
     if root:
-        Recorder(Path(record), Path(root)).start()
+        refuse = (int(at), int(number)) if number else None
+        Recorder(Path(record), Path(root), refuse).start()
