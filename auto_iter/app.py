@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import shutil
@@ -13,10 +12,10 @@ from typing import TypeVar
 
 from auto_iter import checkpoint
 from auto_iter.chain import check_chain
-from auto_iter.config import Config, Section
+from auto_iter.config import Config, Reco, Section
 from auto_iter.configfile import differences, dump_config, load_config
 from auto_iter.errors import CheckpointError, InputError, PermanentError, UsageError
-from auto_iter.files import write_atomically
+from auto_iter.files import refuse_full_disk, write_atomically
 from auto_iter.millepede.strategy import Strategy, load_strategy, parse_strategy, read_strategy
 from auto_iter.rawdata import RawRange, describe_missing, missing
 from auto_iter.reconstruction import WorkspaceReconstruction
@@ -26,8 +25,8 @@ from states.machine import StateMachine
 from states.next_iteration import begin_next
 from states.table import ARROWS, INITIAL, TERMINAL
 
-LEAST_FREE_BYTES = 10_000_000
-"""An alignment's scripts, logs and checkpoints need so much before the first output comes."""
+PLACES = ("raw_dir", "calypso_install", "pede_install", "env_script", "work_dir", "outputs_dir")
+"""The settings of `paths` that name a place on this machine."""
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -65,6 +64,32 @@ def open_workspace(root: Path) -> Opened:
     return Opened(workspace, snapshot, load_config(workspace.config), remark)
 
 
+def open_to_stop(root: Path) -> Opened:
+    """Return the workspace at `root` also when its configuration is broken.
+
+    What its checkpoint says of its jobs is enough to find and end them.
+    """
+    try:
+        return open_workspace(root)
+    except UsageError as error:
+        workspace = Workspace(root.absolute())
+        snapshot, _ = checkpoint.load(workspace.checkpoint)
+        keys = [attempt.key for attempt in snapshot.attempts]
+        keys += [snapshot.intent.key] if snapshot.intent is not None else []
+        system = "htcondor" if any("@" in key for key in keys) else "local"
+        config = Config.model_validate({"batch": {"system": system}})
+        return Opened(workspace, snapshot, config, f"{error}; the jobs are found without it")
+
+
+def abandoned(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot without the submissions that a lost schedd may still have.
+
+    Their files are submitted anew; what comes of the old jobs all the same does no harm.
+    """
+    over = tuple(each.model_copy(update={"is_over": True}) for each in snapshot.attempts)
+    return snapshot.but(attempts=over, intent=None, hindrance=None)
+
+
 def settled(config: Config) -> Config:
     """Return `config` with everything decided that depends on where and when it is used.
 
@@ -76,17 +101,29 @@ def settled(config: Config) -> Config:
     paths = config.paths
     absolute = {
         name: path.expanduser().absolute()
-        for name in ("raw_dir", "calypso_install", "pede_install", "env_script", "work_dir")
+        for name in PLACES
         if (path := getattr(paths, name)) is not None
     }
     return config.model_copy(
         update={
             "batch": config.batch.model_copy(update={"system": system}),
             "paths": paths.model_copy(update=absolute),
+            "reco": _absolute_programs(config.reco),
             "alignment": _absolute(config.alignment, "initial_constants"),
             "simulation": _absolute(config.simulation, "truth"),
         }
     )
+
+
+def _absolute_programs(reco: Reco) -> Reco:
+    """Return `reco` with the files that it names as seen from anywhere; names on PATH stay."""
+    names = ("preset", "writer", "program", "asetup_input")
+    absolute = {
+        name: str(Path(text).expanduser().absolute())
+        for name in names
+        if (text := getattr(reco, name)) is not None and "/" in text
+    }
+    return reco.model_copy(update=absolute)
 
 
 def _absolute(section: SectionT, name: str) -> SectionT:
@@ -126,7 +163,8 @@ def create_workspace(
     _refuse_missing_places(workspace, config)
     try:
         workspace.root.mkdir(parents=True, exist_ok=True)
-        _refuse_full_disk(workspace.root)
+        # Where an alignment could not even begin; later, a full disk is waited for.
+        refuse_full_disk(workspace.root)
         write_atomically(workspace.config, dump_config(config))
         write_atomically(workspace.strategy, strategy_text)
         checkpoint.save(workspace.checkpoint, snapshot)
@@ -149,12 +187,6 @@ def _refuse_missing_places(workspace: Workspace, config: Config) -> None:
             "HTCondor is not configured on this machine (no CONDOR_CONFIG, no /etc/condor)",
             "log in where it is, or run the jobs here with --batch local",
         )
-
-
-def _refuse_full_disk(directory: Path) -> None:
-    """Raise OSError where an alignment could not even begin: later, a full disk is waited for."""
-    if shutil.disk_usage(directory).free < LEAST_FREE_BYTES:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
 def the_strategy(opened: Opened) -> Strategy:
@@ -291,6 +323,7 @@ def revive(snapshot: Snapshot, now: float) -> Snapshot:
             failures={},
             losses={},
             troubles={},
+            exit_codes={},
             releases={},
             held_since={},
         )

@@ -18,17 +18,23 @@ from auto_iter.clock import Signals
 from auto_iter.compose import Parts, compose
 from auto_iter.config import Config
 from auto_iter.daemon import Daemon, Ending, Memory
-from auto_iter.errors import NOT_CONVERGED_EXIT_CODE, AutoIterError, UsageError
+from auto_iter.errors import (
+    NOT_CONVERGED_EXIT_CODE,
+    AutoIterError,
+    TransientError,
+    UsageError,
+)
 from auto_iter.files import remove_leftovers
 from auto_iter.lock import WorkspaceLock, live_holder
 from auto_iter.log import get_logger, logging_to
 from auto_iter.orphans import end_orphans
+from auto_iter.ports import BatchSystem
 from auto_iter.progress import Display
-from auto_iter.snapshot import Arguments, Snapshot
+from auto_iter.snapshot import Arguments, Attempt, Snapshot
 from auto_iter.status import Status
 from auto_iter.workspace import Workspace
 from states.machine import StateMachine
-from states.submit_reco import noted
+from states.portions import in_queue
 from states.table import TERMINAL
 
 
@@ -42,17 +48,23 @@ def start(arguments: Arguments, config: Config, *, allow_missing: bool, now: flo
     return app.create_workspace(workspace, arguments, config, allow_missing=allow_missing, now=now)
 
 
+CONFIRMATION_S = 10.0
+"""Removed jobs are waited for so long; an unreachable machine may take hours to confirm."""
+
+
 @dataclass(frozen=True)
 class Wishes:
     """What the command line asks of a session beyond going on.
 
     `until`: states at which it ends early. `iterations`, `overrides`: changes to the workspace.
+    `abandon_schedd`: submit anew what a schedd has that is gone for good.
     """
 
     steal_lock: bool = False
     iterations: int | None = None
     overrides: tuple[str, ...] = ()
     until: frozenset[str] = frozenset()
+    abandon_schedd: bool = False
 
 
 def run_session(opened: Opened, wishes: Wishes) -> int:
@@ -68,11 +80,13 @@ def run_session(opened: Opened, wishes: Wishes) -> int:
         on_disk = opened.snapshot
         opened = app.change(opened, wishes.iterations, wishes.overrides)
         snapshot = app.revive(opened.snapshot, time.time())
+        if wishes.abandon_schedd:
+            snapshot = app.abandoned(snapshot)
         if snapshot != on_disk or opened.remark:
             checkpoint.save(workspace.checkpoint, snapshot)
         with ExitStack() as stack:
             stack.enter_context(logging_to(workspace.log, opened.config.log))
-            return _run(opened, snapshot, lock, stack, wishes.until)
+            return _run(opened, snapshot, lock, stack, wishes)
     finally:
         lock.release()
 
@@ -82,7 +96,7 @@ def _run(
     snapshot: Snapshot,
     lock: WorkspaceLock,
     stack: ExitStack,
-    until: frozenset[str],
+    wishes: Wishes,
 ) -> int:
     log = get_logger()
     if opened.remark:
@@ -90,6 +104,9 @@ def _run(
     openness = opened.workspace.openness
     if openness is not None:
         log.warning("the workspace is not ours alone", reason=openness)
+    if wishes.overrides or wishes.iterations is not None:
+        changed = {"settings": list(wishes.overrides), "iterations": wishes.iterations}
+        log.info("changed by hand", **{key: value for key, value in changed.items() if value})
     if snapshot.state in TERMINAL:
         return _tell(opened.workspace, snapshot, Ending(snapshot.state))
     signals = Signals()
@@ -110,7 +127,7 @@ def _run(
             check=lock.check,
         ),
     )
-    ending = daemon.run(until)
+    ending = daemon.run(wishes.until)
     if ending is Ending.INTERRUPTED:
         jobs = sum(attempt.jobs for attempt in daemon.snapshot.live_attempts)
         log.info("interrupted", by=signals.stop_requested, jobs_left_running=jobs)
@@ -178,29 +195,37 @@ def stop_daemon(workspace: Workspace, timeout_s: float) -> bool:
     return True
 
 
-def remove_jobs(opened: Opened) -> None:
-    """Remove every job of a workspace that no daemon holds, and note that it is stopped."""
+def remove_jobs(opened: Opened) -> tuple[int, int]:
+    """Tell every job of a workspace that no daemon holds to end, and note that it is stopped.
+
+    Return how many jobs that were, and of how many the end is not confirmed yet: those a `resume`
+    waits for before their files are submitted again.
+    """
     lock = WorkspaceLock(opened.workspace.lock)
     lock.acquire()
     try:
-        snapshot = app.open_workspace(opened.workspace.root).snapshot
+        opened = app.open_to_stop(opened.workspace.root)
         parts = compose(opened, lambda: False)
         try:
-            if snapshot.intent is not None:
-                # Noted like any other: the next attempt has to have another number, and key.
-                found = parts.ports.batch.find(snapshot.intent.key)
-                if found is not None:
-                    snapshot = noted(snapshot, snapshot.intent, found)
-            for attempt in snapshot.live_attempts:
+            snapshot = _with_pending(opened.snapshot, parts.ports.batch)
+            live = snapshot.live_attempts
+            for attempt in live:
                 parts.ports.batch.remove(attempt.submission, "stopped by the operator")
+            left = _confirmed(live, parts.ports.batch)
         finally:
             parts.close()
-        over = tuple(each.model_copy(update={"is_over": True}) for each in snapshot.attempts)
-        stopped = snapshot.but(attempts=over, intent=None)
+        attempts = tuple(
+            each.model_copy(update={"is_over": not left[each.key], "is_ended_by_us": True})
+            if each.key in left
+            else each
+            for each in snapshot.attempts
+        )
+        stopped = snapshot.but(attempts=attempts, intent=None)
         if snapshot.state not in TERMINAL:
             stopped = stopped.but(state=StateMachine(snapshot.state).fire("stop"))
         lock.check()
         checkpoint.save(opened.workspace.checkpoint, stopped)
+        return in_queue(snapshot), sum(left.values())
     finally:
         lock.release()
 
@@ -226,6 +251,32 @@ def declare_lost(opened: Opened, host: str) -> int:
             parts.close()
     finally:
         lock.release()
+
+
+def _with_pending(snapshot: Snapshot, batch: BatchSystem) -> Snapshot:
+    """Return the snapshot with a submission that was made and not noted."""
+    intent = snapshot.intent
+    found = None if intent is None else batch.find(intent.key)
+    if intent is None or found is None:
+        return snapshot
+    return snapshot.but(attempts=(*snapshot.attempts, Attempt.of(intent, found)), intent=None)
+
+
+def _confirmed(live: tuple[Attempt, ...], batch: BatchSystem) -> dict[str, int]:
+    """Return for each submission how many of its jobs have not ended, waiting a little for that."""
+    left: dict[str, int] = {}
+    deadline = time.monotonic() + CONFIRMATION_S
+    for attempt in live:
+        while True:
+            try:
+                tally = batch.poll(attempt.submission)
+                left[attempt.key] = tally.idle + tally.running + tally.held
+            except TransientError:
+                left[attempt.key] = attempt.jobs
+            if not left[attempt.key] or time.monotonic() > deadline:
+                break
+            time.sleep(0.5)
+    return left
 
 
 def start_reco(

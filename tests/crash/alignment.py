@@ -175,8 +175,9 @@ def constants(workspace: Path) -> dict[str, bytes]:
 
 def submissions(workspace: Path) -> list[dict[str, object]]:
     """Return the headers of all submissions, in order."""
-    found = sorted(workspace.glob("batch/*/submission.json"), key=lambda path: int(path.parts[-2]))
-    return [json.loads(path.read_text()) | {"root": path.parent} for path in found]
+    made = [path.parent for path in workspace.glob("batch/*/submission.json")]
+    named = sorted((path for path in made if path.name.isdigit()), key=lambda path: int(path.name))
+    return [json.loads((path / "submission.json").read_text()) | {"root": path} for path in named]
 
 
 def _events(workspace: Path, what: set[str]) -> list[tuple[str, int]]:
