@@ -24,8 +24,8 @@ from auto_iter.batch.payload import (
 )
 from auto_iter.config import Config
 from auto_iter.envscript import find_env_script, install_env_script
-from auto_iter.errors import InputError, PhysicsError, TransientError
-from auto_iter.files import refuse_full_disk, write_atomically
+from auto_iter.errors import InputError, PhysicsError, TransientError, raise_what_passes
+from auto_iter.files import refuse_full_disk, sync_directory, write_atomically
 from auto_iter.millepede.strategy import Strategy
 from auto_iter.model import Batch, Job, Problem, Resources, Stage
 from auto_iter.rawdata import RawRange, describe_missing, missing, raw_path
@@ -118,6 +118,9 @@ class WorkspaceReconstruction:
             _write(paths.constants, constants)
             everything = self.batch(stage, "", self.wanted(), {}, ())
             _write(paths.submit_description, submit_text(everything, self.config.htcondor))
+            # Jobs are submitted next, and bring their outputs into these whatever happens to us.
+            for directory in (paths.root, self.workspace.root):
+                sync_directory(directory)
         except OSError as error:
             raise TransientError(f"{paths.root}: cannot be prepared: {error}") from error
 
@@ -304,6 +307,7 @@ def read_constants(path: Path) -> str:
         text = path.read_text()
         entries = json.loads(f"{{{text}}}", object_pairs_hook=_once)
     except (OSError, UnicodeDecodeError) as error:
+        raise_what_passes(error)
         raise InputError(f"{path}: the constants cannot be read: {error}") from None
     except ValueError as error:
         raise InputError(

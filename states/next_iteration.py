@@ -68,6 +68,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         submitted_up_to=None,
         queue_limit=None,
         failures={},
+        losses={},
         troubles={},
         exit_codes={},
         releases={},

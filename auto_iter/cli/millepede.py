@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers, add_config_options
+from auto_iter.cli.options import Subparsers, add_config_options, amount, count, positive
 
 if TYPE_CHECKING:
     from auto_iter.millepede.labels import Scheme
@@ -42,7 +42,7 @@ def _add_run_options(parser: argparse.ArgumentParser, *, required: bool) -> None
         help="an iteration, its 1reco, or its 2kfalignment with the ROOT files",
     )
     parser.add_argument("--strategy", help="name, or a YAML file (default: configuration)")
-    parser.add_argument("--iteration", type=int, metavar="N", help="(default: from iterNN)")
+    parser.add_argument("--iteration", type=positive, metavar="N", help="(default: from iterNN)")
     parser.add_argument("--allow-bad", action="store_true", help="go on without bad ROOT files")
     parser.add_argument(
         "--modes", action="store_true", help="tell which combinations the data hardly fix"
@@ -62,16 +62,16 @@ def _add_convert(actions: Subparsers) -> None:
     convert.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.bin")
     _add_label_options(convert)
     convert.add_argument(
-        "--workers", type=int, metavar="N", help="(default: as many as processors)"
+        "--workers", type=positive, metavar="N", help="(default: as many as processors)"
     )
-    convert.add_argument("--max-chi2", type=float, default=2000.0)
-    convert.add_argument("--min-pz", type=float, default=100.0, metavar="GEV")
-    convert.add_argument("--max-pz", type=float, default=5000.0, metavar="GEV")
-    convert.add_argument("--min-hits", type=int, default=15)
-    convert.add_argument("--max-residual", type=float, default=0.05, metavar="MM")
+    convert.add_argument("--max-chi2", type=amount, default=2000.0)
+    convert.add_argument("--min-pz", type=amount, default=100.0, metavar="GEV")
+    convert.add_argument("--max-pz", type=amount, default=5000.0, metavar="GEV")
+    convert.add_argument("--min-hits", type=count, default=15)
+    convert.add_argument("--max-residual", type=amount, default=0.05, metavar="MM")
     convert.add_argument(
         "--min-independence",
-        type=float,
+        type=amount,
         default=1e-8,
         metavar="SHARE",
         help="tracks whose parameters the hits tell apart less are dropped (0-1, default: 1e-8)",
@@ -106,7 +106,7 @@ def _add_solve(actions: Subparsers) -> None:
     _add_solver_options(solve)
     solve.add_argument(
         "--modes",
-        type=int,
+        type=count,
         default=0,
         metavar="N",
         help="tell the eigenvalue spectrum and the N least determined combinations",
@@ -127,7 +127,7 @@ def _add_constants(actions: Subparsers) -> None:
 def _add_look(actions: Subparsers) -> None:
     dump = actions.add_parser("dump", help="print the records of a Mille binary")
     dump.add_argument("file", type=Path)
-    dump.add_argument("-n", "--records", type=int, metavar="N", help="only the first N")
+    dump.add_argument("-n", "--records", type=count, metavar="N", help="only the first N")
     dump.set_defaults(call=_dump)
     check = actions.add_parser("check", help="read a whole Mille binary and sum it up")
     check.add_argument("file", type=Path)

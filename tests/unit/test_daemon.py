@@ -66,6 +66,19 @@ def test_a_kill_before_or_after_any_action_changes_nothing(at: int) -> None:
     assert sorted(n for _, n in world.ran) == sorted(n for _, n in undisturbed.ran)
 
 
+@pytest.mark.parametrize("at", range(1, ACTIONS + 1))
+def test_with_the_backup_only_nothing_is_submitted_twice_either(at: int) -> None:
+    world = a_troubled_world()
+    with pytest.raises(Killed):
+        world.daemon(Killer(at)).run()
+    world.saved = world.backup
+    assert world.run() is Ending.DONE
+    assert max(Counter(world.ran).values()) == 1
+    undisturbed = a_troubled_world()
+    undisturbed.run()
+    assert sorted(n for _, n in world.ran) == sorted(n for _, n in undisturbed.ran)
+
+
 def test_killed_at_every_action_in_turn_it_still_arrives() -> None:
     world = a_troubled_world()
     lives = 0
