@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +14,7 @@ from auto_iter.config import Config
 from auto_iter.envscript import find_env_script, install_env_script
 from auto_iter.errors import InputError, PhysicsError, TransientError
 from auto_iter.files import write_atomically
+from auto_iter.millepede.constants import parse_constants, read_constants, read_text
 from auto_iter.model import Batch, Job, Problem, Resources
 from auto_iter.rawdata import RawRange, describe_missing, missing, raw_path
 from auto_iter.workspace import Iteration, Workspace
@@ -23,7 +22,6 @@ from auto_iter.workspace import Iteration, Workspace
 _OUTPUT = re.compile(r"kfalignment_(\d{6})_(\d{5})\.root")
 _TAIL_BYTES = 4000
 _TAIL_LINES = 15
-_COMPONENTS = 6
 
 
 @dataclass(frozen=True)
@@ -62,13 +60,14 @@ class WorkspaceReconstruction:
             self._arguments(number)
         initial = self.config.alignment.initial_constants
         if initial is not None:
-            read_constants(initial)
+            read_text(initial)
 
     def prepare(self, iteration: int) -> None:
         """Make the iteration's directory with everything that its jobs need; may be repeated.
 
-        Raises PhysicsError when the constants to start from are not finite numbers, InputError when
-        they or other inputs are not there, TransientError when the disk refuses.
+        Raises InputError when the constants to start from, or other inputs, are not there or make
+        no sense, PhysicsError when outputs are there that were made with other constants,
+        TransientError when the disk refuses.
         """
         paths = self._paths(iteration)
         constants = self._starting_constants(iteration)
@@ -91,10 +90,12 @@ class WorkspaceReconstruction:
 
     def _refuse_other_constants(self, paths: Iteration, iteration: int, constants: str) -> None:
         """Raise PhysicsError when outputs are there that were made with other constants."""
-        try:
-            differ = paths.constants.read_bytes() != constants.encode()
-        except OSError:
+        if not paths.constants.exists():
             return  # not there yet, or lost: it is written again
+        try:
+            differ = read_constants(paths.constants) != parse_constants(constants)
+        except InputError:
+            differ = True
         if differ and self.delivered(iteration):
             raise PhysicsError(
                 f"{paths.kfalignment}: reconstructed with other constants than this iteration "
@@ -193,43 +194,9 @@ class WorkspaceReconstruction:
     def _starting_constants(self, iteration: int) -> str:
         """Return what the iteration reconstructs with: the last one's result, or the given ones."""
         if iteration > 1:
-            return read_constants(self._paths(iteration - 1).new_constants)
+            return read_text(self._paths(iteration - 1).new_constants)
         initial = self.config.alignment.initial_constants
-        return "" if initial is None else read_constants(initial)
-
-
-def read_constants(path: Path) -> str:
-    """Return the text of a constants file whose every entry is six finite numbers, or empty.
-
-    Raises InputError when it cannot be read, PhysicsError when a number is not finite.
-    """
-    try:
-        text = path.read_text()
-        entries = json.loads(f"{{{text}}}", object_pairs_hook=_once)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the constants cannot be read: {error}") from None
-    except ValueError as error:
-        raise InputError(
-            f"{path}: no constants file: {error}", 'it reads "10": [x, y, z, rx, ry, rz],...'
-        ) from None
-    for key, values in entries.items():
-        if not isinstance(values, list) or len(values) != _COMPONENTS:
-            raise InputError(f"{path}: constants of {key}: needs six numbers")
-        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
-            raise InputError(f"{path}: constants of {key}: needs six numbers")
-        if not all(map(math.isfinite, values)):
-            raise PhysicsError(
-                f"{path}: constants of {key} are not finite: {values}",
-                "look at the iteration that made them",
-            )
-    return text
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    entries = dict(pairs)
-    if len(entries) != len(pairs):
-        raise ValueError("a component is there twice")
-    return entries
+        return "" if initial is None else read_text(initial)
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:

@@ -135,7 +135,7 @@ def test_constants_to_start_from_must_be_finite(
     (here / "start.txt").write_text('"10": [0, NaN, 0, 0, 0, 0]')
     code, line = refused((*RUN, "--set", "alignment.initial_constants=start.txt"), capsys, here)
     assert code == 1
-    assert "start.txt: constants of 10 are not finite" in line
+    assert "start.txt: key '10': y is nan, not a finite number" in line
 
 
 def test_neither_env_script_nor_calypso_is_refused(
