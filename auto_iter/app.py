@@ -9,16 +9,17 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from auto_iter import checkpoint
 from auto_iter.chain import check_chain
-from auto_iter.config import Config, Section
+from auto_iter.config import Config
 from auto_iter.configfile import differences, dump_config, load_config
+from auto_iter.envscript import check_calypso
 from auto_iter.errors import CheckpointError, InputError, UsageError
 from auto_iter.files import write_atomically
 from auto_iter.rawdata import RawRange, describe_missing, missing
 from auto_iter.reconstruction import WorkspaceReconstruction
+from auto_iter.settled import settled
 from auto_iter.snapshot import Arguments, Snapshot
 from auto_iter.workspace import Workspace, workspace_name
 from states.machine import StateMachine
@@ -27,8 +28,6 @@ from states.table import ARROWS, INITIAL, TERMINAL
 
 LEAST_FREE_BYTES = 10_000_000
 """An alignment's scripts, logs and checkpoints need so much before the first output comes."""
-
-SectionT = TypeVar("SectionT", bound=Section)
 
 
 @dataclass(frozen=True)
@@ -64,51 +63,19 @@ def open_workspace(root: Path) -> Opened:
     return Opened(workspace, snapshot, load_config(workspace.config), remark)
 
 
-def settled(config: Config) -> Config:
-    """Return `config` with everything decided that depends on where and when it is used.
-
-    The workspace keeps this form: it means the same from another directory, another day.
-    """
-    system = config.batch.system
-    if system == "auto":
-        system = "htcondor" if _has_htcondor() else "local"
-    paths = config.paths
-    absolute = {
-        name: path.expanduser().absolute()
-        for name in ("raw_dir", "calypso_install", "pede_install", "env_script", "work_dir")
-        if (path := getattr(paths, name)) is not None
-    }
-    return config.model_copy(
-        update={
-            "batch": config.batch.model_copy(update={"system": system}),
-            "paths": paths.model_copy(update=absolute),
-            "alignment": _absolute(config.alignment, "initial_constants"),
-            "simulation": _absolute(config.simulation, "truth"),
-        }
-    )
-
-
-def _absolute(section: SectionT, name: str) -> SectionT:
-    path = getattr(section, name)
-    return section if path is None else section.model_copy(update={name: path.absolute()})
-
-
-def _has_htcondor() -> bool:
-    """HTCondor's own rule for where its configuration is."""
-    places = [os.environ.get("CONDOR_CONFIG"), "/etc/condor/condor_config"]
-    return any(place and Path(place).exists() for place in places)
-
-
 def create_workspace(
     workspace: Workspace, arguments: Arguments, config: Config, *, allow_missing: bool, now: float
 ) -> Opened:
-    """Make a workspace; the checkpoint comes last, so a workspace either is one or is not."""
+    """Make a workspace; the checkpoint comes last, so a workspace either is one or is not.
+
+    `config` is settled.
+    """
     if next(workspace.root.glob("iter[0-9]*"), None) is not None:
         raise UsageError(
             f"{workspace.root}: has iterations, but no state.yaml; restore that, or move the "
             "directory away to begin anew"
         )
-    config = settled(config)
+    check_calypso(config)
     excluded = missing_files(arguments, config, allow_missing=allow_missing)
     check_chain(arguments, config, os.environ)
     fresh = not workspace.root.exists()
@@ -212,7 +179,8 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
     """Return the workspace with more iterations or other settings, written down."""
     snapshot, config = opened.snapshot, opened.config
     if overrides:
-        config = load_config(opened.workspace.config, overrides)
+        config = settled(load_config(opened.workspace.config, overrides), os.environ)
+        check_calypso(config)
         check_chain(snapshot.arguments, config, os.environ)
         write_atomically(opened.workspace.config, dump_config(config))
     if iterations is not None:

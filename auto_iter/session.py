@@ -17,10 +17,12 @@ from auto_iter.clock import Signals
 from auto_iter.compose import Parts, compose
 from auto_iter.config import Config
 from auto_iter.daemon import Daemon, Ending, Memory
+from auto_iter.envscript import overruled_calypso
 from auto_iter.errors import AutoIterError, UsageError
 from auto_iter.lock import WorkspaceLock, live_holder
 from auto_iter.log import get_logger, logging_to
 from auto_iter.progress import Display
+from auto_iter.settled import settled
 from auto_iter.snapshot import Arguments, Snapshot
 from auto_iter.status import Status
 from auto_iter.workspace import Workspace
@@ -30,10 +32,11 @@ from states.table import TERMINAL
 
 def start(arguments: Arguments, config: Config, *, allow_missing: bool, now: float) -> Opened:
     """Return the workspace of these arguments, made if it is not there yet."""
+    config = settled(config, os.environ)
     workspace = app.locate(arguments, config)
     if workspace.checkpoint.exists() or checkpoint.backup_path(workspace.checkpoint).exists():
         opened = app.open_workspace(workspace.root)
-        app.refuse_differences(opened, arguments, app.settled(config))
+        app.refuse_differences(opened, arguments, config)
         return opened
     return app.create_workspace(workspace, arguments, config, allow_missing=allow_missing, now=now)
 
@@ -83,6 +86,11 @@ def _run(
         log.warning("checkpoint", remark=opened.remark)
     if snapshot.state in TERMINAL:
         return _tell(opened.workspace, snapshot, Ending(snapshot.state))
+    overruled = overruled_calypso(
+        opened.config, opened.workspace.env_script, opened.config.paths.env_script
+    )
+    if overruled is not None:
+        log.warning("environment script", remark=overruled)
     signals = Signals()
     signals.install()
     parts = compose(opened, signals.should_stop)
@@ -193,6 +201,7 @@ def start_reco(
     arguments: Arguments, config: Config, iteration: int, *, allow_missing: bool, now: float
 ) -> Opened:
     """Return the workspace of these arguments at `iteration`, made if it is not there yet."""
+    config = settled(config, os.environ)
     workspace = app.locate(arguments, config)
     if not workspace.checkpoint.exists():
         return app.at_iteration(
@@ -204,9 +213,7 @@ def start_reco(
         opened = app.open_workspace(workspace.root)
         # How many iterations there will be is no concern of a single one.
         kept = opened.snapshot.arguments.iterations
-        app.refuse_differences(
-            opened, arguments.model_copy(update={"iterations": kept}), app.settled(config)
-        )
+        app.refuse_differences(opened, arguments.model_copy(update={"iterations": kept}), config)
         return app.at_iteration(opened, iteration, now)
     finally:
         lock.release()

@@ -60,7 +60,7 @@ def test_a_release_without_alignment_is_not_taken_for_an_aligned_detector(tmp_pa
     ["nonsense", '{"10": [1, 2]}', '{"10": [NaN, 0, 0, 0, 0, 0]}', '{"99": [0, 0, 0, 0, 0, 0]}'],
 )
 def test_malformed_constants_are_refused(text: str) -> None:
-    with pytest.raises(InputError, match="[Cc]onstants"):
+    with pytest.raises(InputError, match=r"[Cc]onstants"):
         conditions.parse_property(conditions.PROPERTY + text)
 
 
