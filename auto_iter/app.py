@@ -24,7 +24,7 @@ from auto_iter.snapshot import Arguments, Snapshot
 from auto_iter.workspace import Workspace, workspace_name
 from states.machine import StateMachine
 from states.next_iteration import begin
-from states.table import ARROWS, INITIAL, TERMINAL
+from states.table import ARROWS, TERMINAL
 
 LEAST_FREE_BYTES = 10_000_000
 """An alignment's scripts, logs and checkpoints need so much before the first output comes."""
@@ -138,28 +138,6 @@ def missing_files(arguments: Arguments, config: Config, *, allow_missing: bool) 
         "choose other files"
         + ("" if len(absent) == len(wanted) else ", or go on without them with --allow-missing"),
     )
-
-
-def at_iteration(opened: Opened, iteration: int, now: float) -> Opened:
-    """Return the workspace at the start of `iteration`, the current one or the one after it.
-
-    Raises UsageError for any other, and when the constants that it starts from are not there.
-    """
-    current = opened.snapshot.iteration
-    if iteration == current:
-        return opened
-    before = opened.workspace.iteration(iteration - 1, opened.snapshot.arguments.run)
-    if iteration != current + 1:
-        raise UsageError(f"iteration {iteration}: this workspace is at {current}")
-    if opened.snapshot.live_attempts or opened.snapshot.intent is not None:
-        raise UsageError(f"iteration {iteration}: jobs of iteration {current} may still run")
-    if not before.new_constants.is_file():
-        raise UsageError(
-            f"{before.new_constants}: not there; first `auto-iter millepede run -i {before.root}`"
-        )
-    snapshot = begin(opened.snapshot, iteration, now).but(state=INITIAL)
-    checkpoint.save(opened.workspace.checkpoint, snapshot)
-    return Opened(opened.workspace, snapshot, opened.config, opened.remark)
 
 
 def refuse_differences(opened: Opened, arguments: Arguments, config: Config) -> None:

@@ -153,21 +153,21 @@ class Chain:
         """
         paths = self._iteration(iteration)
         if self._solving is None:
-            solution = _read_json(paths.solution)
-            if solution is not None and _is_made_of(solution, paths, numbers):
-                return _solution(solution)
+            found = _read_json(paths.solution)
+            if found is not None and _is_made_of(found, paths, numbers):
+                return _solution(found)
             self._solving = self._start("solve", self._solve_request(paths, iteration, numbers))
             return None
         if not self._solving.has_ended:
             return None
         child, self._solving = self._solving, None
         self._end(child, "solving")
-        solution = _read_json(paths.solution)
+        solution = read_solution(paths.solution)
         if solution is None:
             raise PhysicsError(
                 f"{paths.solution}: not written by the solver", "see 3millepede there"
             )
-        return _solution(solution)
+        return solution
 
     def _solve_request(
         self, paths: Iteration, iteration: int, numbers: Collection[int]
@@ -296,6 +296,12 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     return content
+
+
+def read_solution(path: Path) -> Solution | None:
+    """Return what a `solution.json` says; None when there is none."""
+    record = _read_json(path)
+    return None if record is None else _solution(record)
 
 
 def _solution(record: Mapping[str, Any]) -> Solution:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import states
-from auto_iter import app, checkpoint
+from auto_iter import acceptance, app, checkpoint
 from auto_iter.app import Opened
 from auto_iter.clock import Signals
 from auto_iter.compose import Parts, compose
@@ -45,13 +45,15 @@ def start(arguments: Arguments, config: Config, *, allow_missing: bool, now: flo
 class Wishes:
     """What the command line asks of a session beyond going on.
 
-    `until`: states at which it ends early. `iterations`, `overrides`: changes to the workspace.
+    `until`: states at which it ends early, `unless_waiting`: those in which it does not wait.
+    `iterations`, `overrides`: changes to the workspace.
     """
 
     steal_lock: bool = False
     iterations: int | None = None
     overrides: tuple[str, ...] = ()
     until: frozenset[str] = frozenset()
+    unless_waiting: frozenset[str] = frozenset()
 
 
 def run_session(opened: Opened, wishes: Wishes) -> int:
@@ -63,13 +65,14 @@ def run_session(opened: Opened, wishes: Wishes) -> int:
         # Only now nobody else writes: what was read before the lock may be old.
         opened = app.open_workspace(workspace.root)
         on_disk = opened.snapshot
+        acceptance.complete(workspace, on_disk)
         opened = app.change(opened, wishes.iterations, wishes.overrides)
         snapshot = app.revive(opened.snapshot, time.time())
         if snapshot != on_disk or opened.remark:
             checkpoint.save(workspace.checkpoint, snapshot)
         with ExitStack() as stack:
             stack.enter_context(logging_to(workspace.log, opened.config.log))
-            return _run(opened, snapshot, lock, stack, wishes.until)
+            return _run(opened, snapshot, lock, stack, wishes)
     finally:
         lock.release()
 
@@ -79,7 +82,7 @@ def _run(
     snapshot: Snapshot,
     lock: WorkspaceLock,
     stack: ExitStack,
-    until: frozenset[str],
+    wishes: Wishes,
 ) -> int:
     log = get_logger()
     if opened.remark:
@@ -108,7 +111,7 @@ def _run(
             alive=lock.refresh,
         ),
     )
-    ending = daemon.run(until)
+    ending = daemon.run(wishes.until, wishes.unless_waiting)
     if ending is Ending.INTERRUPTED:
         jobs = sum(attempt.jobs for attempt in daemon.snapshot.live_attempts)
         log.info("interrupted", by=signals.stop_requested, jobs_left_running=jobs)
@@ -193,28 +196,6 @@ def remove_jobs(opened: Opened) -> None:
         if snapshot.state not in TERMINAL:
             stopped = stopped.but(state=StateMachine(snapshot.state).fire("stop"))
         checkpoint.save(opened.workspace.checkpoint, stopped)
-    finally:
-        lock.release()
-
-
-def start_reco(
-    arguments: Arguments, config: Config, iteration: int, *, allow_missing: bool, now: float
-) -> Opened:
-    """Return the workspace of these arguments at `iteration`, made if it is not there yet."""
-    config = settled(config, os.environ)
-    workspace = app.locate(arguments, config)
-    if not workspace.checkpoint.exists():
-        return app.at_iteration(
-            start(arguments, config, allow_missing=allow_missing, now=now), iteration, now
-        )
-    lock = WorkspaceLock(workspace.lock)
-    lock.acquire()
-    try:
-        opened = app.open_workspace(workspace.root)
-        # How many iterations there will be is no concern of a single one.
-        kept = opened.snapshot.arguments.iterations
-        app.refuse_differences(opened, arguments.model_copy(update={"iterations": kept}), config)
-        return app.at_iteration(opened, iteration, now)
     finally:
         lock.release()
 

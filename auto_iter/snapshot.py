@@ -100,6 +100,8 @@ class IterationRecord(_Record):
     max_rotation_mrad: float
     max_pull: float
     warnings: tuple[str, ...] = ()
+    by_hand: str | None = None
+    """In words, where a person put these constants in the place of the iteration's own."""
 
 
 class Failure(_Record):
@@ -127,6 +129,19 @@ class SolutionSummary(_Record):
     max_rotation_mrad: float
     max_pull: float
     warnings: tuple[str, ...] = ()
+
+
+class ByHand(_Record):
+    """Constants that a person has accepted for the current iteration; see `acceptance`.
+
+    Names of directories: `source`, in the iteration, becomes its `3millepede`, the one before it
+    `replaced`; later iterations go to `outdated` in the workspace.
+    """
+
+    source: str
+    replaced: str
+    outdated: str | None = None
+    words: str
 
 
 class Snapshot(_Record):
@@ -157,6 +172,8 @@ class Snapshot(_Record):
     """Whether this iteration's stragglers are run a second time."""
     progress: Progress = Field(default_factory=Progress)
     solution: SolutionSummary | None = None
+    by_hand: ByHand | None = None
+    """Where that solution came from, until it is in the history."""
     converged: bool = False
     """It is done because it converged: only a person who asks for more iterations goes on."""
     history: tuple[IterationRecord, ...] = ()

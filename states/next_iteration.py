@@ -14,13 +14,25 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
             "next_iteration without a solution: the table lets nothing else lead here"
         )
     ports.millepede.report(snapshot.iteration)
-    recorded = snapshot.but(history=(*snapshot.history, _record(snapshot, solution, ports)))
+    record = _record(snapshot, solution, ports)
+    recorded = snapshot.but(history=(*snapshot.history, record), by_hand=None)
+    notes = _accepted(snapshot)
     if ports.policy.is_converged(solution.max_pull):
         note = Note("converged", {"max_pull": solution.max_pull})
-        return Fire("finish", recorded.but(converged=True), (note,))
+        return Fire("finish", recorded.but(converged=True), (*notes, note))
     if snapshot.iteration >= snapshot.arguments.iterations:
-        return Fire("finish", recorded)
-    return Fire("iterate", begin(recorded, snapshot.iteration + 1, ports.clock.now()))
+        return Fire("finish", recorded, notes)
+    return Fire("iterate", begin(recorded, snapshot.iteration + 1, ports.clock.now()), notes)
+
+
+def _accepted(snapshot: Snapshot) -> tuple[Note, ...]:
+    by_hand = snapshot.by_hand
+    if by_hand is None:
+        return ()
+    fields: dict[str, object] = {"constants": by_hand.words, "replaced": by_hand.replaced}
+    if by_hand.outdated is not None:
+        fields["outdated"] = by_hand.outdated
+    return (Note("constants accepted by hand", fields, "warning"),)
 
 
 def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
@@ -39,6 +51,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         rerun="no",
         progress={},
         solution=None,
+        by_hand=None,
         converged=False,
         failure=None,
     )
@@ -53,5 +66,6 @@ def _record(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> Iter
         attempts=len(snapshot.attempts),
         files=len(delivered),
         left_out=tuple(sorted(ports.reconstruction.wanted() - delivered)),
+        by_hand=None if snapshot.by_hand is None else snapshot.by_hand.words,
         **solution.model_dump(),
     )

@@ -21,12 +21,14 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
             "chi2_ndf": round(solution.chi2_ndf, 4),
             "max_shift_um": round(solution.max_shift_um, 2),
             "max_rotation_mrad": round(solution.max_rotation_mrad, 4),
+            "max_pull": round(solution.max_pull, 2),
         },
     )
-    return Fire("solved", snapshot.but(solution=_summary(solution)), (*warnings, note))
+    return Fire("solved", snapshot.but(solution=summary(solution)), (*warnings, note))
 
 
-def _summary(solution: Solution) -> SolutionSummary:
+def summary(solution: Solution) -> SolutionSummary:
+    """Return a solution in the form that the checkpoint keeps."""
     return SolutionSummary(
         tracks=solution.tracks,
         chi2_ndf=solution.chi2_ndf,

@@ -12,6 +12,15 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     ports.millepede.check()
     ports.reconstruction.prepare(snapshot.iteration)
     wanted = len(ports.reconstruction.wanted())
-    note = Note("iteration prepared", {"files": wanted})
+    notes = (*_unusual_start(snapshot), Note("iteration prepared", {"files": wanted}))
     progress = snapshot.progress.model_copy(update={"wanted": wanted})
-    return Fire("prepared", snapshot.but(progress=progress), (note,))
+    return Fire("prepared", snapshot.but(progress=progress), notes)
+
+
+def _unusual_start(snapshot: Snapshot) -> tuple[Note, ...]:
+    """Tell of constants that no iteration of this alignment found by itself."""
+    before = snapshot.history[-1] if snapshot.history else None
+    if before is None or before.by_hand is None:
+        return ()
+    fields: dict[str, object] = {"of_iteration": before.iteration, "constants": before.by_hand}
+    return (Note("starts from constants by hand", fields, "warning"),)
