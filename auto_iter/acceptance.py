@@ -68,7 +68,7 @@ def complete(workspace: Workspace, snapshot: Snapshot) -> None:
         place = workspace.root / by_hand.outdated
         place.mkdir(exist_ok=True)
         for later in _iterations_after(workspace, snapshot.iteration):
-            later.rename(place / later.name)
+            _set_aside(later, place)
     source = paths.root / by_hand.source
     if source.is_dir():
         if paths.millepede.is_dir():
@@ -76,6 +76,20 @@ def complete(workspace: Workspace, snapshot: Snapshot) -> None:
         source.rename(paths.millepede)
     sync_directory(paths.root)
     sync_directory(workspace.root)
+
+
+def _set_aside(iteration: Path, place: Path) -> None:
+    """Move an iteration to `place`; where its outputs lie elsewhere, they make room there too."""
+    link = iteration / "2kfalignment"
+    target = link.resolve()
+    if link.is_symlink() and not target.name.endswith(place.name):
+        aside = target.with_name(f"{target.name}.{place.name}")
+        if target.is_dir() and not aside.exists():
+            target.rename(aside)
+        if aside.is_dir():
+            link.unlink()
+            link.symlink_to(aside)
+    iteration.rename(place / iteration.name)
 
 
 def refuse_unfit(opened: Opened, number: int) -> None:

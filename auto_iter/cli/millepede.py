@@ -319,7 +319,7 @@ def _solve(arguments: argparse.Namespace) -> int:
     for line in (*format_spectrum(eigenvalues), *format_modes(mode_records(end), Scheme())):
         print(line)
     print(f"exit code {end.ending.code}: {end.ending.meaning}")
-    for note in (end.said, *end.notes):
+    for note in (end.said, end.remedy, *end.notes):
         if note:
             print(note, file=sys.stderr)
     return 0 if end.ending.is_good_by_hand else 1

@@ -11,6 +11,7 @@ from enum import Enum
 
 import numpy as np
 
+from auto_iter.millepede.causes import Rejects
 from auto_iter.millepede.elimination import Constraints, Elimination
 from auto_iter.millepede.exit_codes import PedeAbortError
 from auto_iter.millepede.global_matrix import Inverse, invert
@@ -166,12 +167,12 @@ class Iteration:
     def _limit_rejects(self) -> None:
         sums, records = self.evaluation.sums, self.evaluator.source.records
         if 3 * sums.rejects > records:
+            rejects = Rejects(sums.singular, sums.no_freedom, sums.huge, sums.large)
             raise PedeAbortError(
-                f"{sums.rejects} of {records} records are rejected, more than a third "
-                f"({sums.singular} singular or NaN, {sums.no_freedom} with ndf 0, "
-                f"{sums.huge} huge, {sums.large} large chi2)",
+                f"{rejects.total} of {records} records are rejected, more than a third "
+                f"({rejects.words})",
                 26,
-                "loosen chisqcut or improve the start values",
+                rejects.remedy,
             )
 
     def _tighten_cut(self) -> None:

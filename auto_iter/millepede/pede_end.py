@@ -39,6 +39,8 @@ _GEOMETRY = "look at what the strategy leaves free, and at the hits per layer"
 _MEMORY = "give the machine more memory, or solve fewer parameters"
 _BUG = "look at millepede.log; this looks like a fault of pede"
 
+TOO_MANY_REJECTS = 26
+
 _TABLE = (
     (-1, "still running or crashed", Verdict.FAIL, "look at pede.out and millepede.log"),
     (0, "ended normally", Verdict.ACCEPT, ""),
@@ -63,7 +65,7 @@ _TABLE = (
     (23, "bad matrix index", Verdict.FAIL, _BUG),
     (24, "sizes of vector and matrix differ", Verdict.FAIL, _BUG),
     (25, "the result contains NaN", Verdict.FAIL, _GEOMETRY),
-    (26, "too many rejects", Verdict.FAIL, "loosen the chi2 cut, or look at the constants"),
+    (TOO_MANY_REJECTS, "too many rejects", Verdict.FAIL, "look at pede.out for what it rejects"),
     (27, "the constraints are singular", Verdict.FAIL, _GEOMETRY),
     (28, "no local parameters", Verdict.FAIL, _BINARIES),
     (29, "factorization of the global matrix failed", Verdict.FAIL, _GEOMETRY),

@@ -73,7 +73,7 @@ def solve(
 def _aborted(where: Path, abort: PedeAbortError, log: Iterable[str]) -> SolverResult:
     _write_log(where, [*log, str(abort)])
     write_end(where, abort.pede_code, abort.pede_text)
-    return SolverResult(abort.pede_code, abort.pede_text, (str(abort),))
+    return SolverResult(abort.pede_code, abort.pede_text, (abort.reason,), abort.remedy)
 
 
 def _write_log(where: Path, lines: Iterable[str]) -> None:

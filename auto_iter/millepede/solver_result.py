@@ -37,6 +37,7 @@ class SolverResult:
     exit_code: int
     text: str
     warnings: tuple[str, ...] = ()
+    remedy: str = ""
     labels: Indices = field(default_factory=_no_indices)
     values: Floats = field(default_factory=_no_floats)
     start: Floats = field(default_factory=_no_floats)

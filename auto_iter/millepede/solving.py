@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from auto_iter.errors import PhysicsError
-from auto_iter.millepede.pede import Limits, find_pede, require_pede, run_pede
-from auto_iter.millepede.pede_end import Ending, Verdict, ending_of
+from auto_iter.millepede.causes import RefusalError, read_rejects
+from auto_iter.millepede.pede import OUTPUT, Limits, find_pede, require_pede, run_pede
+from auto_iter.millepede.pede_end import TOO_MANY_REJECTS, Ending, Verdict, ending_of
 from auto_iter.millepede.pede_log import FitFigures, read_log
 from auto_iter.millepede.requests import Solver
 
@@ -34,17 +35,18 @@ class StepEnd:
     figures: FitFigures
     covariance: Mapping[tuple[int, int], float] = field(default_factory=dict)
     said: str = ""
+    remedy: str = ""  # what helps in this case; else the exit code's advice holds
     notes: tuple[str, ...] = ()  # what the built-in solver has to say about its result
     spectrum: Spectrum | None = None
 
     def raise_if_failed(self, step: str, directory: Path) -> None:
-        """Raise PhysicsError when the result must not be used."""
+        """Raise RefusalError when the result must not be used."""
         if self.ending.verdict is Verdict.FAIL:
             said = f": {self.said}" if self.said else ""
-            raise PhysicsError(
+            raise RefusalError(
                 f"pede, {step}: exit code {self.ending.code}, {self.ending.meaning}{said} "
                 f"({directory})",
-                self.ending.remedy,
+                self.remedy or self.ending.remedy,
             )
 
     def warnings(self, step: int) -> list[str]:
@@ -80,7 +82,11 @@ class Engine:
             with _time_limit(self.limits.time_s):
                 return _run_builtin(directory, steering, modes=self.modes)
         run = run_pede(self.program, steering, directory, env=self.env, limits=self.limits)
-        return StepEnd(run.ending, read_log(directory / "millepede.log"))
+        figures = read_log(directory / "millepede.log")
+        rejects = read_rejects(directory / OUTPUT) if run.ending.code == TOO_MANY_REJECTS else None
+        if rejects is None:
+            return StepEnd(run.ending, figures)
+        return StepEnd(run.ending, figures, said=rejects.words, remedy=rejects.remedy)
 
 
 @contextlib.contextmanager
@@ -130,7 +136,8 @@ def _run_builtin(directory: Path, steering: str, *, modes: int) -> StepEnd:
     )
     ending = ending_of(result.exit_code)
     if not result.succeeded:
-        return StepEnd(ending, FitFigures(), said="; ".join(result.warnings))
+        said = "; ".join(result.warnings)
+        return StepEnd(ending, FitFigures(), said=said, remedy=result.remedy)
     return StepEnd(
         ending,
         FitFigures(result.records, result.rejects, result.chi2, result.ndf),

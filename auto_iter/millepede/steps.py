@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from auto_iter.errors import InputError, PhysicsError
+from auto_iter.errors import InputError
+from auto_iter.millepede.causes import RefusalError
 from auto_iter.millepede.pedefiles import step_parameters, write_step_files
 from auto_iter.millepede.result import Parameter, read_result
 from auto_iter.millepede.solving import Engine, StepEnd
@@ -74,7 +75,7 @@ def _with_records(binaries: Sequence[Path]) -> list[Path]:
     except OSError as error:
         raise InputError(f"{error.filename}: no such Mille file; convert it again") from error
     if not filled:
-        raise PhysicsError(
+        raise RefusalError(
             "no track passed the cuts", "look at the statistics in 3millepede/mille, or loosen cuts"
         )
     return filled

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from auto_iter.files import write_atomically
+from auto_iter.millepede.causes import cuts_are_suspected
 from auto_iter.millepede.constants import (
     accumulate,
     changes,
@@ -72,9 +73,9 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
     )
     seen = {int(number[0]) - 1 for number in statistics.layers}
     phase = strategy.phase_for(request.iteration)
-    steps = run_steps(
-        directory, [binary.absolute() for binary in request.binaries], strategy, phase, seen, engine
-    )
+    binaries = [binary.absolute() for binary in request.binaries]
+    with cuts_are_suspected(statistics):
+        steps = run_steps(directory, binaries, strategy, phase, seen, engine)
     moved = changes(steps.merged.values(), strategy.scheme, steps.covariance)
     constants = accumulate(previous, moved)
     check_limits(constants, moved, request.max_shift_mm, request.max_rotation_rad)

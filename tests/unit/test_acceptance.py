@@ -95,6 +95,19 @@ def test_accepted_constants_count_and_what_came_after_is_set_aside(workspace: Wo
     assert "3millepede.by-hand/other; iter03 outdated" in snapshot.by_hand.words
 
 
+def test_outputs_that_lie_elsewhere_make_room_for_new_ones(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "eos/iter03/2kfalignment"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "kfalignment_011705_00400.root").touch()
+    workspace.iteration(3, 11705).kfalignment.symlink_to(elsewhere)
+    accept(workspace)
+    assert not elsewhere.exists()
+    kept = workspace.root / "outdated-1/iter03/2kfalignment"
+    assert [path.name for path in kept.iterdir()] == ["kfalignment_011705_00400.root"]
+
+
 @contextmanager
 def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Kill the program before or after its nth change of the disk."""
