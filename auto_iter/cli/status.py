@@ -25,7 +25,7 @@ def _status(arguments: argparse.Namespace) -> int:
     status = Status.of(opened.workspace, opened.snapshot, now=time.time())
     if status.needs_a_look:
         # Only here: whoever asks about a daemon's workspace need not wait for a schedd.
-        from auto_iter.links import look_for
+        from auto_iter.look import look_for
 
         status = look_for(opened, status)
     if arguments.json:
