@@ -74,8 +74,9 @@ def test_come_back_later_and_the_next_link_finds_what_it_needs(
     tmp_path: Path, simulated: SimulatedDetector, by_itself: Path
 ) -> None:
     person = ByHand(tmp_path, simulated)
+    two = ("--set", "alignment.default_iterations=2")
     for iteration in (1, 2):
-        code, said = person.reco(iteration)
+        code, said = person.reco(iteration, *two)
         assert code == 0, said
         assert checkpoint(person.workspace)["state"] == "wait_reco"
         wait_until(lambda: person.delivered(iteration) == 3, "the outputs are there")  # noqa: B023
@@ -90,6 +91,13 @@ def test_come_back_later_and_the_next_link_finds_what_it_needs(
     assert person.constants() == constants(by_itself)
     history = checkpoint(person.workspace)["history"]
     assert [each["iteration"] for each in history] == [1, 2]
+    # two were meant to be all, but who asks for a third gets it
+    assert checkpoint(person.workspace)["state"] == "done"
+    assert "has its constants; the next one is 3" in person.reco(2, *two)[1]
+    assert "this workspace is at 2" in person.reco(4, *two)[1]
+    code, said = person.reco(3, "--wait", *two)
+    assert code == 0, said
+    assert person.delivered(3) == 3
 
 
 def test_what_is_not_finished_is_said_and_what_failed_is_submitted_again(
