@@ -19,7 +19,6 @@ from auto_iter.files import sync_directory
 from auto_iter.snapshot import ByHand, Snapshot
 from auto_iter.workspace import Workspace
 from states.next_iteration import begin
-from states.pede import summary
 
 
 def decide(opened: Opened, number: int, found: Path, now: float) -> Opened:
@@ -45,7 +44,7 @@ def decide(opened: Opened, number: int, found: Path, now: float) -> Opened:
         words=_words(found, outdated, now),
     )
     decided = _back_at(snapshot, number, now).but(
-        state="next_iteration", solution=summary(solution), failure=None, by_hand=by_hand
+        state="next_iteration", solution=solution, failure=None, by_hand=by_hand
     )
     try:
         checkpoint.save(opened.workspace.checkpoint, decided)
@@ -110,7 +109,10 @@ def _back_at(snapshot: Snapshot, number: int, now: float) -> Snapshot:
         return snapshot
     began = {each.iteration: each.started_at for each in snapshot.history}
     history = tuple(each for each in snapshot.history if each.iteration < number)
-    return begin(snapshot, number, began.get(number, now)).but(history=history)
+    stage = snapshot.stage_of(number)
+    return begin(snapshot, number, began.get(number, now)).but(
+        history=history, phase=stage.phase, phase_began=number - stage.within + 1
+    )
 
 
 def _iterations_after(workspace: Workspace, number: int) -> list[Path]:

@@ -17,13 +17,14 @@ from auto_iter.configfile import differences, dump_config, load_config
 from auto_iter.envscript import check_calypso
 from auto_iter.errors import CheckpointError, InputError, UsageError
 from auto_iter.files import write_atomically
+from auto_iter.millepede.strategy import Strategy, load_strategy, parse_strategy, read_strategy
 from auto_iter.rawdata import RawRange, describe_missing, missing
 from auto_iter.reconstruction import WorkspaceReconstruction
 from auto_iter.settled import settled
 from auto_iter.snapshot import Arguments, Snapshot
 from auto_iter.workspace import Workspace, workspace_name
 from states.machine import StateMachine
-from states.next_iteration import begin
+from states.next_iteration import begin_next
 from states.table import ARROWS, TERMINAL
 
 LEAST_FREE_BYTES = 10_000_000
@@ -77,7 +78,9 @@ def create_workspace(
         )
     check_calypso(config)
     excluded = missing_files(arguments, config, allow_missing=allow_missing)
-    check_chain(arguments, config, os.environ)
+    strategy_text = read_strategy(config.alignment.strategy)
+    strategy = parse_strategy(strategy_text, config.alignment.strategy)
+    check_chain(arguments, strategy, config, os.environ)
     fresh = not workspace.root.exists()
     snapshot = Snapshot(
         workspace_id=secrets.token_hex(4),
@@ -86,11 +89,12 @@ def create_workspace(
         excluded=tuple(sorted(excluded)),
     )
     opened = Opened(workspace, snapshot, config)
-    reconstruction(opened).check_inputs()
+    reconstruction(opened, strategy).check_inputs()
     try:
         workspace.root.mkdir(parents=True, exist_ok=True)
         _refuse_full_disk(workspace.root)
         write_atomically(workspace.config, dump_config(config))
+        write_atomically(workspace.strategy, strategy_text)
         checkpoint.save(workspace.checkpoint, snapshot)
     except OSError as error:
         if fresh:
@@ -107,7 +111,14 @@ def _refuse_full_disk(directory: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
-def reconstruction(opened: Opened) -> WorkspaceReconstruction:
+def the_strategy(opened: Opened) -> Strategy:
+    """Return the workspace's own copy of its strategy. Raises InputError."""
+    path = opened.workspace.strategy
+    # workspaces of the first version have no copy
+    return load_strategy(path if path.exists() else opened.config.alignment.strategy)
+
+
+def reconstruction(opened: Opened, strategy: Strategy | None = None) -> WorkspaceReconstruction:
     """Return the workspace's side of reconstruction."""
     arguments = opened.snapshot.arguments
     return WorkspaceReconstruction(
@@ -116,6 +127,7 @@ def reconstruction(opened: Opened) -> WorkspaceReconstruction:
         year=arguments.year,
         run=arguments.run,
         files=RawRange.parse(arguments.files),
+        strategy=strategy or the_strategy(opened),
         stations=arguments.stations,
         excluded=frozenset(opened.snapshot.excluded),
     )
@@ -159,7 +171,7 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
     if overrides:
         config = settled(load_config(opened.workspace.config, overrides), os.environ)
         check_calypso(config)
-        check_chain(snapshot.arguments, config, os.environ)
+        _change_strategy(opened, config)
         write_atomically(opened.workspace.config, dump_config(config))
     if iterations is not None:
         done = snapshot.iteration if snapshot.state == "done" else snapshot.iteration - 1
@@ -169,6 +181,27 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
         goes_on = snapshot.converged and iterations <= done
         snapshot = snapshot.but(arguments=longer, converged=goes_on)
     return Opened(opened.workspace, snapshot, config, opened.remark)
+
+
+def _change_strategy(opened: Opened, config: Config) -> None:
+    """Copy another strategy into the workspace, once it is known to be possible here.
+
+    Raises InputError, also when it lacks the phase that the alignment is in.
+    """
+    name = config.alignment.strategy
+    if name == opened.config.alignment.strategy:
+        check_chain(opened.snapshot.arguments, the_strategy(opened), config, os.environ)
+        return
+    text = read_strategy(name)
+    strategy = parse_strategy(text, name)
+    check_chain(opened.snapshot.arguments, strategy, config, os.environ)
+    if opened.snapshot.phase >= len(strategy.phases):
+        raise InputError(
+            f"strategy {name}: has {len(strategy.phases)} phases, and this alignment is in its "
+            f"phase {opened.snapshot.phase + 1}",
+            "begin another alignment from these constants: alignment.initial_constants",
+        )
+    write_atomically(opened.workspace.strategy, text)
 
 
 def revive(snapshot: Snapshot, now: float) -> Snapshot:
@@ -181,7 +214,7 @@ def revive(snapshot: Snapshot, now: float) -> Snapshot:
         if snapshot.converged or snapshot.iteration >= snapshot.arguments.iterations:
             return snapshot
         state = StateMachine(snapshot.state).fire("extend")
-        return begin(snapshot, snapshot.iteration + 1, now).but(state=state)
+        return begin_next(snapshot, now).but(state=state)
     if snapshot.state in TERMINAL:
         state = StateMachine(snapshot.state).fire("resume")
         return snapshot.but(

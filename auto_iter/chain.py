@@ -6,6 +6,7 @@ last), an iteration is solved when its `solution.json` is. So nothing here needs
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -15,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from auto_iter.children import Child, start_child
-from auto_iter.config import Config
+from auto_iter.config import Config, Cuts
 from auto_iter.errors import PASSING_EXIT_CODE, InputError, PhysicsError, TransientError
 from auto_iter.files import write_atomically
 from auto_iter.log import get_logger
 from auto_iter.millepede.pede import find_pede, require_pede
-from auto_iter.millepede.rules import NAMED
-from auto_iter.millepede.strategy import load_strategy
-from auto_iter.ports import Conversion, Solution
+from auto_iter.millepede.strategy import WITH_IFT, WITHOUT_IFT, Strategy
+from auto_iter.model import Stage
+from auto_iter.ports import Conversion
 from auto_iter.snapshot import Arguments
+from auto_iter.solution import SolutionSummary
 from auto_iter.workspace import Iteration, Workspace
 
 LARGEST_PORTION = 50
@@ -31,9 +33,6 @@ LARGEST_PORTION = 50
 
 MAX_KILLED = 3
 REPORT_LIMIT_S = 120.0
-
-WITHOUT_IFT = 3
-"""So many stations take data when the interface tracker does not."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,16 @@ class Chain:
     """Runs conversions, the solver and the report for one workspace."""
 
     def __init__(
-        self, workspace: Workspace, arguments: Arguments, config: Config, env: Mapping[str, str]
+        self,
+        workspace: Workspace,
+        arguments: Arguments,
+        strategy: Strategy,
+        config: Config,
+        env: Mapping[str, str],
     ) -> None:
         self._workspace = workspace
         self._arguments = arguments
+        self._strategy = strategy
         self._config = config
         self._env = env
         self._converting: list[Child] = []
@@ -63,55 +68,55 @@ class Chain:
 
     def check(self) -> None:
         """Raise PermanentError when the strategy or a pede that is demanded is not there."""
-        check_chain(self._arguments, self._config, self._env)
+        check_chain(self._arguments, self._strategy, self._config, self._env)
 
-    def convert(self, iteration: int, numbers: Collection[int]) -> Conversion:
+    def convert(self, stage: Stage, numbers: Collection[int]) -> Conversion:
         """Start converting what is not converted yet, and tell how far it is."""
         self._reap_conversions()
-        paths = self._iteration(iteration)
+        paths = self._iteration(stage)
         bad: dict[int, str] = {}
         done: set[int] = set()
         todo: list[int] = []
         at_work = frozenset[int]().union(*(child.numbers for child in self._converting))
         for number in sorted(set(numbers) - at_work):
-            error = self._outcome(paths, iteration, number)
+            error = self._outcome(paths, stage, number)
             if error is None:
                 todo.append(number)
             elif error:
                 bad[number] = error
             else:
                 done.add(number)
-        self._start_conversions(paths, iteration, todo)
+        self._start_conversions(paths, stage, todo)
         return Conversion(frozenset(done), len(todo) + len(at_work & set(numbers)), bad)
 
-    def _outcome(self, paths: Iteration, iteration: int, number: int) -> str | None:
+    def _outcome(self, paths: Iteration, stage: Stage, number: int) -> str | None:
         """Return "" for converted, what is wrong for a bad file, None for not converted yet."""
         source = _stat(paths.output(number))
-        if source is not None and self._converted.get((iteration, number)) == source:
+        if source is not None and self._converted.get((stage.iteration, number)) == source:
             return ""
         record = _read_json(paths.mille_statistics(number))
         if record is None or source != _Source(**record["source"]):
             return None
-        if record.get("cuts") != self._cuts(iteration) or record.get("strategy") != self._strategy:
+        if record.get("cuts") != self._cuts(stage) or record.get("labels") != self._labels:
             return None  # the settings were changed since
         if record["error"] is None:
-            self._converted[iteration, number] = source
+            self._converted[stage.iteration, number] = source
             return ""
         # Taken note of now: the file counts as not converted when it comes again.
         paths.mille_statistics(number).unlink(missing_ok=True)
         return str(record["error"])
 
-    def _start_conversions(self, paths: Iteration, iteration: int, todo: list[int]) -> None:
+    def _start_conversions(self, paths: Iteration, stage: Stage, todo: list[int]) -> None:
         free = (self._config.millepede.workers or os.cpu_count() or 1) - len(self._converting)
         while todo and free > 0:
             portion = min(LARGEST_PORTION, -(-len(todo) // free))
             numbers, todo = todo[:portion], todo[portion:]
-            request = self._convert_request(paths, iteration, numbers)
+            request = self._convert_request(paths, stage, numbers)
             self._converting.append(self._start("convert", request, frozenset(numbers)))
             free -= 1
 
     def _convert_request(
-        self, paths: Iteration, iteration: int, numbers: Collection[int]
+        self, paths: Iteration, stage: Stage, numbers: Collection[int]
     ) -> tuple[Path, dict[str, Any]]:
         paths.mille.mkdir(parents=True, exist_ok=True)
         sources = [
@@ -124,39 +129,35 @@ class Chain:
             for number in numbers
         ]
         self._requests += 1
-        request = {
-            "sources": sources,
-            "cuts": self._cuts(iteration),
-            "strategy": self._strategy,
-            "iteration": iteration,
-        }
+        request = {"sources": sources, "cuts": self._cuts(stage), "labels": self._labels}
         return paths.mille / f".convert-{os.getpid()}-{self._requests}.json", request
 
-    def _cuts(self, iteration: int) -> dict[str, Any]:
-        cuts = self._config.millepede.cuts
-        values: dict[str, Any] = cuts.model_dump(mode="json")
-        return values | {"max_residual_mm": cuts.max_residual_in(iteration)}
+    def _cuts(self, stage: Stage) -> dict[str, Any]:
+        cuts = self._strategy.phases[stage.phase].cuts.applied_to(self._config.millepede.cuts)
+        return cuts_of(cuts, stage)
 
     @property
-    def _strategy(self) -> str:
-        return self._config.alignment.strategy
+    def _labels(self) -> dict[str, Any]:
+        labels: dict[str, Any] = self._strategy.labels.model_dump(mode="json")
+        return labels
 
     def _reap_conversions(self) -> None:
         for child in [each for each in self._converting if each.has_ended]:
             self._converting.remove(child)
             self._end(child, "conversion to Mille")
 
-    def solve(self, iteration: int, numbers: Collection[int]) -> Solution | None:
-        """Start or continue the solving of `iteration`; None while it runs.
+    def solve(self, stage: Stage, numbers: Collection[int]) -> SolutionSummary | None:
+        """Start or continue the solving of an iteration; None while it runs.
 
         Raises PhysicsError when pede or the numbers say no.
         """
-        paths = self._iteration(iteration)
+        paths = self._iteration(stage)
         if self._solving is None:
+            request = self._solve_request(paths, stage, numbers)
             found = _read_json(paths.solution)
-            if found is not None and _is_made_of(found, paths, numbers):
+            if found is not None and found.get("fingerprint") == request["fingerprint"]:
                 return _solution(found)
-            self._solving = self._start("solve", self._solve_request(paths, iteration, numbers))
+            self._solving = self._start("solve", (_request_file(paths), request))
             return None
         if not self._solving.has_ended:
             return None
@@ -170,8 +171,8 @@ class Chain:
         return solution
 
     def _solve_request(
-        self, paths: Iteration, iteration: int, numbers: Collection[int]
-    ) -> tuple[Path, dict[str, Any]]:
+        self, paths: Iteration, stage: Stage, numbers: Collection[int]
+    ) -> dict[str, Any]:
         millepede = self._config.millepede
         ordered = _converted(paths, numbers)
         pede = self._config.paths.pede_install
@@ -180,8 +181,12 @@ class Chain:
             "binaries": [str(paths.mille_binary(number)) for number in ordered],
             "statistics": [str(paths.mille_statistics(number)) for number in ordered],
             "previous": str(paths.constants),
-            "strategy": self._strategy,
-            "iteration": iteration,
+            "centre": str(self._workspace.iteration(1, paths.run).constants),
+            "strategy": str(self._workspace.strategy),
+            "iteration": stage.iteration,
+            "phase": stage.phase,
+            "within": stage.within,
+            "stations": self._strategy.stations_in(stage, self._arguments.stations),
             "solver": millepede.solver,
             "pede_install": None if pede is None else str(pede),
             "time_limit_s": millepede.time_limit_s,
@@ -189,7 +194,7 @@ class Chain:
             "max_rotation_rad": millepede.max_rotation_rad,
             "eigen": False,
         }
-        return paths.millepede / f".solve-{os.getpid()}.json", request
+        return request | {"fingerprint": _fingerprint(request, paths, ordered)}
 
     def report(self, iteration: int) -> None:
         """Refresh tables and plots; a report that fails costs a log line, not the alignment."""
@@ -229,8 +234,8 @@ class Chain:
         self.report(0)
         self._reap_report(wait=True)
 
-    def _iteration(self, iteration: int) -> Iteration:
-        return self._workspace.iteration(iteration, self._arguments.run)
+    def _iteration(self, stage: Stage) -> Iteration:
+        return self._workspace.iteration(stage.iteration, self._arguments.run)
 
     def _start(
         self,
@@ -256,24 +261,57 @@ class Chain:
             raise PhysicsError(f"{what}: {error}")
 
 
-def check_chain(arguments: Arguments, config: Config, env: Mapping[str, str]) -> None:
+def cuts_of(cuts: Cuts, stage: Stage) -> dict[str, Any]:
+    """Return the cuts of one iteration: of the residual cut's schedule, the value that holds."""
+    values: dict[str, Any] = cuts.model_dump(mode="json")
+    return values | {"max_residual_mm": cuts.max_residual_in(stage.within)}
+
+
+def check_chain(
+    arguments: Arguments, strategy: Strategy, config: Config, env: Mapping[str, str]
+) -> None:
     """Raise PermanentError when the chain cannot work: better now than after days of jobs."""
-    strategy = load_strategy(config.alignment.strategy)
-    aligns_ift = not set(NAMED["IFT"]).isdisjoint(strategy.station_numbers)
-    if arguments.stations == WITHOUT_IFT and aligns_ift:
+    if arguments.stations == WITHOUT_IFT and strategy.needs_ift:
         raise InputError(
             f"strategy {strategy.name}: aligns the IFT, which needs 4 stations",
             "this alignment has 3: begin one with --fourst, or take another alignment.strategy",
+        )
+    if arguments.stations == WITH_IFT and not strategy.needs_ift:
+        raise InputError(
+            f"strategy {strategy.name}: leaves out the IFT, whose misalignment would pull at the "
+            f"tracks of 4 stations",
+            "take --strategy 4st (or 3st-ift), or do without --fourst",
         )
     if config.millepede.solver != "builtin":
         find = require_pede if config.millepede.solver == "pede" else find_pede
         find(config.paths.pede_install, env.get("PATH"))
 
 
-def _is_made_of(solution: Mapping[str, Any], paths: Iteration, numbers: Collection[int]) -> bool:
-    """Tell a solution of these raw files from one that somebody made of others, by hand."""
-    binaries = [paths.mille_binary(number).name for number in _converted(paths, numbers)]
-    return bool(solution.get("binaries") == binaries)
+def _request_file(paths: Iteration) -> Path:
+    return paths.millepede / f".solve-{os.getpid()}.json"
+
+
+def _fingerprint(request: Mapping[str, Any], paths: Iteration, numbers: Collection[int]) -> str:
+    """Return a digest of all that a solution is made of: settings, strategy, constants, records.
+
+    A solution with another one is not this iteration's: made by hand, or with settings that were
+    changed since. Places do not count: a workspace may be moved.
+    """
+    digest = hashlib.sha256()
+    settings = {key: value for key, value in request.items() if key not in _PLACES}
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    files = [request["strategy"], request["previous"], request["centre"]]
+    for path in (*map(Path, files), *map(paths.mille_statistics, numbers)):
+        try:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        except FileNotFoundError:
+            digest.update(b"none")
+    return digest.hexdigest()
+
+
+_PLACES = frozenset(
+    {"directory", "binaries", "statistics", "previous", "centre", "strategy", "pede_install"}
+)
 
 
 def _converted(paths: Iteration, numbers: Collection[int]) -> list[int]:
@@ -298,18 +336,13 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def read_solution(path: Path) -> Solution | None:
-    """Return what a `solution.json` says; None when there is none."""
+def read_solution(path: Path) -> SolutionSummary | None:
+    """Return the numbers that travel of a `solution.json`; None when there is none."""
     record = _read_json(path)
     return None if record is None else _solution(record)
 
 
-def _solution(record: Mapping[str, Any]) -> Solution:
-    return Solution(
-        tracks=record["tracks"],
-        chi2_ndf=record["chi2_ndf"],
-        max_shift_um=record["max_shift_um"],
-        max_rotation_mrad=record["max_rotation_mrad"],
-        max_pull=record["max_pull"],
-        warnings=tuple(record["warnings"]),
+def _solution(record: Mapping[str, Any]) -> SolutionSummary:
+    return SolutionSummary.model_validate(
+        {name: record[name] for name in SolutionSummary.model_fields if name in record}
     )

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from auto_iter.app import Opened, reconstruction
+from auto_iter.app import Opened, reconstruction, the_strategy
 from auto_iter.batch.htcondor import HTCondorBatch
 from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.batch.local import Limits, LocalBatch
 from auto_iter.chain import Chain
 from auto_iter.clock import SystemClock
+from auto_iter.plan import Plan
 from auto_iter.policy import Policy
 from auto_iter.ports import BatchSystem
 from states.step import Ports
@@ -35,7 +36,9 @@ class Parts:
 def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
     """Return the parts for one workspace; calls to a schedd give up when `should_stop`."""
     resources = ExitStack()
-    chain = Chain(opened.workspace, opened.snapshot.arguments, opened.config, os.environ)
+    strategy = the_strategy(opened)
+    arguments = opened.snapshot.arguments
+    chain = Chain(opened.workspace, arguments, strategy, opened.config, os.environ)
     resources.callback(chain.stop)
     ports = Ports(
         batch=_batch_system(opened, should_stop, resources),
@@ -43,6 +46,7 @@ def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
         millepede=chain,
         clock=SystemClock(),
         policy=Policy.of(opened.config),
+        plan=Plan.of(strategy, opened.config),
     )
     return Parts(ports, chain, resources)
 

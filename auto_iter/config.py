@@ -21,6 +21,11 @@ def _as_written(value: object) -> object:
     return str(value) if isinstance(value, bool | int | float) else value
 
 
+def as_schedule(value: object) -> object:
+    """Return one number as a schedule of one value."""
+    return (value,) if isinstance(value, int | float) else value
+
+
 SubmitText = Annotated[str, BeforeValidator(_as_written)]
 
 
@@ -118,17 +123,14 @@ class Cuts(Section):
     min_pz_gev: Annotated[float, Field(ge=0)] = 100.0
     max_pz_gev: Annotated[float, Field(gt=0)] = 5000.0
     min_hits: Positive = 15
-    max_residual_mm: tuple[Annotated[float, Field(gt=0)], ...] = (0.05,)
-    """One value for each iteration; the last one holds for all that follow."""
+    max_residual_mm: Annotated[
+        tuple[Annotated[float, Field(gt=0)], ...], BeforeValidator(as_schedule)
+    ] = (0.05,)
+    """One value for each iteration of a phase; the last one holds for all that follow."""
 
-    def max_residual_in(self, iteration: int) -> float:
-        """Return the residual cut (mm) of `iteration`, from 1."""
-        return self.max_residual_mm[min(iteration, len(self.max_residual_mm)) - 1]
-
-    @field_validator("max_residual_mm", mode="before")
-    @classmethod
-    def _one_number_is_a_list(cls, value: object) -> object:
-        return (value,) if isinstance(value, int | float) else value
+    def max_residual_in(self, within: int) -> float:
+        """Return the residual cut (mm) of a phase's iteration `within`, from 1."""
+        return self.max_residual_mm[min(within, len(self.max_residual_mm)) - 1]
 
     @field_validator("max_residual_mm")
     @classmethod
@@ -154,10 +156,11 @@ class Alignment(Section):
 
     default_iterations: Positive = 10
     polling_interval_seconds: Seconds = 300.0
-    strategy: str = "3st"
+    strategy: str = "auto"
+    """A name, a file, or `auto`: the one that is made for the number of stations."""
     initial_constants: Path | None = None
-    stop_when_converged: bool = False
-    convergence_pull: Annotated[float, Field(gt=0)] = 0.5
+    stop_when_converged: bool = True
+    convergence_pull: Annotated[float, Field(gt=0)] = 0.3
     """Converged when no constant moved by more than this many of its uncertainties."""
 
 

@@ -18,7 +18,7 @@ from auto_iter.envscript import check_calypso, configured_env_script, overruled_
 from auto_iter.errors import AutoIterError, PermanentError
 from auto_iter.millepede.constants import read_constants
 from auto_iter.millepede.pede import find_pede, require_pede
-from auto_iter.millepede.strategy import load_strategy
+from auto_iter.millepede.strategy import AUTO, load_strategy
 from auto_iter.settled import condor_config, with_absolute_paths
 
 ROOM_MB = 2000
@@ -169,6 +169,8 @@ def _calypso(config: Config) -> Iterator[Finding]:
 
 def _strategy(config: Config) -> Finding:
     name = config.alignment.strategy
+    if name == AUTO:
+        return Finding("strategy", Verdict.OK, "the one made for the stations that are asked for")
     return _judged("strategy", lambda: load_strategy(name), name)
 
 

@@ -26,6 +26,9 @@ PASSING = frozenset(
 )
 """System errors that go away without us: full disks, stale NFS, EOS hiccups."""
 
+NOT_CONVERGED_EXIT_CODE = 3
+"""An alignment that is done, and whose constants still move: not for use without a look."""
+
 PASSING_EXIT_CODE = 75
 """With it a child process says that such an error ended it (sysexits.h: EX_TEMPFAIL)."""
 

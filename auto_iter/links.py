@@ -24,7 +24,7 @@ from auto_iter.session import Wishes, run_session, start
 from auto_iter.settled import settled
 from auto_iter.snapshot import Arguments
 from states.machine import StateMachine
-from states.next_iteration import begin
+from states.next_iteration import begin_next
 
 RECONSTRUCTED = frozenset({"mille", "pede", "next_iteration"})
 """States of an iteration whose reconstruction is over."""
@@ -94,7 +94,7 @@ def _extended(opened: Opened, number: int) -> Opened:
     """Return a finished alignment at the start of one iteration more, written down."""
     snapshot = opened.snapshot
     most = max(number, snapshot.arguments.iterations)
-    begun = begin(snapshot, number, time.time()).but(
+    begun = begin_next(snapshot, time.time()).but(
         state=StateMachine(snapshot.state).fire("extend"),
         arguments=snapshot.arguments.model_copy(update={"iterations": most}),
     )
@@ -166,8 +166,13 @@ def solve_own(root: Path, number: int) -> int:
             f"iteration {number}: outputs were bad and are set aside: {bad}",
             f"`auto-iter reco … -i {number}` reconstructs them again",
         )
-    is_solved = after.iteration > number or after.state == "done"
-    return 0 if is_solved else code or 1
+    return _solved(root, number, code)
+
+
+def _solved(root: Path, number: int, code: int) -> int:
+    """Return 0 when iteration `number` is solved, whether the alignment has converged or not."""
+    after = app.open_workspace(root).snapshot
+    return 0 if after.iteration > number or after.state == "done" else code or 1
 
 
 def refuse_unfit(root: Path, number: int) -> None:
@@ -184,4 +189,4 @@ def accept(root: Path, number: int, found: Path) -> int:
     with _locked(root) as opened:
         decided = acceptance.decide(opened, number, found, time.time())
         acceptance.complete(decided.workspace, decided.snapshot)
-    return run_session(decided, Wishes(until=frozenset({"prepare"})))
+    return _solved(root, number, run_session(decided, Wishes(until=frozenset({"prepare"}))))

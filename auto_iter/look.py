@@ -71,7 +71,10 @@ def look(opened: Opened, *, fetch: bool) -> Look:
 
 def look_for(opened: Opened, status: Status) -> Status:
     """Return the status with the jobs as they are now; nobody else looks at them."""
-    seen = look(opened, fetch=False)
+    try:
+        seen = look(opened, fetch=False)
+    except AutoIterError as error:  # a strategy that is gone, say: status has more to tell
+        return replace(status, remark=f"the jobs are as last seen: {error}")
     progress = seen.progress.model_copy(update={"expected_end": None})
     unfetched = min(seen.ended, progress.wanted) - progress.delivered
     remark = None

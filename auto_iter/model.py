@@ -11,6 +11,18 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Where an alignment is: its iteration, the phase (index from 0), the iteration within it.
+
+    `iteration` and `within` count from 1.
+    """
+
+    iteration: int
+    phase: int = 0
+    within: int = 1
+
+
+@dataclass(frozen=True)
 class Resources:
     """What one job may use. `None` leaves it to the batch system."""
 

@@ -25,7 +25,6 @@ class Policy:
     straggler_quantile: float
     straggler_factor: float | None
     stop_when_converged: bool
-    convergence_pull: float
     memory_mb: int
     holds: Holds
 
@@ -43,14 +42,9 @@ class Policy:
             straggler_quantile=config.reco.straggler_quantile,
             straggler_factor=config.reco.straggler_factor,
             stop_when_converged=config.alignment.stop_when_converged,
-            convergence_pull=config.alignment.convergence_pull,
             memory_mb=config.reco.memory_mb,
             holds=config.htcondor.holds,
         )
-
-    def is_converged(self, max_pull: float) -> bool:
-        """Tell whether no constant moved by more than the set part of its uncertainty."""
-        return self.stop_when_converged and max_pull < self.convergence_pull
 
 
 def _poll_interval_s(config: Config) -> float:

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from auto_iter.model import Batch, Problem, Resources, Submission, Tally
+from auto_iter.model import Batch, Problem, Resources, Stage, Submission, Tally
+from auto_iter.solution import SolutionSummary
 
 
 class BatchSystem(Protocol):
@@ -85,7 +86,7 @@ class Reconstruction(Protocol):
         """Raise InputError when raw files, scripts or starting constants are not there."""
         ...
 
-    def prepare(self, iteration: int) -> None:
+    def prepare(self, stage: Stage) -> None:
         """Make `iterNN/` with constants, job script, env script and submit description."""
         ...
 
@@ -103,7 +104,7 @@ class Reconstruction(Protocol):
 
     def batch(
         self,
-        iteration: int,
+        stage: Stage,
         key: str,
         numbers: Collection[int],
         resources: Mapping[str, int],
@@ -126,18 +127,6 @@ class Conversion:
     bad: Mapping[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Solution:
-    """What pede made of an iteration, in the numbers that the history keeps."""
-
-    tracks: int
-    chi2_ndf: float
-    max_shift_um: float
-    max_rotation_mrad: float
-    max_pull: float
-    warnings: tuple[str, ...] = ()
-
-
 class Millepede(Protocol):
     """The Mille/pede chain. Works in child processes: each call returns at once."""
 
@@ -145,12 +134,12 @@ class Millepede(Protocol):
         """Raise PermanentError when the strategy or a pede that is demanded is not there."""
         ...
 
-    def convert(self, iteration: int, numbers: Collection[int]) -> Conversion:
+    def convert(self, stage: Stage, numbers: Collection[int]) -> Conversion:
         """Start converting what is not converted yet, and tell how far it is."""
         ...
 
-    def solve(self, iteration: int, numbers: Collection[int]) -> Solution | None:
-        """Start or continue the solving of `iteration`; None while it runs.
+    def solve(self, stage: Stage, numbers: Collection[int]) -> SolutionSummary | None:
+        """Start or continue the solving of an iteration; None while it runs.
 
         Raises PhysicsError when pede or the numbers say no.
         """

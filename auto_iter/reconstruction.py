@@ -15,7 +15,8 @@ from auto_iter.envscript import find_env_script, install_env_script
 from auto_iter.errors import InputError, PhysicsError, TransientError
 from auto_iter.files import write_atomically
 from auto_iter.millepede.constants import parse_constants, read_constants, read_text
-from auto_iter.model import Batch, Job, Problem, Resources
+from auto_iter.millepede.strategy import Strategy
+from auto_iter.model import Batch, Job, Problem, Resources, Stage
 from auto_iter.rawdata import RawRange, describe_missing, missing, raw_path
 from auto_iter.workspace import Iteration, Workspace
 
@@ -29,7 +30,8 @@ class WorkspaceReconstruction:
     """The reconstruction of one alignment; a `Reconstruction`.
 
     `excluded` are raw files that were missing when the alignment began and that it goes without:
-    decided once, so that every iteration sees the same tracks. `stations` is 3 or 4.
+    decided once, so that every iteration sees the same tracks. `stations` is 3 or 4, for phases of
+    the strategy that do not say how many they reconstruct.
     """
 
     workspace: Workspace
@@ -37,6 +39,7 @@ class WorkspaceReconstruction:
     year: int
     run: int
     files: RawRange
+    strategy: Strategy
     stations: int
     excluded: frozenset[int] = frozenset()
 
@@ -57,21 +60,21 @@ class WorkspaceReconstruction:
             )
         find_env_script(self.workspace, self.config)
         for number in sorted(self.wanted())[:1]:
-            self._arguments(number)
+            self._arguments(number, self.stations)
         initial = self.config.alignment.initial_constants
         if initial is not None:
             read_text(initial)
 
-    def prepare(self, iteration: int) -> None:
+    def prepare(self, stage: Stage) -> None:
         """Make the iteration's directory with everything that its jobs need; may be repeated.
 
         Raises InputError when the constants to start from, or other inputs, are not there or make
         no sense, PhysicsError when outputs are there that were made with other constants,
         TransientError when the disk refuses.
         """
-        paths = self._paths(iteration)
-        constants = self._starting_constants(iteration)
-        self._refuse_other_constants(paths, iteration, constants)
+        paths = self._paths(stage.iteration)
+        constants = self._starting_constants(stage)
+        self._refuse_other_constants(paths, stage.iteration, constants)
         try:
             for directory in (paths.logs, paths.kfalignment, paths.millepede):
                 directory.mkdir(parents=True, exist_ok=True)
@@ -83,7 +86,7 @@ class WorkspaceReconstruction:
                 script = shipped("conf").joinpath("job", name).read_text()
                 _write(paths.reco / name, script, 0o755)
             _write(paths.constants, constants)
-            everything = self.batch(iteration, "", self.wanted(), {}, ())
+            everything = self.batch(stage, "", self.wanted(), {}, ())
             _write(paths.submit_description, submit_text(everything, self.config.htcondor))
         except OSError as error:
             raise TransientError(f"{paths.root}: cannot be prepared: {error}") from error
@@ -131,14 +134,15 @@ class WorkspaceReconstruction:
 
     def batch(
         self,
-        iteration: int,
+        stage: Stage,
         key: str,
         numbers: Collection[int],
         resources: Mapping[str, int],
         avoid_machines: Collection[str],
     ) -> Batch:
         """Return the batch of `numbers`; `resources` (names of `Resources`) override `reco`."""
-        paths = self._paths(iteration)
+        paths = self._paths(stage.iteration)
+        stations = self.strategy.stations_in(stage, self.stations)
         return Batch(
             key=key,
             directory=paths.reco,
@@ -149,7 +153,7 @@ class WorkspaceReconstruction:
                 paths.constants,
             ),
             deliver_to=paths.kfalignment,
-            jobs=tuple(self._job(paths, number) for number in sorted(numbers)),
+            jobs=tuple(self._job(paths, number, stations) for number in sorted(numbers)),
             resources=Resources(**(asdict(self._resources()) | dict(resources))),
             avoid_machines=tuple(sorted(avoid_machines)),
         )
@@ -169,18 +173,18 @@ class WorkspaceReconstruction:
     def _paths(self, iteration: int) -> Iteration:
         return self.workspace.iteration(iteration, self.run)
 
-    def _job(self, paths: Iteration, number: int) -> Job:
+    def _job(self, paths: Iteration, number: int, stations: int) -> Job:
         return Job(
             number=number,
-            arguments=self._arguments(number),
+            arguments=self._arguments(number, stations),
             output=paths.output_name(number),
             directory=str(paths.job_directory(number).relative_to(paths.reco)),
         )
 
-    def _arguments(self, number: int) -> tuple[str, ...]:
+    def _arguments(self, number: int, stations: int) -> tuple[str, ...]:
         raw_dir = self.config.paths.raw_dir.absolute()
         raw = raw_path(raw_dir, self.year, self.run, number)
-        return job_arguments(raw, self.run, number, self.stations, self.config.reco)
+        return job_arguments(raw, self.run, number, stations, self.config.reco)
 
     def _resources(self) -> Resources:
         reco = self.config.reco
@@ -191,10 +195,12 @@ class WorkspaceReconstruction:
             time_limit_s=reco.time_limit_s,
         )
 
-    def _starting_constants(self, iteration: int) -> str:
+    def _starting_constants(self, stage: Stage) -> str:
         """Return what the iteration reconstructs with: the last one's result, or the given ones."""
-        if iteration > 1:
-            return read_text(self._paths(iteration - 1).new_constants)
+        phase = self.strategy.phases[stage.phase]
+        begins_anew = stage.within == 1 and phase.start == "initial"
+        if stage.iteration > 1 and not begins_anew:
+            return read_text(self._paths(stage.iteration - 1).new_constants)
         initial = self.config.alignment.initial_constants
         return "" if initial is None else read_text(initial)
 

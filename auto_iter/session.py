@@ -18,7 +18,7 @@ from auto_iter.compose import Parts, compose
 from auto_iter.config import Config
 from auto_iter.daemon import Daemon, Ending, Memory
 from auto_iter.envscript import overruled_calypso
-from auto_iter.errors import AutoIterError, UsageError
+from auto_iter.errors import NOT_CONVERGED_EXIT_CODE, AutoIterError, UsageError
 from auto_iter.lock import WorkspaceLock, live_holder
 from auto_iter.log import get_logger, logging_to
 from auto_iter.progress import Display
@@ -143,10 +143,14 @@ def _tell(workspace: Workspace, snapshot: Snapshot, ending: Ending) -> int:
     print(Status(workspace, snapshot, None, time.time()).as_text())
     if ending is Ending.REACHED:
         return 0
-    if ending is Ending.DONE:
-        print_result(workspace)
+    if ending is not Ending.DONE:
+        return 1
+    print_result(workspace)
+    verdict = snapshot.verdict
+    if verdict is None:  # done under the first version, which did not say
         return 0
-    return 1
+    print(verdict.sentence)
+    return 0 if verdict.converged else NOT_CONVERGED_EXIT_CODE
 
 
 def print_result(workspace: Workspace) -> None:

@@ -11,8 +11,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from auto_iter.errors import UsageError
-from auto_iter.model import Submission
+from auto_iter.model import Stage, Submission
 from auto_iter.rawdata import RawRange, parse_run, parse_year
+from auto_iter.solution import SolutionSummary
 
 
 class _Record(BaseModel):
@@ -85,23 +86,31 @@ class Progress(_Record):
     expected_end: float | None = None
 
 
-class IterationRecord(_Record):
-    """What is kept of a finished iteration."""
+class IterationRecord(SolutionSummary):
+    """What is kept of a finished iteration.
+
+    `within`: its number in its phase. `converged`: no constant moved by a significant part of its
+    uncertainty any more; None: not known. `ends_phase`: the next iteration begins another phase.
+    """
 
     iteration: int
+    within: int = 1
     started_at: float
     finished_at: float
     attempts: int
     files: int
     left_out: tuple[int, ...] = ()
-    tracks: int
-    chi2_ndf: float
-    max_shift_um: float
-    max_rotation_mrad: float
-    max_pull: float
-    warnings: tuple[str, ...] = ()
+    converged: bool | None = None
+    ends_phase: bool = False
     by_hand: str | None = None
     """In words, where a person put these constants in the place of the iteration's own."""
+
+
+class Verdict(_Record):
+    """What a finished alignment amounts to: whether it converged, and a sentence that says it."""
+
+    converged: bool
+    sentence: str
 
 
 class Failure(_Record):
@@ -118,17 +127,6 @@ class Hindrance(_Record):
 
     reason: str
     since: float
-
-
-class SolutionSummary(_Record):
-    """pede's answer for the current iteration, on its way into the history."""
-
-    tracks: int
-    chi2_ndf: float
-    max_shift_um: float
-    max_rotation_mrad: float
-    max_pull: float
-    warnings: tuple[str, ...] = ()
 
 
 class ByHand(_Record):
@@ -151,6 +149,9 @@ class Snapshot(_Record):
     arguments: Arguments
     state: str = "prepare"
     iteration: int = Field(default=1, gt=0)
+    phase: int = Field(default=0, ge=0)
+    phase_began: int = Field(default=1, gt=0)
+    """The first iteration of the current phase."""
     iteration_started_at: float
     excluded: tuple[int, ...] = ()
     """Raw files that were missing at the start and that `--allow-missing` leaves out."""
@@ -176,6 +177,7 @@ class Snapshot(_Record):
     """Where that solution came from, until it is in the history."""
     converged: bool = False
     """It is done because it converged: only a person who asks for more iterations goes on."""
+    verdict: Verdict | None = None
     history: tuple[IterationRecord, ...] = ()
     failure: Failure | None = None
     hindrance: Hindrance | None = None
@@ -183,6 +185,17 @@ class Snapshot(_Record):
     def but(self, **changes: Any) -> Snapshot:
         """Return a validated copy with some fields changed."""
         return self.model_validate({**dict(self), **changes})
+
+    @property
+    def stage(self) -> Stage:
+        """Where it is: iteration, phase, iteration within the phase."""
+        return Stage(self.iteration, self.phase, self.iteration - self.phase_began + 1)
+
+    def stage_of(self, iteration: int) -> Stage:
+        """Where `iteration`, the current one or one before it, is among the phases."""
+        ends = [each.iteration for each in self.history if each.ends_phase]
+        before = [end for end in ends if end < iteration]
+        return Stage(iteration, len(before), iteration - max(before, default=0))
 
     @property
     def live_attempts(self) -> tuple[Attempt, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auto_iter.lock import Holder, live_holder
-from auto_iter.snapshot import Snapshot
+from auto_iter.snapshot import IterationRecord, Snapshot
 from auto_iter.workspace import Workspace
 from states.table import TERMINAL
 
@@ -56,6 +56,9 @@ class Status:
             "run": f"{snapshot.arguments.run:06d}",
             "files": snapshot.arguments.files,
             "stations": snapshot.arguments.stations,
+            "phase": snapshot.phase + 1,
+            "in_phase": snapshot.stage.within,
+            "verdict": None if snapshot.verdict is None else snapshot.verdict.model_dump(),
             "daemon": None
             if self.holder is None
             else {"pid": self.holder.pid, "host": self.holder.host, "since": self.holder.since},
@@ -101,7 +104,12 @@ class Status:
         elif snapshot.state not in TERMINAL:
             who += f"; go on with: {self.workspace.resume_command}"
         where = f"iteration {snapshot.iteration} of {snapshot.arguments.iterations}"
-        return [f"{self.workspace.root.name}: {snapshot.state}, {where}", who]
+        if snapshot.phase > 0:
+            where += f" (phase {snapshot.phase + 1}, its iteration {snapshot.stage.within})"
+        lines = [f"{self.workspace.root.name}: {snapshot.state}, {where}"]
+        if snapshot.verdict is not None:
+            lines.append(snapshot.verdict.sentence)
+        return [*lines, who]
 
     def _hindrance(self) -> list[str]:
         hindrance = self.snapshot.hindrance
@@ -150,15 +158,18 @@ class Status:
     def _history(self) -> list[str]:
         if not self.snapshot.history:
             return []
-        head = (
-            "iteration  files   tracks  chi2/ndf  max shift [um]  max rotation [mrad]  "
-            "max change [sigma]  time [s]"
-        )
+        history = self.snapshot.history
+        phases = {each.phase for each in history}
+        width = max(len(phase) for phase in phases) if len(phases) > 1 else 0
+        head = "iter " + (f"{'phase':<{width}} " if width else "")
+        head += " files   tracks  chi2/ndf  shift [um]  rotation [mrad]  change [σ]  time [s]"
         rows = [
-            f"{each.iteration:9d} {each.files:6d} {each.tracks:8d} {each.chi2_ndf:9.4f} "
-            f"{each.max_shift_um:15.3f} {each.max_rotation_mrad:20.5f} {each.max_pull:19.2f} "
+            f"{each.iteration:4d} "
+            + (f"{each.phase:<{width}} " if width else "")
+            + f"{each.files:6d} {each.tracks:8d} {_chi2(each):9.4f} {each.max_shift_um:11.3f} "
+            f"{each.max_rotation_mrad:16.5f} {each.max_pull:11.2f} "
             f"{each.finished_at - each.started_at:9.0f}"
-            for each in self.snapshot.history
+            for each in history
         ]
         by_hand = [
             f"iteration {each.iteration}: {each.by_hand}"
@@ -166,6 +177,11 @@ class Status:
             if each.by_hand is not None
         ]
         return [head, *rows, *by_hand]
+
+
+def _chi2(record: IterationRecord) -> float:
+    """Return χ²/ndf of the tracks as reconstructed: what the constants so far are worth."""
+    return record.chi2_ndf if record.track_chi2_ndf is None else record.track_chi2_ndf
 
 
 def _and_more(held: list[str]) -> list[str]:

@@ -121,6 +121,11 @@ class Workspace:
         return self.root / "config.yaml"
 
     @property
+    def strategy(self) -> Path:
+        """The strategy as used: the workspace's own copy, whatever becomes of the original."""
+        return self.root / "strategy.yaml"
+
+    @property
     def log(self) -> Path:
         """JSON lines."""
         return self.root / "auto_iter.log"

@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
-from auto_iter.snapshot import IterationRecord, Snapshot, SolutionSummary
+from auto_iter.snapshot import IterationRecord, Snapshot, Verdict
+from auto_iter.solution import SolutionSummary
+from states import convergence
 from states.step import Fire, Note, Outcome, Ports
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
-    """Record the iteration; go on until the number asked for, or convergence if that is wanted."""
+    """Record the iteration; go on, in this phase or the next one, or finish."""
     solution = snapshot.solution
     if solution is None:
         raise RuntimeError(
             "next_iteration without a solution: the table lets nothing else lead here"
         )
     ports.millepede.report(snapshot.iteration)
-    record = _record(snapshot, solution, ports)
+    stage = snapshot.stage
+    phase, is_last = ports.plan.phase(stage), ports.plan.is_last(stage)
+    converged = convergence.of(solution, stage.within, phase)
+    is_over = stage.within == phase.iterations or (
+        converged is True and ports.policy.stop_when_converged
+    )
+    record = _record(snapshot, solution, ports).model_copy(
+        update={"converged": converged, "ends_phase": is_over and not is_last}
+    )
     recorded = snapshot.but(history=(*snapshot.history, record), by_hand=None)
-    notes = _accepted(snapshot)
-    if ports.policy.is_converged(solution.max_pull):
-        note = Note("converged", {"max_pull": solution.max_pull})
-        return Fire("finish", recorded.but(converged=True), (*notes, note))
-    if snapshot.iteration >= snapshot.arguments.iterations:
-        return Fire("finish", recorded, notes)
-    return Fire("iterate", begin(recorded, snapshot.iteration + 1, ports.clock.now()), notes)
+    notes = (*_accepted(snapshot), *_notes(record, phase.convergence_pull, is_over=is_over))
+    ends_early = is_over and is_last
+    if ends_early or snapshot.iteration >= snapshot.arguments.iterations:
+        verdict = convergence.verdict(recorded.history, ports.plan)
+        said = Note("finished", {"verdict": verdict.sentence}, _level(verdict))
+        done = recorded.but(converged=ends_early and converged is True, verdict=verdict)
+        return Fire("finish", done, (*notes, said))
+    return Fire("iterate", begin_next(recorded, ports.clock.now()), notes)
+
+
+def _notes(record: IterationRecord, limit: float, *, is_over: bool) -> tuple[Note, ...]:
+    if not is_over:
+        return ()
+    fields: dict[str, object] = {"phase": record.phase, "max_pull": round(record.max_pull, 3)}
+    if record.converged:
+        return (Note("converged", fields),)
+    fields["moves"] = convergence.movement(record, limit)
+    return (Note("phase ends without convergence", fields, "warning"),)
+
+
+def _level(verdict: Verdict) -> str:
+    return "info" if verdict.converged else "warning"
+
+
+def begin_next(snapshot: Snapshot, now: float) -> Snapshot:
+    """Return the snapshot at the start of the iteration after the last one in the history."""
+    iteration = snapshot.iteration + 1
+    if snapshot.history and snapshot.history[-1].ends_phase:
+        snapshot = snapshot.but(phase=snapshot.phase + 1, phase_began=iteration)
+    return begin(snapshot, iteration, now)
 
 
 def _accepted(snapshot: Snapshot) -> tuple[Note, ...]:
@@ -53,6 +86,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         solution=None,
         by_hand=None,
         converged=False,
+        verdict=None,
         failure=None,
     )
 
@@ -61,11 +95,12 @@ def _record(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> Iter
     delivered = ports.reconstruction.delivered(snapshot.iteration)
     return IterationRecord(
         iteration=snapshot.iteration,
+        within=snapshot.stage.within,
         started_at=snapshot.iteration_started_at,
         finished_at=ports.clock.now(),
         attempts=len(snapshot.attempts),
         files=len(delivered),
         left_out=tuple(sorted(ports.reconstruction.wanted() - delivered)),
         by_hand=None if snapshot.by_hand is None else snapshot.by_hand.words,
-        **solution.model_dump(),
+        **dict(solution),
     )

@@ -19,7 +19,7 @@ def convert(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, Conversion, tup
     counted at its end, and must not be counted twice.
     """
     delivered = ports.reconstruction.delivered(snapshot.iteration)
-    conversion = ports.millepede.convert(snapshot.iteration, delivered)
+    conversion = ports.millepede.convert(snapshot.stage, delivered)
     notes = []
     bad = {number: f"{reason} (set aside as *.bad)" for number, reason in conversion.bad.items()}
     for number, reason in sorted(bad.items()):

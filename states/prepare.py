@@ -10,11 +10,13 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Check the inputs and make the directory of the current iteration."""
     ports.reconstruction.check_inputs()
     ports.millepede.check()
-    ports.reconstruction.prepare(snapshot.iteration)
+    ports.reconstruction.prepare(snapshot.stage)
     wanted = len(ports.reconstruction.wanted())
-    notes = (*_unusual_start(snapshot), Note("iteration prepared", {"files": wanted}))
+    stage, phase = snapshot.stage, ports.plan.phase(snapshot.stage)
+    where = {"strategy": ports.plan.strategy, "phase": phase.name, "in_phase": stage.within}
+    note = Note("iteration prepared", {"files": wanted, **where})
     progress = snapshot.progress.model_copy(update={"wanted": wanted})
-    return Fire("prepared", snapshot.but(progress=progress), notes)
+    return Fire("prepared", snapshot.but(progress=progress), (*_unusual_start(snapshot), note))
 
 
 def _unusual_start(snapshot: Snapshot) -> tuple[Note, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from auto_iter.plan import Plan
 from auto_iter.policy import Policy
 from auto_iter.ports import BatchSystem, Clock, Millepede, Reconstruction
 from auto_iter.snapshot import Snapshot
@@ -24,6 +25,7 @@ class Ports:
     millepede: Millepede
     clock: Clock
     policy: Policy
+    plan: Plan
 
 
 @dataclass(frozen=True)

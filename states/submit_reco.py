@@ -55,7 +55,7 @@ def _find_or_submit(
     if not meant or (portion is not None and len(meant) > portion):
         return None, ""
     batch = ports.reconstruction.batch(
-        snapshot.iteration, intent.key, meant, {}, snapshot.avoid_machines
+        snapshot.stage, intent.key, meant, {}, snapshot.avoid_machines
     )
     return ports.batch.submit(batch), "submitted"
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from auto_iter.errors import InputError, PhysicsError
-from auto_iter.model import Batch, Job, Problem
-from auto_iter.ports import Conversion, Solution
+from auto_iter.model import Batch, Job, Problem, Stage
+from auto_iter.ports import Conversion
+from auto_iter.solution import SolutionSummary
 
 
 @dataclass
@@ -59,9 +60,9 @@ class TwinReconstruction:
         if self.missing:
             raise InputError(f"raw files {sorted(self.missing)} are not there", "bring them back")
 
-    def prepare(self, iteration: int) -> None:
-        self.prepared.append(iteration)
-        self.outputs.setdefault(iteration, set())
+    def prepare(self, stage: Stage) -> None:
+        self.prepared.append(stage.iteration)
+        self.outputs.setdefault(stage.iteration, set())
 
     def wanted(self) -> frozenset[int]:
         return self.files
@@ -75,7 +76,7 @@ class TwinReconstruction:
 
     def batch(
         self,
-        iteration: int,
+        stage: Stage,
         key: str,
         numbers: Collection[int],
         resources: Mapping[str, int],
@@ -85,7 +86,7 @@ class TwinReconstruction:
         jobs = tuple(
             Job(number, ("--file", str(number)), f"{number}.root") for number in sorted(numbers)
         )
-        here = Path(f"iter{iteration:02d}")
+        here = Path(f"iter{stage.iteration:02d}")
         return Batch(
             key, here, here / "job.sh", (), here, jobs, avoid_machines=tuple(avoid_machines)
         )
@@ -110,17 +111,24 @@ class TwinMillepede:
         if self.missing is not None:
             raise InputError(self.missing, "install it")
 
-    def convert(self, iteration: int, numbers: Collection[int]) -> Conversion:
-        del iteration
+    def convert(self, stage: Stage, numbers: Collection[int]) -> Conversion:
+        del stage
         refused = self.bad & set(numbers)
         return Conversion(frozenset(numbers) - refused, 0, dict.fromkeys(refused, "no tracks"))
 
-    def solve(self, iteration: int, numbers: Collection[int]) -> Solution | None:
+    def solve(self, stage: Stage, numbers: Collection[int]) -> SolutionSummary | None:
         if self.refusal is not None:
             raise PhysicsError(self.refusal, "look at millepede.log")
-        self.solved.append((iteration, frozenset(numbers)))
-        pull = self.max_pulls[min(iteration, len(self.max_pulls)) - 1]
-        return Solution(1000, 1.0, 5.0, 0.1, pull)
+        self.solved.append((stage.iteration, frozenset(numbers)))
+        pull = self.max_pulls[min(stage.iteration, len(self.max_pulls)) - 1]
+        return SolutionSummary(
+            tracks=1000,
+            chi2_ndf=1.0,
+            max_shift_um=5.0,
+            max_rotation_mrad=0.1,
+            max_pull=pull,
+            pulls={"layer ry": pull},
+        )
 
     def report(self, iteration: int) -> None:
         self.reports.append(iteration)

@@ -149,7 +149,7 @@ def _solve(arguments: argparse.Namespace) -> int:
     from auto_iter.millepede.by_hand import solve_steering
     from auto_iter.millepede.iteration_record import mode_records
     from auto_iter.millepede.labels import Scheme
-    from auto_iter.millepede.summary import format_modes, format_spectrum
+    from auto_iter.millepede.summary import format_modes, format_spectrum, names_of
 
     end = solve_steering(
         arguments.steering,
@@ -159,7 +159,10 @@ def _solve(arguments: argparse.Namespace) -> int:
         arguments.modes,
     )
     eigenvalues = end.spectrum.eigenvalues.tolist() if end.spectrum is not None else []
-    for line in (*format_spectrum(eigenvalues), *format_modes(mode_records(end), Scheme())):
+    for line in (
+        *format_spectrum(eigenvalues),
+        *format_modes(mode_records(end), names_of(Scheme())),
+    ):
         print(line)
     print(f"exit code {end.ending.code}: {end.ending.meaning}")
     for note in (end.said, end.remedy, *end.notes):

@@ -13,6 +13,7 @@ from auto_iter.cli.options import add_config_options
 if TYPE_CHECKING:
     from auto_iter.config import Config
     from auto_iter.millepede.place import Place
+    from auto_iter.model import Stage
 
 EPILOG = """\
 In a workspace, an iteration that is reconstructed and has no constants yet gets its own: those that
@@ -156,24 +157,53 @@ def _what_if(arguments: argparse.Namespace, place: Place, config: Config) -> Pat
     """Convert and solve in a directory of its own; return that."""
     use_one_thread()
     from auto_iter.millepede.by_hand import Choices, run_iteration
-    from auto_iter.millepede.strategy import load_strategy
     from auto_iter.millepede.summary import format_modes, format_solution
 
-    strategy = arguments.strategy or config.alignment.strategy
+    own = _own_strategy(place)
+    strategy = arguments.strategy
+    if strategy is None and own is not None:
+        strategy = config.alignment.strategy
+    if strategy == own:
+        strategy = None  # the workspace's copy, whatever has become of the original
     choices = Choices(
         strategy=strategy,
         iteration=arguments.iteration,
+        stage=None if strategy or arguments.iteration else _stage(place),
         solver=arguments.solver,
         pede_install=arguments.pede,
         allow_bad=arguments.allow_bad,
         modes=arguments.modes,
     )
-    output = place.output(arguments.name, Path(strategy).stem)
+    output = place.output(arguments.name, Path(strategy or config.alignment.strategy).stem)
     record = run_iteration(place, output, config, choices, os.environ)
     print(format_solution(record))
-    for line in format_modes(record.weakest_modes, load_strategy(strategy).scheme):
+    names = {each.label: each.name for each in record.parameters}
+    for line in format_modes(record.weakest_modes, names):
         print(line)
     return output
+
+
+def _own_strategy(place: Place) -> str | None:
+    """Return the strategy that the workspace's own configuration names, if it can be read."""
+    from auto_iter.configfile import load_config
+
+    if place.workspace is None or not (place.workspace / "config.yaml").is_file():
+        return None
+    return load_config(place.workspace / "config.yaml").alignment.strategy
+
+
+def _stage(place: Place) -> Stage | None:
+    """Return in which phase the workspace has, or had, this iteration."""
+    from auto_iter.app import open_workspace
+    from auto_iter.errors import AutoIterError
+
+    if place.workspace is None or not place.is_an_iteration:
+        return None
+    try:
+        snapshot = open_workspace(place.workspace).snapshot
+    except AutoIterError:
+        return None
+    return snapshot.stage_of(place.number) if place.number <= snapshot.iteration else None
 
 
 def use_one_thread() -> None:

@@ -39,7 +39,7 @@ def _reco(arguments: argparse.Namespace) -> int:
     from auto_iter.links import RECONSTRUCTED, RecoWishes, reco
 
     config = alignment_config(arguments)
-    asked = alignment_arguments(arguments, config.alignment.default_iterations)
+    asked = alignment_arguments(arguments, config, None)
     number = arguments.iteration
     wishes = RecoWishes(number, arguments.wait, arguments.allow_missing)
     opened, code = reco(asked, config, wishes)

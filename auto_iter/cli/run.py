@@ -34,7 +34,8 @@ def add_parser(subparsers: Subparsers) -> None:
     add_alignment_options(parser)
     parser.add_argument(
         "-i", "--iteration", "--iterations", dest="iterations", type=int, metavar="N",
-        help="number of iterations (default: alignment.default_iterations, 10)",
+        help="the most iterations (default: all of the strategy's phases, or "
+        "alignment.default_iterations, 10); it ends earlier when it has converged",
     )  # fmt: skip
     parser.add_argument(
         "--allow-missing", action="store_true", help="go on without raw files that are not there"
@@ -52,8 +53,14 @@ def add_alignment_options(parser: argparse.ArgumentParser) -> None:
         help="one raw file (400) or a range without its end (400-450 or 400:450: 50 files)",
     )  # fmt: skip
     stations = parser.add_mutually_exclusive_group()
-    stations.add_argument("--fourst", action="store_true", help="4-station mode (with the IFT)")
-    stations.add_argument("--threest", action="store_true", help="3-station mode (the default)")
+    stations.add_argument(
+        "--fourst", dest="stations", action="store_const", const=4,
+        help="4-station mode (with the IFT)",
+    )  # fmt: skip
+    stations.add_argument(
+        "--threest", dest="stations", action="store_const", const=3,
+        help="3-station mode (default: what the strategy needs)",
+    )  # fmt: skip
     parser.add_argument("--env_script", "--env-script", type=Path, metavar="FILE",
                         help="environment script of the jobs; made when missing "
                         "(default: reco_condor_env.sh)")  # fmt: skip
@@ -66,7 +73,8 @@ def add_alignment_options(parser: argparse.ArgumentParser) -> None:
                         help="where the workspace is made (default: here)")  # fmt: skip
     parser.add_argument("--batch", choices=("auto", "local", "htcondor"), help="the batch system")
     parser.add_argument(
-        "--strategy", help="alignment strategy: a name or a YAML file (default: 3st)"
+        "--strategy",
+        help="alignment strategy: a name or a YAML file (default: 3st, with --fourst 4st)",
     )
     add_config_options(parser)
 
@@ -85,15 +93,35 @@ def alignment_config(arguments: argparse.Namespace) -> Config:
     }
     # Quoted: `--work_dir 2023` is a directory, not a number.
     given = [f"{key}={json.dumps(str(value))}" for key, value in options.items() if value]
-    return load_config(arguments.config, [*given, *arguments.overrides], os.environ)
+    config = load_config(arguments.config, [*given, *arguments.overrides], os.environ)
+    return _with_strategy(config, arguments.stations)
 
 
-def alignment_arguments(arguments: argparse.Namespace, iterations: int) -> Arguments:
-    """Return what identifies the alignment. Raises UsageError."""
+def _with_strategy(config: Config, stations: int | None) -> Config:
+    """Return the configuration with the strategy that is made for so many stations."""
+    from auto_iter.millepede.strategy import AUTO, default_strategy
+
+    if config.alignment.strategy != AUTO:
+        return config
+    alignment = config.alignment.model_copy(update={"strategy": default_strategy(stations or 3)})
+    return config.model_copy(update={"alignment": alignment})
+
+
+def alignment_arguments(
+    arguments: argparse.Namespace, config: Config, iterations: int | None
+) -> Arguments:
+    """Return what identifies the alignment. Raises UsageError.
+
+    Stations and iterations that nobody gave are those that the strategy needs.
+    """
     from auto_iter.errors import UsageError
+    from auto_iter.millepede.strategy import load_strategy
     from auto_iter.rawdata import RawRange, parse_run, parse_year
     from auto_iter.snapshot import Arguments
 
+    strategy = load_strategy(config.alignment.strategy)
+    if iterations is None:
+        iterations = strategy.iterations or config.alignment.default_iterations
     if iterations < 1:
         raise UsageError(f"-i {iterations}: at least one iteration is needed")
     return Arguments(
@@ -101,7 +129,7 @@ def alignment_arguments(arguments: argparse.Namespace, iterations: int) -> Argum
         run=parse_run(arguments.run),
         files=RawRange.parse(arguments.files).text,
         iterations=iterations,
-        stations=4 if arguments.fourst else 3,
+        stations=arguments.stations or (4 if strategy.needs_ift else 3),
     )
 
 
@@ -109,9 +137,6 @@ def _run(arguments: argparse.Namespace) -> int:
     from auto_iter.session import Wishes, run_session, start
 
     config = alignment_config(arguments)
-    iterations = arguments.iterations
-    if iterations is None:
-        iterations = config.alignment.default_iterations
-    asked = alignment_arguments(arguments, iterations)
+    asked = alignment_arguments(arguments, config, arguments.iterations)
     opened = start(asked, config, allow_missing=arguments.allow_missing, now=time.time())
     return run_session(opened, Wishes(steal_lock=arguments.steal_lock))

@@ -30,7 +30,10 @@ from auto_iter.millepede.requests import (
 )
 from auto_iter.millepede.result import read_result
 from auto_iter.millepede.solving import StepEnd, choose_engine
+from auto_iter.millepede.strategy import AUTO, Strategy, default_strategy, load_strategy
 from auto_iter.millepede.workflow import solve
+from auto_iter.model import Stage
+from auto_iter.workspace import Workspace
 
 _NUMBERED = re.compile(r"_(\d+)\.root$")
 
@@ -41,6 +44,8 @@ class Choices:
 
     strategy: str | None = None
     iteration: int | None = None
+    stage: Stage | None = None
+    """Where the iteration is among the phases, when a workspace knows; else as planned."""
     solver: Solver | None = None
     pede_install: Path | None = None
     allow_bad: bool = False
@@ -58,18 +63,22 @@ def run_iteration(
     if not roots:
         raise InputError(f"{place.files}: no kfalignment_*.root in there")
     (output / "mille").mkdir(parents=True, exist_ok=True)
-    number = choices.iteration or place.number
-    strategy = choices.strategy or config.alignment.strategy
+    name = choices.strategy or _strategy_of(place.root, config)
+    strategy = load_strategy(name)
+    stage = choices.stage or strategy.planned(choices.iteration or place.number)
     sources = [_source(path, output / "mille", index) for index, path in enumerate(roots)]
-    records = _convert(_requests(sources, config, strategy, number))
+    records = _convert(_requests(sources, config, strategy, stage))
     good = _good_sources(sources, records, allow_bad=choices.allow_bad)
     request = SolveRequest(
         directory=output,
         binaries=tuple(source.binary for source in good),
         statistics=tuple(source.statistics for source in good),
         previous=place.root / "1reco" / "inputforalign.txt",
-        strategy=strategy,
-        iteration=number,
+        centre=_centre(place.root),
+        strategy=name,
+        iteration=stage.iteration,
+        phase=stage.phase,
+        within=stage.within,
         solver=choices.solver or config.millepede.solver,
         pede_install=choices.pede_install or config.paths.pede_install,
         time_limit_s=config.millepede.time_limit_s,
@@ -78,6 +87,24 @@ def run_iteration(
         eigen=choices.modes,
     )
     return solve(request, env)
+
+
+def _strategy_of(root: Path, config: Config) -> str:
+    """Return the strategy of the workspace around an iteration, or the configured one."""
+    copy = Workspace(root.parent).strategy
+    if copy.is_file():
+        return str(copy)
+    name = config.alignment.strategy
+    return default_strategy(3) if name == AUTO else name
+
+
+def _centre(root: Path) -> Path | None:
+    """Return the constants that the alignment around an iteration began with, where there is one.
+
+    Priors pull to them; without them, to the nominal geometry.
+    """
+    first = Workspace(root.parent).iteration(1, 0).constants
+    return first if first.is_file() else None
 
 
 def _source(root: Path, mille: Path, index: int) -> Source:
@@ -92,24 +119,23 @@ def _source(root: Path, mille: Path, index: int) -> Source:
 
 
 def _requests(
-    sources: Sequence[Source], config: Config, strategy: str, iteration: int
+    sources: Sequence[Source], config: Config, strategy: Strategy, stage: Stage
 ) -> list[ConvertRequest]:
     """Split the sources evenly among the workers."""
-    cuts = config.millepede.cuts
+    cuts = strategy.phases[stage.phase].cuts.applied_to(config.millepede.cuts)
     chosen = Cuts(
         max_chi2=cuts.max_chi2,
         min_pz_gev=cuts.min_pz_gev,
         max_pz_gev=cuts.max_pz_gev,
         min_hits=cuts.min_hits,
-        max_residual_mm=cuts.max_residual_in(iteration),
+        max_residual_mm=cuts.max_residual_in(stage.within),
     )
     workers = min(config.millepede.workers or os.cpu_count() or 1, len(sources))
     return [
         ConvertRequest(
             sources=tuple(sources[first::workers]),
             cuts=chosen,
-            strategy=strategy,
-            iteration=iteration,
+            labels=strategy.labels,
         )
         for first in range(workers)
     ]

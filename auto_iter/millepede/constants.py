@@ -156,15 +156,24 @@ def changes(
     it they count as independent. Raises InputError for labels that the scheme does not know.
     """
     placed = {place_of(parameter.label, scheme): parameter for parameter in result}
-    grouped: dict[tuple[str, str], dict[Place, Parameter]] = {}
-    for place, parameter in placed.items():
-        for name in _moved(place, scheme):
-            grouped.setdefault((place.component.key, name), {})[place] = parameter
-    rank = {name: number for number, name in enumerate(PARAMETERS)}
     return [
-        _change(key, name, grouped[key, name], scheme, covariance)
-        for key, name in sorted(grouped, key=lambda pair: (pair[0], rank[pair[1]]))
+        _change(key, name, {place: placed[place] for place in weights}, scheme, covariance)
+        for (key, name), weights in combinations(placed, scheme).items()
     ]
+
+
+def combinations(of: Iterable[Place], scheme: Scheme) -> dict[tuple[str, str], dict[Place, float]]:
+    """Return each constant, (key, parameter), as a combination of labels: d constant / d label.
+
+    Ordered by key, then parameter.
+    """
+    grouped: dict[tuple[str, str], dict[Place, float]] = {}
+    for place in of:
+        for name in _moved(place, scheme):
+            weights = grouped.setdefault((place.component.key, name), {})
+            weights[place] = _weight(place, name, scheme)
+    rank = {name: number for number, name in enumerate(PARAMETERS)}
+    return dict(sorted(grouped.items(), key=lambda item: (item[0][0], rank[item[0][1]])))
 
 
 def _moved(place: Place, scheme: Scheme) -> tuple[str, ...]:

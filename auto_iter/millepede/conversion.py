@@ -14,18 +14,14 @@ from auto_iter.files import write_atomically
 from auto_iter.millepede.convert import convert_files
 from auto_iter.millepede.requests import ConversionRecord, ConvertRequest, RootFile, Source
 from auto_iter.millepede.statistics import Statistics
-from auto_iter.millepede.strategy import Strategy, load_strategy
 
 
 def convert_sources(request: ConvertRequest) -> list[ConversionRecord]:
     """Convert every source; a bad ROOT file gives a record with `error` and no binary."""
-    strategy = load_strategy(request.strategy)
-    return [_convert_source(source, request, strategy) for source in request.sources]
+    return [_convert_source(source, request) for source in request.sources]
 
 
-def _convert_source(
-    source: Source, request: ConvertRequest, strategy: Strategy
-) -> ConversionRecord:
+def _convert_source(source: Source, request: ConvertRequest) -> ConversionRecord:
     source.statistics.unlink(missing_ok=True)
     error, statistics = None, Statistics()
     try:
@@ -36,7 +32,7 @@ def _convert_source(
     else:
         try:
             statistics = convert_files(
-                [source.root], source.binary, strategy.scheme, request.cuts.track_cuts()
+                [source.root], source.binary, request.labels.scheme, request.cuts.track_cuts()
             )
         except InputError as bad:
             error = " ".join(str(bad).split())
@@ -48,7 +44,7 @@ def _convert_source(
         source=version,
         error=error,
         cuts=request.cuts,
-        strategy=request.strategy,
+        labels=request.labels,
         statistics=statistics,
     )
     write_atomically(source.statistics, record.model_dump_json(indent=1) + "\n")

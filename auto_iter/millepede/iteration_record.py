@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from auto_iter.millepede.constants import Change
 from auto_iter.millepede.requests import (
@@ -34,8 +34,11 @@ def solution_record(
     """Return the record of an iteration. Largest values count free parameters only."""
     last = steps.ends[-1].figures
     free = [change for change in moved if change.is_free]
+    pulls = _pulls(steps.merged.values(), strategy)
     return SolutionRecord(
         iteration=request.iteration,
+        within=request.within,
+        fingerprint=request.fingerprint,
         strategy=strategy.name,
         binaries=tuple(path.name for path in request.binaries),
         phase=steps.phase.name,
@@ -49,7 +52,8 @@ def solution_record(
         track_chi2_ndf=statistics.chi2_kept / max(statistics.ndf_kept, 1),
         max_shift_um=1e3 * max((abs(c.value) for c in free if c.is_shift), default=0.0),
         max_rotation_mrad=1e3 * max((abs(c.value) for c in free if not c.is_shift), default=0.0),
-        max_pull=max((pull for pull in map(_pull, steps.merged.values())), default=0.0),
+        max_pull=max(pulls.values(), default=0.0),
+        pulls=pulls,
         exit_codes=tuple(end.ending.code for end in steps.ends),
         steps=tuple(
             _step_record(step.name, end)
@@ -78,9 +82,19 @@ def mode_records(end: StepEnd) -> tuple[ModeRecord, ...]:
     )
 
 
-def _pull(parameter: Parameter) -> float:
-    """Return |change| in uncertainties: pede starts an iteration's first step at zero."""
-    return abs(parameter.value) / parameter.sigma if parameter.is_free and parameter.sigma else 0.0
+def _pulls(parameters: Iterable[Parameter], strategy: Strategy) -> dict[str, float]:
+    """Return for each group of parameters (`layer ry`) its largest |change| in uncertainties.
+
+    pede starts an iteration's first step at zero, so a value is a change.
+    """
+    pulls: dict[str, float] = {}
+    for parameter in parameters:
+        place = strategy.places.get(parameter.label)
+        if place is None or not parameter.is_free or not parameter.sigma:
+            continue
+        group = f"{place.component.depth} {place.parameter}"
+        pulls[group] = max(pulls.get(group, 0.0), abs(parameter.value) / parameter.sigma)
+    return pulls
 
 
 def _step_record(name: str, end: StepEnd) -> StepRecord:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from auto_iter.millepede.convert import TrackCuts
 from auto_iter.millepede.statistics import Statistics
+from auto_iter.millepede.strategy import Labels
+from auto_iter.solution import SolutionSummary
 
 Solver = Literal["auto", "builtin", "pede"]
 
@@ -45,8 +47,7 @@ class ConvertRequest(_Message):
 
     sources: tuple[Source, ...]
     cuts: Cuts = Field(default_factory=Cuts)
-    strategy: str = "3st"
-    iteration: int = 1
+    labels: Labels = Field(default_factory=Labels)
 
 
 class RootFile(_Message):
@@ -64,19 +65,30 @@ class ConversionRecord(_Message):
     source: RootFile
     error: str | None = None
     cuts: Cuts
-    strategy: str = ""
+    labels: Labels = Field(default_factory=Labels)
     statistics: Statistics = Field(default_factory=Statistics)
 
 
 class SolveRequest(_Message):
-    """Solve one iteration in `directory` (3millepede); `binaries` in sorted order."""
+    """Solve one iteration in `directory` (3millepede); `binaries` in sorted order.
+
+    `phase`: which of the strategy's, from 0; `within`: the iteration within it, from 1.
+    `previous`: the constants that the tracks were made with; `centre`: those that the alignment
+    began with, to which priors pull; None: the nominal geometry. `stations`: how many the tracks
+    were reconstructed in; None: not known. `fingerprint` goes into the solution.
+    """
 
     directory: Path
     binaries: tuple[Path, ...]
     statistics: tuple[Path, ...]
     previous: Path
+    centre: Path | None = None
     strategy: str = "3st"
     iteration: int = 1
+    phase: int = 0
+    within: int = 1
+    stations: int | None = None
+    fingerprint: str = ""
     solver: Solver = "auto"
     pede_install: Path | None = None
     time_limit_s: float = 3600.0
@@ -128,31 +140,23 @@ class ModeRecord(_Message):
     components: dict[int, float]
 
 
-class SolutionRecord(_Message):
-    """The content of `solution.json`.
+class SolutionRecord(SolutionSummary):
+    """The content of `solution.json`: the numbers that travel, and where they come from.
 
-    `chi2`, `ndf`, `records`, `rejects`: pede's, after the last step. `track_chi2_ndf`: of the
-    tracks as reconstructed with the iteration's constants. `max_…`: of free parameters only.
+    `chi2`, `ndf`, `records`, `rejects`: pede's, after the last step.
     """
 
     iteration: int
-    strategy: str
+    within: int = 1
+    track_chi2_ndf: float
+    fingerprint: str = ""
     binaries: tuple[str, ...] = ()
-    phase: str
-    solver: Literal["builtin", "pede"]
-    tracks: int
     records: int
     rejects: int
     chi2: float
     ndf: int
-    chi2_ndf: float
-    track_chi2_ndf: float
-    max_shift_um: float
-    max_rotation_mrad: float
-    max_pull: float
     exit_codes: tuple[int, ...]
     steps: tuple[StepRecord, ...]
-    warnings: tuple[str, ...]
     statistics: Statistics
     parameters: tuple[ParameterRecord, ...]
     changes: tuple[ChangeRecord, ...]

@@ -132,7 +132,11 @@ def _run_builtin(directory: Path, steering: str, *, modes: int) -> StepEnd:
     from auto_iter.millepede import solver
 
     result = solver.solve(
-        Path(steering), directory=directory, save_matrix=True, weakest_modes=modes
+        Path(steering),
+        directory=directory,
+        save_matrix=True,
+        weakest_modes=modes,
+        old_defects=False,
     )
     ending = ending_of(result.exit_code)
     if not result.succeeded:

@@ -10,7 +10,18 @@ from pathlib import Path
 
 from auto_iter.errors import InputError
 from auto_iter.millepede.causes import RefusalError
-from auto_iter.millepede.pedefiles import step_parameters, write_step_files
+from auto_iter.millepede.pedefiles import (
+    CONSTRAINTS,
+    PARAMETERS,
+    PRIOR,
+    Knowledge,
+    StepParameter,
+    format_constraints,
+    format_parameters,
+    format_prior,
+    step_parameters,
+    write_step_files,
+)
 from auto_iter.millepede.result import Parameter, read_result
 from auto_iter.millepede.solving import Engine, StepEnd
 from auto_iter.millepede.strategy import Phase, Strategy
@@ -38,6 +49,7 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
     strategy: Strategy,
     phase: Phase,
     seen_stations: Collection[int],
+    knowledge: Knowledge,
     engine: Engine,
 ) -> Steps:
     """Run the steps of `phase` in `directory/step0`, `step1`, … (replaced when there).
@@ -57,7 +69,8 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
         parameters = step_parameters(strategy, step, values, seen_stations)
         names = [os.path.relpath(binary, where) for binary in filled]
         title = f"{strategy.name}, {phase.name}, step {number}, fixed: {', '.join(step.fix)}"
-        steering = write_step_files(where, strategy, parameters, names, title)
+        texts = _texts(strategy, phase, parameters, knowledge)
+        steering = write_step_files(where, strategy.pede, texts, names, title)
         end = engine.run(where, steering.name)
         end.raise_if_failed(f"step {number}", where)
         found = read_result(where / "millepede.res")
@@ -66,6 +79,17 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
         covariance.update(end.covariance)
         ends.append(end)
     return Steps(phase, engine, tuple(ends), merged, covariance)
+
+
+def _texts(
+    strategy: Strategy, phase: Phase, parameters: Sequence[StepParameter], knowledge: Knowledge
+) -> dict[str, str]:
+    texts = {
+        CONSTRAINTS: format_constraints(strategy, parameters),
+        PARAMETERS: format_parameters(parameters),
+    }
+    prior = format_prior(strategy, phase, parameters, knowledge)
+    return texts | {PRIOR: prior} if prior else texts
 
 
 def _with_records(binaries: Sequence[Path]) -> list[Path]:

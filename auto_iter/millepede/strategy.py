@@ -1,7 +1,8 @@
 """Strategies: which parameters are free in which step, and for how many iterations.
 
 A strategy is a YAML file: phases, one after the other, each with the steps that pede runs in one
-iteration. Those that come with auto-iter are in `conf/strategies`.
+iteration, the stations that it reconstructs, its cuts and what is known beforehand. Those that come
+with auto-iter are in `conf/strategies`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Annotated, Literal
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,13 +26,25 @@ from pydantic import (
     model_validator,
 )
 
+from auto_iter.config import Cuts, as_schedule
 from auto_iter.errors import InputError
 from auto_iter.millepede.labels import Modules, Place, Scheme, places
-from auto_iter.millepede.rules import Rule, parse_rule, stations_of
+from auto_iter.millepede.rules import NAMED, Rule, parse_rule, stations_of
+from auto_iter.model import Stage
 
 # YAML reads a component number as an integer
 Name = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+WITHOUT_IFT, WITH_IFT = 3, 4
+"""How many stations take data without and with the interface tracker."""
+
+
+AUTO = "auto"
+
+
+def default_strategy(stations: int) -> str:
+    """Return the name of the strategy that is made for 3 or 4 stations."""
+    return "3st" if stations == WITHOUT_IFT else "4st"
 
 
 class _Part(BaseModel):
@@ -72,6 +86,41 @@ class Presigmas(_Part):
         return kind.shift if place.is_shift else kind.rotation
 
 
+class Sigmas(_Part):
+    """How far from their starting values constants may be: shifts in mm, rotations in rad (1 σ)."""
+
+    shift: Positive | None = None
+    rotation: Positive | None = None
+
+
+def _known(rule: str) -> str:
+    try:
+        parse_rule(rule)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return rule
+
+
+KnownRule = Annotated[Name, AfterValidator(_known)]
+Prior = dict[KnownRule, Sigmas]
+"""Rule → σ; of several rules that cover a constant, the last one that says its σ counts."""
+
+
+class CutChanges(_Part):
+    """Cuts of a phase where they differ from the configuration's `millepede.cuts`."""
+
+    max_chi2: Positive | None = None
+    min_pz_gev: Annotated[float, Field(ge=0)] | None = None
+    max_pz_gev: Positive | None = None
+    min_hits: Annotated[int, Field(gt=0)] | None = None
+    max_residual_mm: Annotated[tuple[Positive, ...], BeforeValidator(as_schedule)] | None = None
+    """One value for each iteration of the phase; the last one holds for all that follow."""
+
+    def applied_to(self, cuts: Cuts) -> Cuts:
+        """Return `cuts` with these changes."""
+        return cuts.model_copy(update=self.model_dump(exclude_none=True))
+
+
 class Step(_Part):
     """One run of pede. `start`: where fixed parameters stay, at zero or where the last step ended.
 
@@ -79,19 +128,9 @@ class Step(_Part):
     """
 
     name: str = ""
-    fix: tuple[Name, ...] = ()
+    fix: tuple[KnownRule, ...] = ()
     start: Literal["zero", "previous"] = "previous"
     presigmas: Presigmas | None = None
-
-    @field_validator("fix")
-    @classmethod
-    def _rules_are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for rule in value:
-            try:
-                parse_rule(rule)
-            except InputError as error:
-                raise ValueError(str(error)) from error
-        return value
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -104,10 +143,22 @@ class Step(_Part):
 
 
 class Phase(_Part):
-    """Some iterations that run the same steps; without a number: all that remain."""
+    """Some iterations that run the same steps; without a number: all that remain.
+
+    `iterations` is the most: a phase that has converged ends. `reco_stations`: how many stations
+    its tracks are reconstructed in; None: as the alignment was begun. `start`: the constants that
+    it begins with - where the phase before ended, or those that the alignment began with.
+    """
 
     name: str
     iterations: Annotated[int, Field(gt=0)] | None = None
+    reco_stations: Literal[3, 4] | None = None
+    start: Literal["previous", "initial"] = "previous"
+    cuts: CutChanges = Field(default_factory=CutChanges)
+    prior: Prior | None = None
+    """Instead of the strategy's."""
+    convergence_pull: Positive | None = None
+    """Instead of the configuration's `alignment.convergence_pull`."""
     steps: tuple[Step, ...] = Field(min_length=1)
 
 
@@ -129,8 +180,13 @@ class Strategy(_Part):
     description: str = ""
     stations: tuple[Name, ...] = ("3ST",)
     labels: Labels = Field(default_factory=Labels)
-    presigmas: Presigmas = Field(default_factory=Presigmas)
-    constraints: tuple[Literal["module_x", "module_rz"], ...] = ("module_x", "module_rz")
+    presigmas: Presigmas | None = Field(default_factory=Presigmas)
+    """None: nothing but the prior holds a parameter back within an iteration."""
+    prior: Prior = Field(default_factory=dict)
+    constraints: tuple[Literal["module_x", "module_y", "module_rz"], ...] = (
+        "module_x",
+        "module_rz",
+    )
     pede: Pede = Field(default_factory=Pede)
     phases: tuple[Phase, ...] = Field(min_length=1)
 
@@ -152,6 +208,13 @@ class Strategy(_Part):
                 )
         if not self.places:
             raise ValueError("labels: switch on modules, layers or stations")
+        if self.labels.modules != "x_rz" and "module_y" in self.constraints:
+            raise ValueError("constraints: module_y needs modules: x_rz")
+        for phase in self.phases:
+            if phase.reco_stations == WITHOUT_IFT and self._frees_ift(phase):
+                raise ValueError(
+                    f"phase {phase.name!r} frees the IFT, which needs reco_stations: 4"
+                )
         for phase, step in self._steps():
             if all(step.fixes(place) for place in self.places.values()):
                 raise ValueError(f"phase {phase.name!r}: a step fixes every parameter")
@@ -181,14 +244,42 @@ class Strategy(_Part):
         numbers = [phase.iterations for phase in self.phases]
         return None if None in numbers else sum(number or 0 for number in numbers)
 
-    def phase_for(self, iteration: int) -> Phase:
-        """Return the phase of `iteration` (from 1); after the end, the last phase goes on."""
-        end = 0
-        for phase in self.phases:
-            end += phase.iterations or 0
-            if phase.iterations is None or iteration <= end:
-                return phase
-        return self.phases[-1]
+    def stations_in(self, stage: Stage, otherwise: int) -> int:
+        """Return how many stations are reconstructed; `otherwise`: where the phase does not say."""
+        return self.phases[stage.phase].reco_stations or otherwise
+
+    @property
+    def needs_ift(self) -> bool:
+        """Whether any phase moves the interface tracker, or reconstructs with it."""
+        return any(
+            phase.reco_stations == WITH_IFT or self._frees_ift(phase) for phase in self.phases
+        )
+
+    def _frees_ift(self, phase: Phase) -> bool:
+        ift = [p for p in self.places.values() if p.component.station in NAMED["IFT"]]
+        return any(not step.fixes(place) for step in phase.steps for place in ift)
+
+    def prior_sigma(self, phase: Phase, place: Place) -> float | None:
+        """Return how well a constant (mm, rad) is known before any data; None: not at all."""
+        prior = self.prior if phase.prior is None else phase.prior
+        sigma = None
+        for rule, sigmas in prior.items():
+            if parse_rule(rule).covers(place):
+                sigma = (sigmas.shift if place.is_shift else sigmas.rotation) or sigma
+        return sigma
+
+    def planned(self, iteration: int) -> Stage:
+        """Return where `iteration` (from 1) is when every phase takes all its iterations.
+
+        After the end the last phase goes on.
+        """
+        begins = 1
+        for number, phase in enumerate(self.phases):
+            length = phase.iterations
+            if length is None or number == len(self.phases) - 1 or iteration < begins + length:
+                return Stage(iteration, number, iteration - begins + 1)
+            begins += length
+        raise AssertionError("a strategy has a last phase")
 
 
 def strategy_names() -> list[str]:
@@ -197,16 +288,12 @@ def strategy_names() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in entries if ".yaml" in entry.name)
 
 
-def load_strategy(name_or_path: str | Path) -> Strategy:
-    """Return a strategy by name (of ours) or by the path of a YAML file.
-
-    Raises InputError naming file and key, with a suggestion where one is near.
-    """
+def read_strategy(name_or_path: str | Path) -> str:
+    """Return the text of a strategy, as `load_strategy` finds it. Raises InputError."""
     name = str(name_or_path)
     if "/" in name or name.endswith((".yaml", ".yml")):
-        path = Path(name).expanduser()
         try:
-            return parse_strategy(path.read_text(encoding="utf-8"), name)
+            return Path(name).expanduser().read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"strategy {name}: cannot be read ({error})") from error
     known = strategy_names()
@@ -216,8 +303,15 @@ def load_strategy(name_or_path: str | Path) -> Strategy:
         raise InputError(
             f"no strategy {name!r}; {hint}there are {', '.join(known)}, or give a file"
         )
-    text = files("conf").joinpath("strategies", f"{name}.yaml").read_text(encoding="utf-8")
-    return parse_strategy(text, name)
+    return files("conf").joinpath("strategies", f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def load_strategy(name_or_path: str | Path) -> Strategy:
+    """Return a strategy by name (of ours) or by the path of a YAML file.
+
+    Raises InputError naming file and key, with a suggestion where one is near.
+    """
+    return parse_strategy(read_strategy(name_or_path), str(name_or_path))
 
 
 def parse_strategy(text: str, where: str) -> Strategy:
@@ -237,7 +331,7 @@ def parse_strategy(text: str, where: str) -> Strategy:
 
 
 def _suggest_key(key: str) -> str:
-    models = (Strategy, Labels, Presigmas, Presigma, Step, Phase, Pede)
+    models = (Strategy, Labels, Presigmas, Presigma, Sigmas, CutChanges, Step, Phase, Pede)
     known = {name for model in models for name in model.model_fields}
     close = difflib.get_close_matches(key, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from sys import float_info
 
-from auto_iter.errors import InputError
-from auto_iter.millepede.labels import Scheme, place_of
+from auto_iter.millepede.labels import STATIONS, Scheme, places
 from auto_iter.millepede.requests import ModeRecord, SolutionRecord
 from auto_iter.millepede.statistics import Statistics
 
@@ -69,12 +68,16 @@ def format_spectrum(eigenvalues: Sequence[float]) -> list[str]:
     return [*lines, f"  not fixed by the data {decades[None]}"] if decades[None] else lines
 
 
-def format_modes(modes: Iterable[ModeRecord], scheme: Scheme) -> list[str]:
-    """Return a line for each combination: how well the data fix it, and what it is made of."""
+def format_modes(modes: Iterable[ModeRecord], names: Mapping[int, str]) -> list[str]:
+    """Return a line for each combination: how well the data fix it, and what it is made of.
+
+    `names`: what labels stand for.
+    """
     return [
         f"mode {number}: {_uncertainty(mode)}; "
         + ", ".join(
-            f"{share:+.2f} {_name(label, scheme)}" for label, share in mode.components.items()
+            f"{share:+.2f} {names.get(label, f'label {label}')}"
+            for label, share in mode.components.items()
         )
         for number, mode in enumerate(modes, 1)
     ]
@@ -86,8 +89,6 @@ def _uncertainty(mode: ModeRecord) -> str:
     return f"fixed to ±{1e3 * mode.uncertainty:.3g} (µm, mrad)"
 
 
-def _name(label: int, scheme: Scheme) -> str:
-    try:
-        return place_of(label, scheme).name
-    except InputError:
-        return f"label {label}"
+def names_of(scheme: Scheme) -> dict[int, str]:
+    """Return what each label of a scheme stands for, in words."""
+    return {label: place.name for label, place in places(range(STATIONS), scheme).items()}

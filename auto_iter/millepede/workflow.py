@@ -11,9 +11,11 @@ from pathlib import Path
 
 import psutil
 
+from auto_iter.errors import PhysicsError
 from auto_iter.files import write_atomically
 from auto_iter.millepede.causes import cuts_are_suspected
 from auto_iter.millepede.constants import (
+    Constants,
     accumulate,
     changes,
     check_limits,
@@ -24,15 +26,16 @@ from auto_iter.millepede.constants_yaml import format_yaml
 from auto_iter.millepede.conversion import read_record
 from auto_iter.millepede.iteration_record import solution_record
 from auto_iter.millepede.pede import Limits
-from auto_iter.millepede.pedefiles import CONSTRAINTS, PARAMETERS, STEERING
+from auto_iter.millepede.pedefiles import CONSTRAINTS, PARAMETERS, PRIOR, STEERING, Knowledge
 from auto_iter.millepede.requests import (
     SolutionRecord,
     SolveRequest,
 )
+from auto_iter.millepede.rules import NAMED
 from auto_iter.millepede.solving import choose_engine
 from auto_iter.millepede.statistics import Statistics, total
 from auto_iter.millepede.steps import run_steps
-from auto_iter.millepede.strategy import load_strategy
+from auto_iter.millepede.strategy import WITH_IFT, load_strategy
 
 KEPT = (
     "millepede.res",
@@ -40,6 +43,7 @@ KEPT = (
     "millepede.log",
     CONSTRAINTS,
     PARAMETERS,
+    PRIOR,
     STEERING,
     "matrix.npz",
 )
@@ -72,10 +76,22 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
         modes=MODES if request.eigen else 0,
     )
     seen = {int(number[0]) - 1 for number in statistics.layers}
-    phase = strategy.phase_for(request.iteration)
-    binaries = [binary.absolute() for binary in request.binaries]
+    if request.stations == WITH_IFT and seen.isdisjoint(NAMED["IFT"]):
+        raise PhysicsError(
+            "no track has a hit in the interface tracker (IFT), although 4 stations were "
+            "reconstructed: these data were taken with 3",
+            "align them with --threest and a strategy for the spectrometer, e.g. 3st",
+        )
     with cuts_are_suspected(statistics):
-        steps = run_steps(directory, binaries, strategy, phase, seen, engine)
+        steps = run_steps(
+            directory,
+            [binary.absolute() for binary in request.binaries],
+            strategy,
+            strategy.phases[request.phase],
+            seen,
+            Knowledge(_centre(request), previous),
+            engine,
+        )
     moved = changes(steps.merged.values(), strategy.scheme, steps.covariance)
     constants = accumulate(previous, moved)
     check_limits(constants, moved, request.max_shift_mm, request.max_rotation_rad)
@@ -85,6 +101,11 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
     write_atomically(directory / CONSTANTS_YAML, format_yaml(constants, moved))
     write_atomically(directory / SOLUTION, record.model_dump_json(indent=1) + "\n")
     return record
+
+
+def _centre(request: SolveRequest) -> Constants:
+    """Return what the prior pulls to: where the alignment began; the nominal places otherwise."""
+    return {} if request.centre is None else read_constants(request.centre)
 
 
 def _statistics(request: SolveRequest) -> Statistics:

@@ -11,8 +11,8 @@ Writes `WORKSPACE/report/`: `constants.txt`, `convergence_<depth>_<parameter>.pn
   each iteration), `sigma` (as pede says), `change` (last), in mm and rad; for a simulated detector
   `truth`, and without the weak modes `difference` (found − truth), `difference_sigma`, `pull`;
 - `weak_modes` (null without Mille binaries): `parameters`, `weak` (how many combinations the data
-  fix less than `threshold` times what the presigmas do), `eigenvalues` (ascending, in units of the
-  presigmas), `named`: `name`, `count`, `information`, `labels` (label → share in the first one);
+  fix less than `threshold` times what is known without them), `eigenvalues` (ascending, in those
+  units), `named`: `name`, `count`, `information`, `labels` (label → share in the first one);
 - `pulls` (null without truth): of the constants `constants` (number), `mean`, `width`, `largest`,
   `largest_in_quoted_uncertainties`; of independent combinations `combinations` (number),
   `combinations_mean`, `combinations_width`, `chi2`.

@@ -104,7 +104,7 @@ def _mode_lines(assessment: Assessment) -> list[str]:
     return [
         (
             f"weak modes: {weak} of {len(assessment.modes.values)} combinations, which the data "
-            "fix less than the presigmas do:"
+            "fix less than what is known without them does:"
         ),
         *weak_mode_lines(assessment.weak),
     ]

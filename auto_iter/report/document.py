@@ -37,7 +37,9 @@ def _iteration(finished: Finished) -> dict[str, Any]:
     solution = finished.solution
     return {
         "iteration": finished.number,
+        "strategy": solution.strategy,
         "phase": solution.phase,
+        "within": solution.within,
         "solver": solution.solver,
         "tracks": solution.tracks,
         "track_chi2_ndf": _finite(solution.track_chi2_ndf),
@@ -45,6 +47,7 @@ def _iteration(finished: Finished) -> dict[str, Any]:
         "max_shift_um": _finite(solution.max_shift_um),
         "max_rotation_mrad": _finite(solution.max_rotation_mrad),
         "max_pull": _finite(solution.max_pull),
+        "pulls": {group: _finite(pull) for group, pull in solution.pulls.items()},
         "warnings": list(solution.warnings),
         "residual_width_um": {
             number: {"before_cuts": layer.before.width_um, "after_cuts": layer.after.width_um}

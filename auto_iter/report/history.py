@@ -16,7 +16,7 @@ from auto_iter.errors import AutoIterError, InputError
 from auto_iter.millepede.constants import ZERO, Constants, read_constants
 from auto_iter.millepede.labels import PARAMETERS
 from auto_iter.millepede.requests import ChangeRecord, SolutionRecord
-from auto_iter.millepede.strategy import Strategy, load_strategy
+from auto_iter.millepede.strategy import WITHOUT_IFT, Strategy, default_strategy, load_strategy
 from auto_iter.report.truth_file import read_truth
 from auto_iter.workspace import Iteration, Workspace
 
@@ -63,7 +63,7 @@ class History:
         free: dict[int, float] = {}
         for iteration in self.iterations:
             for parameter in iteration.solution.parameters:
-                if parameter.presigma > 0:
+                if parameter.presigma >= 0:
                     free[parameter.label] = parameter.presigma
         return dict(sorted(free.items()))
 
@@ -115,7 +115,7 @@ def read_history(root: Path) -> History:
     iterations = _iterations(workspace, notes)
     return History(
         title,
-        _strategy(config, notes),
+        _strategy(workspace, config, notes),
         _start(workspace, notes),
         tuple(iterations),
         _truth(workspace, config, notes),
@@ -135,12 +135,14 @@ def _config(workspace: Workspace, notes: list[str]) -> Config:
         return Config()
 
 
-def _strategy(config: Config, notes: list[str]) -> Strategy:
+def _strategy(workspace: Workspace, config: Config, notes: list[str]) -> Strategy:
+    copy = workspace.strategy
     try:
-        return load_strategy(config.alignment.strategy)
+        return load_strategy(copy if copy.is_file() else config.alignment.strategy)
     except InputError as error:
-        notes.append(f"{error}; labels read as by {Config().alignment.strategy}")
-        return load_strategy(Config().alignment.strategy)
+        otherwise = default_strategy(WITHOUT_IFT)
+        notes.append(f"{error}; labels read as by {otherwise}")
+        return load_strategy(otherwise)
 
 
 def _title(workspace: Workspace, notes: list[str]) -> tuple[str, str]:

@@ -1,9 +1,9 @@
 """What the data fix and what they do not: eigenmodes of the data-only Hessian, weak ones by name.
 
-With each parameter in units of its presigma the Hessian has no dimension, and an eigenvalue is the
-data's information about a combination relative to the presigmas'. Below 1 the presigmas know more
-than the data: such a combination ends wherever it started, and its mode is called weak. Above 1 an
-iteration takes away at least half of what is left, so that some iterations leave nothing of note.
+An eigenvalue is the data's information about a combination relative to what is known without them:
+by the priors, or, where there are none, by the presigmas. With K that information (1/mm², 1/rad²)
+and S Sᵀ = K⁻¹ the matrix Sᵀ H S has no dimension, and its eigenvalues are those ratios. Below 1 the
+data know less: such a combination ends wherever it started, and its mode is called weak.
 """
 
 from __future__ import annotations
@@ -28,17 +28,20 @@ DOMINANT = 0.6
 
 @dataclass(frozen=True)
 class Eigenmodes:
-    """Eigenvalues (no dimension, ascending), eigenvectors (columns) in units of the presigmas."""
+    """Eigenvalues (no dimension, ascending) and eigenvectors (columns) in units of what is known.
+
+    `scale` S: an amplitude u of vectors v is the displacement S·v·u of the labels (mm, rad).
+    """
 
     labels: tuple[int, ...]
-    presigma: Floats
+    scale: Floats
     values: Floats
     vectors: Floats
     threshold: float
 
     @property
     def is_weak(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Which modes the data know less about than the presigmas."""
+        """Which modes the data know less about than what was known before."""
         return self.values < self.threshold
 
     @property
@@ -51,13 +54,17 @@ class Eigenmodes:
         """The other eigenvectors, as columns."""
         return np.asarray(self.vectors[:, ~self.is_weak])
 
+    def in_units(self, displacement: Floats) -> Floats:
+        """Return a displacement of the labels (mm, rad) in units of what is known."""
+        return np.asarray(np.linalg.solve(self.scale, displacement))
+
 
 @dataclass(frozen=True)
 class WeakMode:
     """`count` weak combinations that have one name.
 
-    `information`: the largest of their eigenvalues, data relative to presigma. `shares`: the
-    parameters that make up the first of them most, with their part (in units of presigma).
+    `information`: the largest of their eigenvalues, data relative to what is known. `shares`:
+    the parameters that make up the first of them most, with their part (in those units).
     """
 
     name: str
@@ -69,37 +76,46 @@ class WeakMode:
 def eigenmodes(
     labels: Sequence[int],
     hessian: Floats,
-    presigma: Floats,
+    known: Floats,
     threshold: float = THRESHOLD,
     constraints: Floats | None = None,
 ) -> Eigenmodes:
-    """Return the modes of a data-only Hessian (1/mm², 1/rad²) for positive presigmas (mm, rad).
+    """Return the modes of a data-only Hessian (1/mm², 1/rad²) relative to the information `known`.
 
     With `constraints` (rows of factors over `labels`) there are only modes that obey them: what
     the constraints fix is neither weak nor compared with anything. Raises InputError when the
-    shapes do not agree or a presigma is not positive.
+    shapes do not agree or nothing is known of a combination.
     """
     size = len(labels)
-    if hessian.shape != (size, size) or presigma.shape != (size,):
-        raise InputError(f"{size} labels, but a matrix of {hessian.shape} and {presigma.shape}")
-    if not (presigma > 0).all():
-        raise InputError("a parameter without a positive presigma has no scale to compare with")
-    scaled = hessian * np.outer(presigma, presigma)
-    basis = _obeying(constraints, presigma)
+    if hessian.shape != (size, size) or known.shape != (size, size):
+        raise InputError(f"{size} labels, but matrices of {hessian.shape} and {known.shape}")
+    try:
+        scale = np.linalg.inv(np.linalg.cholesky(known)).T
+    except np.linalg.LinAlgError:
+        raise InputError(
+            "a parameter without presigma and prior has no scale to compare with"
+        ) from None
+    scaled = scale.T @ hessian @ scale
+    basis = _obeying(constraints, scale)
     inner = basis.T @ (0.5 * (scaled + scaled.T)) @ basis
     values, vectors = np.linalg.eigh(0.5 * (inner + inner.T))
     vectors = basis @ vectors
     # the sign of an eigenvector is arbitrary: make its largest component positive
     rows = np.abs(vectors).argmax(axis=0)
     vectors = vectors * np.sign(vectors[rows, np.arange(vectors.shape[1])])
-    return Eigenmodes(tuple(map(int, labels)), presigma, values, vectors, threshold)
+    return Eigenmodes(tuple(map(int, labels)), scale, values, vectors, threshold)
 
 
-def _obeying(constraints: Floats | None, presigma: Floats) -> Floats:
-    """Return an orthonormal basis, in units of the presigmas, of what the constraints allow."""
+def of_sigmas(sigmas: Floats) -> Floats:
+    """Return the information of independent uncertainties (mm, rad): 1/σ² on the diagonal."""
+    return np.diag(sigmas**-2.0)
+
+
+def _obeying(constraints: Floats | None, scale: Floats) -> Floats:
+    """Return an orthonormal basis, in units of what is known, of what the constraints allow."""
     if constraints is None or not len(constraints):
-        return np.eye(len(presigma))
-    _, sizes, rows = np.linalg.svd(constraints * presigma, full_matrices=True)
+        return np.eye(len(scale))
+    _, sizes, rows = np.linalg.svd(constraints @ scale, full_matrices=True)
     rank = int((sizes > sizes[0] * 1e-10).sum())
     return np.asarray(rows[rank:].T)
 
@@ -128,7 +144,7 @@ def _overlaps(family: Family, modes: Eigenmodes, scheme: Scheme) -> Floats:
     for member in family.members:
         if not free.issuperset(member):
             continue
-        movement = label_values(member, modes.labels, scheme) / modes.presigma
+        movement = modes.in_units(label_values(member, modes.labels, scheme))
         length = float(np.linalg.norm(movement))
         if length == 0:
             continue

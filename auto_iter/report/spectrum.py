@@ -17,11 +17,14 @@ def spectrum_lines(modes: Eigenmodes, scheme: Scheme, weakest: int = 10) -> list
     """Return the spectrum by decades and the `weakest` modes with what they are made of."""
     weak = int(modes.is_weak.sum())
     return [
-        f"{len(modes.values)} combinations, {weak} that the data fix less than the presigmas do",
-        "information of the data relative to the presigmas, number of combinations:",
+        (
+            f"{len(modes.values)} combinations, {weak} that the data fix less than what is known "
+            "without them"
+        ),
+        "information of the data relative to what is known without them, number of combinations:",
         *_histogram(modes),
         "",
-        "weakest combinations (shares in units of presigma):",
+        "weakest combinations (shares in units of what is known):",
         *(_mode_line(modes, number, scheme) for number in range(min(weakest, len(modes.values)))),
     ]
 
@@ -34,7 +37,7 @@ def weak_mode_lines(weak: Iterable[WeakMode]) -> list[str]:
 def _how_weak(information: float) -> str:
     if information < 1e-3:
         return ""
-    return f" (the data say {information:.2g} of what the presigma says)"
+    return f" (the data say {information:.2g} of what is known without them)"
 
 
 def _histogram(modes: Eigenmodes) -> list[str]:
@@ -52,5 +55,5 @@ def _mode_line(modes: Eigenmodes, number: int, scheme: Scheme) -> str:
     value = max(float(modes.values[number]), 0.0)
     shares = largest_shares(modes.vectors[:, number], modes.labels, 4)
     made_of = ", ".join(f"{share:+.2f} {place_of(label, scheme).name}" for label, share in shares)
-    fixed = f"± {1 / math.sqrt(value):.3g} presigma" if value > 1e-9 else "not fixed"
+    fixed = f"± {1 / math.sqrt(value):.3g} of what is known" if value > 1e-9 else "not fixed"
     return f"  {fixed:<22} {made_of}"

@@ -1,8 +1,8 @@
 """Found constants against the truth, after removal of what the data cannot fix.
 
-With u = (found − truth) / presigma and eigenmodes v, λ of the data-only Hessian in those units,
-d' = presigma · Σ v (v·u) over the modes that are not weak; its covariance is
-presigma² · Σ v vᵀ / λ. Weak modes drop out of both.
+With S the scale of what is known (`modes`), u = S⁻¹ (found − truth) and eigenmodes v, λ of the
+data-only Hessian in those units, d' = S · Σ v (v·u) over the modes that are not weak; its
+covariance is S · (Σ v vᵀ / λ) · Sᵀ. Weak modes drop out of both.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def compare(  # noqa: PLR0913 - what is compared, and the scales by which
     truth: Floats,
     labels: Sequence[int],
     hessian: Floats,
-    presigma: Floats,
+    known: Floats,
     *,
     scheme: Scheme | None = None,
     threshold: float = THRESHOLD,
@@ -86,9 +86,9 @@ def compare(  # noqa: PLR0913 - what is compared, and the scales by which
 
     What `constraints` (rows over the labels) fix is left out: the fit was told, not the data.
 
-    Raises InputError when shapes do not agree or a presigma is not positive.
+    `known`: the information of priors or presigmas. Raises InputError as `eigenmodes` does.
     """
-    modes = eigenmodes(labels, hessian, presigma, threshold, constraints)
+    modes = eigenmodes(labels, hessian, known, threshold, constraints)
     weak = name_weak_modes(modes, scheme or Scheme())
     return compare_in(modes, weak, found - truth)
 
@@ -97,11 +97,11 @@ def compare_in(modes: Eigenmodes, weak: tuple[WeakMode, ...], difference: Floats
     """Return what `compare` does, for modes that are known already."""
     strong = modes.strong
     values = modes.values[~modes.is_weak]
-    amplitude = strong.T @ (difference / modes.presigma)
-    covariance = (strong / values) @ strong.T * np.outer(modes.presigma, modes.presigma)
+    amplitude = strong.T @ modes.in_units(difference)
+    covariance = modes.scale @ ((strong / values) @ strong.T) @ modes.scale.T
     sigma = np.sqrt(np.diag(covariance))
     determined = (strong**2).sum(axis=1) > NOT_DETERMINED
-    left = np.where(determined, modes.presigma * (strong @ amplitude), np.nan)
+    left = np.where(determined, modes.scale @ (strong @ amplitude), np.nan)
     sigma = np.where(determined, sigma, np.nan)
     return Comparison(
         modes.labels,

@@ -1,14 +1,9 @@
 """A misaligned detector: the constants that a perfect alignment would find.
 
-Alignment data leave some combinations of constants free, because moving the detector so is the same
-as moving the tracks. The true constants are drawn in the gauge that the alignment ends in:
-
-- the frame: the middle layers of the first and last spectrometer station have no layer constants;
-- in each layer, module x sum to zero, and module rz too (pede's constraints);
-- a layer's shift along x and the mean of its modules' y are the same motion: the first in the
-  interface tracker, the second, with offset and slope along z removed, in the spectrometer;
-- a common bias of q/p of all muons moves layers in proportion to the bending at their z: that
-  pattern (the sagitta mode) is removed from y, rx, ry and rz of the spectrometer's layers.
+Layers are drawn as they may be, the whole detector's shift, shear and twist and what a bias of q/p
+does included: the data leave these open, and an alignment has to know it. Only what two constants
+say of the same motion is said once: in each layer, module x, y and rz sum to zero, which is the
+gauge of pede's constraints.
 """
 
 from __future__ import annotations
@@ -17,10 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auto_iter.simulation.field import bend_lever
-from auto_iter.simulation.geometry import LAYERS, MODULES, Array, layer_centre
+from auto_iter.simulation.geometry import LAYERS, MODULES, Array
 
-REFERENCE_LAYERS = ("11", "31")
 Drawn = dict[str, list[float]]
 
 
@@ -42,7 +35,6 @@ def draw_constants(random: np.random.Generator, stations: int, sizes: Sizes) -> 
         for layer in range(LAYERS)
     }
     modules = {key: _draw_modules(random, sizes) for key in layers}
-    _fix_gauge(layers, modules)
     drawn: Drawn = {}
     for key in sorted(layers):
         if stations == 3 and key.startswith("0"):
@@ -67,35 +59,6 @@ def _draw_modules(random: np.random.Generator, sizes: Sizes) -> Array:
     modules[:, :2] = sizes.module_shift_mm * (drawn[:, :2] - drawn[:, :2].mean(axis=0))
     modules[:, 5] = sizes.module_rotation_rad * (drawn[:, 2] - drawn[:, 2].mean())
     return modules
-
-
-def _fix_gauge(layers: dict[str, Array], modules: dict[str, Array]) -> None:
-    spectrometer = [key for key in sorted(layers) if not key.startswith("0")]
-    z = np.array([layer_centre(int(key[0]), int(key[1]))[2] for key in spectrometer])
-    x = np.array([layers[key][0] for key in spectrometer])
-    x -= np.polyval(np.polyfit(z, x, 1), z)
-    for key, shift in zip(spectrometer, x, strict=True):
-        layers[key][0] = 0.0
-        # a module's y' points along −x
-        modules[key][:, 1] -= shift
-    for key in REFERENCE_LAYERS:
-        layers[key][:] = 0.0
-    sagitta = _sagitta(spectrometer, z)
-    for component in (1, 3, 4, 5):
-        values = np.array([layers[key][component] for key in spectrometer])
-        values -= sagitta * (sagitta @ values) / (sagitta @ sagitta)
-        for key, value in zip(spectrometer, values, strict=True):
-            layers[key][component] = value
-
-
-def _sagitta(keys: list[str], z: Array) -> Array:
-    """Return the pattern of y that a q/p bias makes: bending, less the line through the frame."""
-    bending = bend_lever(z)
-    frame = [keys.index(key) for key in REFERENCE_LAYERS]
-    line = np.polyfit(z[frame], bending[frame], 1)
-    pattern = bending - np.polyval(line, z)
-    pattern[frame] = 0.0
-    return np.asarray(pattern)
 
 
 def _numbers(values: Array) -> list[float]:

@@ -19,7 +19,7 @@ from auto_iter.millepede.conversion import convert_sources
 from auto_iter.millepede.requests import ConvertRequest, Cuts, SolveRequest, Source
 from auto_iter.millepede.strategy import load_strategy
 from auto_iter.millepede.workflow import solve
-from auto_iter.report.assessment import constraint_rows
+from auto_iter.report.assessment import constraint_rows, known_before
 from auto_iter.report.information import data_hessian
 from auto_iter.report.label_space import label_values
 from auto_iter.report.truth import Comparison, compare
@@ -83,9 +83,7 @@ def _iterate(
     for source, raw in zip(sources, simulated.raw_files, strict=True):
         reconstruct(raw, read(previous), source.root, with_ift=False, flipped=flipped)
     cuts = Cuts(max_residual_mm=RESIDUAL_CUTS_MM[iteration - 1])
-    convert_sources(
-        ConvertRequest(sources=tuple(sources), cuts=cuts, strategy=STRATEGY, iteration=iteration)
-    )
+    convert_sources(ConvertRequest(sources=tuple(sources), cuts=cuts))
     request = SolveRequest(
         directory=place,
         binaries=tuple(source.binary for source in sources),
@@ -104,7 +102,7 @@ def _compared(place: Path, simulated: Simulated) -> Comparison:
     scheme = load_strategy(STRATEGY).scheme
     record = json.loads((place / "solution.json").read_text())
     presigma = {
-        each["label"]: each["presigma"] for each in record["parameters"] if each["presigma"] > 0
+        each["label"]: each["presigma"] for each in record["parameters"] if each["presigma"] >= 0
     }
     labels = sorted(presigma)
     truth = {key: tuple(values) for key, values in simulated.constants.items()}
@@ -114,9 +112,9 @@ def _compared(place: Path, simulated: Simulated) -> Comparison:
         label_values(truth, labels, scheme),
         labels,
         data_hessian(binaries, labels),
-        np.array([presigma[label] for label in labels]),
+        known_before([place], dict(sorted(presigma.items()))),
         scheme=scheme,
-        constraints=constraint_rows(place, labels),
+        constraints=constraint_rows([place], labels),
     )
 
 

@@ -12,7 +12,9 @@ import pytest
 from auto_iter.cli import constants, millepede
 from auto_iter.errors import AutoIterError, InputError, PhysicsError, UsageError
 
-REFERENCE = Path(__file__).parents[1] / "data/kfalignment/clean"
+DATA = Path(__file__).parents[1] / "data"
+REFERENCE = DATA / "kfalignment/clean"
+SINGLE = DATA / "strategies/3st-single.yaml"
 
 
 def call(*words: str | Path) -> int:
@@ -48,7 +50,7 @@ def iteration(tmp_path: Path) -> Path:
 def test_an_iteration_that_auto_iter_did_not_make_is_solved(
     iteration: Path, words: list[str], place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call("millepede", *words, iteration / place, "--strategy", "3st-single") == 0
+    assert call("millepede", *words, iteration / place, "--strategy", SINGLE) == 0
     ours = (iteration / "3millepede/inputforalign.txt").read_text()
     assert ours == (REFERENCE / "inputforalign.txt").read_text()
     assert '"iteration": 3,' in (iteration / "3millepede/solution.json").read_text()
@@ -58,7 +60,7 @@ def test_an_iteration_that_auto_iter_did_not_make_is_solved(
 def test_the_weakest_modes_are_told_on_request(
     iteration: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    call("millepede", "run", "-i", iteration, "--strategy", "3st-single", "--modes")
+    call("millepede", "run", "-i", iteration, "--strategy", SINGLE, "--modes")
     assert "mode 1: not fixed by the data; +" in capsys.readouterr().out
 
 
@@ -87,7 +89,7 @@ def test_bad_root_files_are_refused_unless_allowed(iteration: Path) -> None:
 
 
 def test_a_cut_that_leaves_nothing_to_solve_is_named_once(iteration: Path) -> None:
-    narrow = ("--strategy", "3st-single", "--set", "millepede.cuts.max_residual_mm=0.006")
+    narrow = ("--strategy", str(SINGLE), "--set", "millepede.cuts.max_residual_mm=0.006")
     with pytest.raises(PhysicsError) as caught:
         call("millepede", "run", "-i", iteration, *narrow)
     assert str(caught.value).count("millepede.cuts.max_residual_mm") == 1
@@ -100,7 +102,7 @@ def test_files_under_older_names_are_found(iteration: Path) -> None:
     for number in (0, 1):
         old = iteration / f"2root_file/kfalignment_011705_0045{number}.root"
         old.rename(old.with_name(f"Faser-Physics-011705-0045{number}_kfalignment.root"))
-    assert call("millepede", "-i", iteration / "1reco", "--strategy", "3st-single") == 0
+    assert call("millepede", "-i", iteration / "1reco", "--strategy", SINGLE) == 0
     ours = (iteration / "3millepede/inputforalign.txt").read_text()
     assert ours == (REFERENCE / "inputforalign.txt").read_text()
 

@@ -18,7 +18,9 @@ from auto_iter.millepede.conversion import read_record
 from auto_iter.millepede.requests import ConversionRecord, SolutionRecord, SolveRequest
 from auto_iter.millepede.workflow import solve
 
-REFERENCE = Path(__file__).parents[1] / "data/kfalignment"
+DATA = Path(__file__).parents[1] / "data"
+REFERENCE = DATA / "kfalignment"
+SINGLE = DATA / "strategies/3st-single.yaml"
 ENV = {**os.environ, "PATH": "/nowhere"}
 
 
@@ -39,7 +41,7 @@ def convert_request(directory: Path, roots: list[Path]) -> dict[str, Any]:
         }
         for number, root in enumerate(roots)
     ]
-    return {"sources": sources, "iteration": 1}
+    return {"sources": sources}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def request(converted: Path, directory: Path, **changed: Any) -> SolveRequest:
             "binaries": [converted / "0.bin", converted / "1.bin"],
             "statistics": [converted / "0.json", converted / "1.json"],
             "previous": REFERENCE / "clean/previous.txt",
-            "strategy": "3st-single",
+            "strategy": str(SINGLE),
             "solver": "builtin",
             **changed,
         }

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from auto_iter.config import Config
-from auto_iter.model import Trouble
+from auto_iter.millepede.strategy import load_strategy
+from auto_iter.model import Stage, Trouble
 from auto_iter.rawdata import RawRange, raw_path
 from auto_iter.reconstruction import WorkspaceReconstruction
 from auto_iter.workspace import Workspace
@@ -55,7 +56,7 @@ def reconstruction(tmp_path: Path) -> WorkspaceReconstruction:
     workspace.root.mkdir()
     return WorkspaceReconstruction(
         workspace, Config.model_validate({"paths": paths}), 2023, 11705,
-        RawRange.parse("400-404"), stations=3,
+        RawRange.parse("400-404"), strategy=load_strategy("3st"), stations=3,
     )  # fmt: skip
 
 
@@ -64,8 +65,8 @@ def test_outputs_are_delivered_and_a_failure_leaves_evidence(
 ) -> None:
     system = open_batch(reconstruction.workspace.root)
     reconstruction.check_inputs()
-    reconstruction.prepare(1)
-    batch = reconstruction.batch(1, system.new_key(1, 1), reconstruction.wanted(), {}, ())
+    reconstruction.prepare(Stage(1))
+    batch = reconstruction.batch(Stage(1), system.new_key(1, 1), reconstruction.wanted(), {}, ())
     tally = settled(system, system.submit(batch), lambda tally: tally.is_over)
     system.close()
     assert reconstruction.delivered(1) == {400, 401, 403}

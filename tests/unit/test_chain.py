@@ -16,6 +16,8 @@ from auto_iter.chain import Chain
 from auto_iter.config import Config
 from auto_iter.errors import PASSING_EXIT_CODE, TransientError
 from auto_iter.millepede import worker
+from auto_iter.millepede.strategy import Labels, load_strategy
+from auto_iter.model import Stage
 from auto_iter.snapshot import Arguments
 from auto_iter.workspace import Iteration, Workspace
 
@@ -24,7 +26,8 @@ RUN = 11705
 
 def chain(root: Path, config: Config | None = None) -> Chain:
     arguments = Arguments(year=2023, run=RUN, files="400-403", iterations=2)
-    return Chain(Workspace(root), arguments, config or Config(), os.environ)
+    strategy = load_strategy("3st")
+    return Chain(Workspace(root), arguments, strategy, config or Config(), os.environ)
 
 
 def iteration(root: Path) -> Iteration:
@@ -44,44 +47,60 @@ def converted(paths: Iteration, **changes: object) -> None:
         "source": {"size": status.st_size, "mtime_ns": status.st_mtime_ns},
         "error": None,
         "cuts": cuts,
-        "strategy": "3st",
+        "labels": load_strategy("3st").labels.model_dump(mode="json"),
     }
     paths.mille_statistics(400).write_text(json.dumps(record | changes))
 
 
 def test_a_conversion_is_known_by_its_record(tmp_path: Path) -> None:
     converted(iteration(tmp_path))
-    found = chain(tmp_path).convert(1, [400])
+    found = chain(tmp_path).convert(Stage(1), [400])
     assert (found.converted, found.pending) == (frozenset({400}), 0)
 
 
-@pytest.mark.parametrize("setting", ["millepede.cuts.max_chi2", "alignment.strategy"])
+@pytest.mark.parametrize("setting", ["millepede.cuts.max_chi2", "labels"])
 def test_with_other_settings_a_file_is_converted_again(tmp_path: Path, setting: str) -> None:
     paths = iteration(tmp_path)
-    if setting == "alignment.strategy":
-        converted(paths, strategy="4st")
+    if setting == "labels":
+        converted(paths, labels=Labels(layer_z=True).model_dump(mode="json"))
     else:
         cuts = Config().millepede.cuts.model_dump(mode="json")
         converted(paths, cuts=cuts | {"max_residual_mm": 0.05, "max_chi2": 1.0})
     again = chain(tmp_path)
-    found = again.convert(1, [400])
+    found = again.convert(Stage(1), [400])
     again.stop()
     assert (found.converted, found.pending) == (frozenset(), 1)
 
 
-def test_a_solution_of_other_files_is_made_again(tmp_path: Path) -> None:
+def test_a_solution_of_other_files_or_settings_is_made_again(tmp_path: Path) -> None:
     paths = iteration(tmp_path)
     converted(paths)
     solution = {
         "tracks": 1, "chi2_ndf": 1.0, "max_shift_um": 1.0, "max_rotation_mrad": 1.0,
-        "max_pull": 1.0, "warnings": [], "binaries": [paths.mille_binary(400).name],
+        "max_pull": 1.0, "warnings": [], "fingerprint": "another",
     }  # fmt: skip
     paths.solution.write_text(json.dumps(solution))
-    assert chain(tmp_path).solve(1, [400]) is not None
-    paths.solution.write_text(json.dumps(solution | {"binaries": ["mp2input_011705_00401.bin"]}))
-    again = chain(tmp_path)
-    assert again.solve(1, [400]) is None
-    again.stop()
+    fingerprint = asked(chain(tmp_path), paths)["fingerprint"]
+    paths.solution.write_text(json.dumps(solution | {"fingerprint": fingerprint}))
+    known = chain(tmp_path).solve(Stage(1), [400])
+    assert known is not None
+    assert known.tracks == 1
+    limits = Config.model_validate({"millepede": {"max_shift_mm": 1.0}})
+    assert asked(chain(tmp_path, limits), paths)["fingerprint"] != fingerprint
+    paths.reco.mkdir()
+    paths.constants.write_text('"10": [0.1, 0, 0, 0, 0, 0]')
+    assert asked(chain(tmp_path), paths)["fingerprint"] != fingerprint
+    converted(paths, statistics={"records": 2})
+    assert asked(chain(tmp_path), paths)["fingerprint"] != fingerprint
+
+
+def asked(chain: Chain, paths: Iteration) -> dict[str, object]:
+    """Return what a chain asks of its child, because it takes no solution for its own."""
+    assert chain.solve(Stage(1), [400]) is None
+    (request,) = paths.millepede.glob(".solve-*.json")
+    content: dict[str, object] = json.loads(request.read_text())
+    chain.stop()
+    return content
 
 
 def test_a_disk_that_cannot_be_read_now_is_told_from_a_bad_file(
@@ -115,11 +134,11 @@ def test_what_passes_in_a_child_is_waited_for(
     iteration(tmp_path)
     waiting = chain(tmp_path)
     monkeypatch.setattr("sys.executable", str(_exits_with(tmp_path, PASSING_EXIT_CODE)))
-    waiting.convert(1, [400])
+    waiting.convert(Stage(1), [400])
     (ended,) = waiting.watch()
     _wait_readable(ended)
     with pytest.raises(TransientError, match="disk is full"):
-        waiting.convert(1, [400])
+        waiting.convert(Stage(1), [400])
 
 
 def test_a_report_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

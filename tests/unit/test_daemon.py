@@ -10,7 +10,8 @@ import pytest
 from auto_iter.daemon import Ending
 from auto_iter.errors import TransientError
 from auto_iter.lock import Holder
-from auto_iter.snapshot import ByHand, Snapshot, SolutionSummary
+from auto_iter.snapshot import ByHand, Snapshot
+from auto_iter.solution import SolutionSummary
 from auto_iter.status import Status
 from auto_iter.workspace import Workspace
 from tests.fakes import MemorySubmission
@@ -274,8 +275,8 @@ def test_the_largest_change_in_sigma_is_shown_beside_the_shift() -> None:
     world.run()
     status = Status(Workspace(Path("w")), world.saved, None, 0.0)
     head, row = status.as_text().splitlines()[-2:]
-    at = head.index("max change [sigma]")
-    assert float(row[at : at + len("max change [sigma]")]) == world.saved.history[0].max_pull
+    at = head.index("change [σ]")
+    assert float(row[at : at + len("change [σ]")]) == world.saved.history[0].max_pull
     assert status.as_json()["history"][0]["max_pull"] == 10.0
 
 

@@ -25,7 +25,11 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opened:
     """Return a workspace whose jobs are with a schedd that nobody can reach."""
     monkeypatch.setenv("CONDOR_CONFIG", "/dev/null")
     workspace = Workspace(tmp_path)
-    tree = {"batch": {"system": "htcondor"}, "htcondor": {"call_timeout_s": 5, "schedd": "none"}}
+    tree = {
+        "alignment": {"strategy": "3st"},
+        "batch": {"system": "htcondor"},
+        "htcondor": {"call_timeout_s": 5, "schedd": "none"},
+    }
     workspace.config.write_text(dump_config(Config.model_validate(tree)))
     attempt = Attempt(number=1, key="k@none", cluster="7", jobs=3, submitted_at=NOW)
     snapshot = Snapshot(

@@ -9,21 +9,25 @@ from hypothesis import strategies as st
 
 from auto_iter.errors import InputError
 from auto_iter.millepede.pedefiles import (
+    Knowledge,
     format_constraints,
     format_parameters,
+    format_prior,
     format_steering,
     step_parameters,
     write_step_files,
 )
-from auto_iter.millepede.steering import read_text
+from auto_iter.millepede.steering import Combination, read_text
 from auto_iter.millepede.strategy import Pede, Strategy, load_strategy
 
-REFERENCE = Path(__file__).parents[1] / "data/kfalignment/clean"
+DATA = Path(__file__).parents[1] / "data"
+REFERENCE = DATA / "kfalignment/clean"
+TWO_STEPS = DATA / "strategies/3st-two-steps.yaml"
 
 
 @pytest.fixture
 def strategy() -> Strategy:
-    return load_strategy("3st")
+    return load_strategy(TWO_STEPS)
 
 
 def test_parameter_and_constraint_files_are_those_in_use(strategy: Strategy) -> None:
@@ -53,12 +57,13 @@ def test_constraints_on_fixed_parameters_alone_are_left_out() -> None:
     strategy = load_strategy("ift-local")
     parameters = step_parameters(strategy, strategy.phases[0].steps[0], {})
     text = format_constraints(strategy, parameters)
-    assert text.count("Constraint") == 2 * 3
+    assert text.count("Constraint") == 3 * 3
     assert "  20001 " not in text
 
 
 def test_the_steering_file_names_files_then_options_then_method() -> None:
-    text = format_steering(Pede(), ["../mille/a.bin", "b.bin"], "test", has_constraints=True)
+    texts = ["mp2con_ss.txt", "mp2par_ss.txt"]
+    text = format_steering(Pede(), texts, ["../mille/a.bin", "b.bin"], "test")
     assert text.splitlines() == [
         "* test",
         "Fortranfiles",
@@ -75,25 +80,76 @@ def test_the_steering_file_names_files_then_options_then_method() -> None:
 
 def test_a_name_that_pede_cannot_take_is_refused() -> None:
     with pytest.raises(InputError, match="1024"):
-        format_steering(Pede(), ["x" * 1025], "test", has_constraints=False)
+        format_steering(Pede(), [], ["x" * 1025], "test")
 
 
-def test_without_constraints_none_are_named(tmp_path: Path) -> None:
-    strategy = load_strategy("ift-global")
-    parameters = step_parameters(strategy, strategy.phases[0].steps[0], {})
-    steering = write_step_files(tmp_path, strategy, parameters, ["a.bin"], "test")
+def test_an_empty_text_file_is_not_named(tmp_path: Path) -> None:
+    texts = {"mp2con_ss.txt": "", "mp2par_ss.txt": "Parameter\n"}
+    steering = write_step_files(tmp_path, Pede(), texts, ["a.bin"], "test")
     assert "mp2con_ss.txt" not in steering.read_text()
+    assert "mp2par_ss.txt" in steering.read_text()
     assert (tmp_path / "mp2con_ss.txt").read_text() == ""
+
+
+def prior(strategy: Strategy, knowledge: Knowledge) -> dict[tuple[int, ...], Combination]:
+    """Return the measurements that pede will read, by their labels."""
+    phase = strategy.phases[0]
+    parameters = step_parameters(strategy, phase.steps[0], {})
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "mp2pri_ss.txt"
+        path.write_text(format_prior(strategy, phase, parameters, knowledge))
+        read = read_text(path).measurements
+    return {tuple(label for label, _ in each.terms): each for each in read}
+
+
+def test_the_prior_pulls_the_total_to_where_the_alignment_began() -> None:
+    knowledge = Knowledge({"10": (0, 0.1, 0, 0, 0, 0)}, {"10": (0, 0.35, 0, 0.002, 0, 0)})
+    found = prior(load_strategy("3st"), knowledge)
+    assert found[202,].value == pytest.approx(-0.25)
+    assert found[202,].sigma == 0.3
+    assert (found[203,].value, found[203,].sigma) == (-0.002, 0.003)
+    assert found[201,].terms == ((201, 1.0),)
+
+
+def test_the_prior_knows_a_module_by_the_x_of_its_two_sides() -> None:
+    knowledge = Knowledge({}, {"101": (0.01, 0.2, 0, 0, 0, 0.001)})
+    strategy = load_strategy("3st")
+    parameters = step_parameters(strategy, strategy.phases[0].steps[0], {})
+    text = format_prior(strategy, strategy.phases[0], parameters, knowledge)
+    x, y = "Measurement -0.01 0.3\n  20101 0.5\n  20111 0.5\n", "Measurement -0.2 0.3\n"
+    assert x in text
+    # module 1 has the negative stereo angle: y = (x0 - x1) / 40 mrad
+    assert y + "  20101 25.0\n  20111 -25.0\n" in text
+    assert "Measurement -0.001 0.003\n  20102 1.0\n" in text
+
+
+def test_what_a_step_fixes_has_no_prior() -> None:
+    found = prior(load_strategy("ift-global"), Knowledge({}, {}))
+    layers = [101, 102, 103, 104, 105, 111, 112, 113, 114, 115, 121, 122, 123, 124, 125]
+    assert set(found) == {(label,) for label in layers}
+    assert (found[101,].sigma, found[103,].sigma) == (2.0, 0.05)
+
+
+def test_the_sum_of_a_layers_modules_in_y_is_one_of_differences_of_sides() -> None:
+    strategy = load_strategy("3st")
+    parameters = step_parameters(strategy, strategy.phases[0].steps[0], {})
+    text = format_constraints(strategy, parameters)
+    assert text.count("Constraint") == 3 * 9
+    assert "  20001 -1.0\n  20011 1.0\n  20101 1.0\n  20111 -1.0\n" in text
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.floats(-10, 10), st.floats(-0.5, 0.5))
 def test_the_built_in_solver_reads_what_is_written(shift: float, rotation: float) -> None:
-    strategy = load_strategy("3st")
+    strategy = load_strategy(TWO_STEPS)
     found = {201: shift, 205: rotation}
     parameters = step_parameters(strategy, strategy.phases[0].steps[1], found)
     with tempfile.TemporaryDirectory() as name:
-        write_step_files(Path(name), strategy, parameters, ["a.bin"], "test")
+        texts = {
+            "mp2con_ss.txt": format_constraints(strategy, parameters),
+            "mp2par_ss.txt": format_parameters(parameters),
+        }
+        write_step_files(Path(name), strategy.pede, texts, ["a.bin"], "test")
         read = read_text(Path(name) / "mp2par_ss.txt").parameters
         constraints = read_text(Path(name) / "mp2con_ss.txt").constraints
     assert [(p.label, p.start, p.presigma) for p in read] == [

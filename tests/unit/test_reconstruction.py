@@ -6,7 +6,8 @@ import pytest
 
 from auto_iter.config import Config
 from auto_iter.errors import InputError, PhysicsError, UsageError
-from auto_iter.model import Problem, Trouble
+from auto_iter.millepede.strategy import load_strategy
+from auto_iter.model import Problem, Stage, Trouble
 from auto_iter.rawdata import RawRange, raw_path
 from auto_iter.reconstruction import WorkspaceReconstruction
 from auto_iter.workspace import Workspace
@@ -39,7 +40,14 @@ class Site:
         )
         files = RawRange.parse("400-403")
         return WorkspaceReconstruction(
-            self.workspace, config, 2023, 11705, files, stations=3, excluded=excluded
+            self.workspace,
+            config,
+            2023,
+            11705,
+            files,
+            strategy=load_strategy("3st"),
+            stations=3,
+            excluded=excluded,
         )
 
     def tree(self) -> dict[str, tuple[bytes, int]]:
@@ -58,7 +66,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def test_the_tree_is_the_one_that_users_know(site: Site) -> None:
-    site.reconstruction().prepare(1)
+    site.reconstruction().prepare(Stage(1, within=1))
     assert list(site.tree()) == [
         "iter01",
         "iter01/1reco",
@@ -80,14 +88,14 @@ def test_the_tree_is_the_one_that_users_know(site: Site) -> None:
 
 
 def test_preparing_again_touches_nothing(site: Site) -> None:
-    site.reconstruction().prepare(1)
+    site.reconstruction().prepare(Stage(1, within=1))
     before = site.tree()
-    site.reconstruction().prepare(1)
+    site.reconstruction().prepare(Stage(1, within=1))
     assert site.tree() == before
 
 
 def test_an_environment_script_is_written_for_calypso_where_it_was_missing(site: Site) -> None:
-    site.reconstruction().prepare(1)
+    site.reconstruction().prepare(Stage(1, within=1))
     assert site.env_script.read_text() == (
         "#!/bin/bash\n"
         "export ATLAS_LOCAL_ROOT_BASE=/cvmfs/atlas.cern.ch/repo/ATLASLocalRootBase\n"
@@ -102,15 +110,15 @@ def test_an_installation_may_bring_its_own_local_root_base(site: Site) -> None:
     own = site.install / "ATLASLocalRootBase"
     (own / "user").mkdir(parents=True)
     (own / "user" / "atlasLocalSetup.sh").touch()
-    site.reconstruction().prepare(1)
+    site.reconstruction().prepare(Stage(1, within=1))
     assert f"export ATLAS_LOCAL_ROOT_BASE={own}\n" in site.env_script.read_text()
 
 
 def test_an_environment_script_that_is_there_is_copied_and_kept(site: Site) -> None:
     site.env_script.write_text("export MINE=1\n")
-    site.reconstruction().prepare(1)
+    site.reconstruction().prepare(Stage(1, within=1))
     site.env_script.write_text("export CHANGED=1\n")
-    site.reconstruction().prepare(1)
+    site.reconstruction().prepare(Stage(1, within=1))
     reco = site.workspace.iteration(1, 11705).reco
     assert (reco / "reco_condor_env.sh").read_text() == "export MINE=1\n"
 
@@ -144,16 +152,16 @@ def test_excluded_raw_files_are_neither_missed_nor_wanted(site: Site) -> None:
 
 def test_an_iteration_starts_from_what_the_last_one_found(site: Site) -> None:
     first, second = (site.workspace.iteration(number, 11705) for number in (1, 2))
-    site.reconstruction().prepare(1)
+    site.reconstruction().prepare(Stage(1, within=1))
     first.new_constants.write_text(CONSTANTS)
-    site.reconstruction().prepare(2)
+    site.reconstruction().prepare(Stage(2, within=2))
     assert second.constants.read_text() == CONSTANTS
 
 
 def test_the_first_iteration_may_start_from_given_constants(site: Site, tmp_path: Path) -> None:
     given = tmp_path / "given.txt"
     given.write_text(CONSTANTS)
-    site.reconstruction(initial=given).prepare(1)
+    site.reconstruction(initial=given).prepare(Stage(1, within=1))
     assert site.workspace.iteration(1, 11705).constants.read_text() == CONSTANTS
 
 
@@ -175,39 +183,39 @@ def test_constants_that_millepede_would_refuse_get_no_jobs(
 ) -> None:
     given = tmp_path / "given.txt"
     given.write_text(text)
-    site.reconstruction().prepare(1)
+    site.reconstruction().prepare(Stage(1, within=1))
     site.workspace.iteration(1, 11705).new_constants.write_text(text)
     with pytest.raises(InputError, match=str(given)):
         site.reconstruction(initial=given).check_inputs()
     with pytest.raises(InputError, match="3millepede"):
-        site.reconstruction().prepare(2)
+        site.reconstruction().prepare(Stage(2, within=2))
     assert not site.workspace.iteration(2, 11705).root.exists()
 
 
 def test_constants_in_braces_reach_the_jobs_without(site: Site, tmp_path: Path) -> None:
     given = tmp_path / "given.txt"
     given.write_text("{" + CONSTANTS + "}\n")
-    site.reconstruction(initial=given).prepare(1)
+    site.reconstruction(initial=given).prepare(Stage(1, within=1))
     assert site.workspace.iteration(1, 11705).constants.read_text() == CONSTANTS
 
 
 def test_the_same_constants_written_otherwise_spoil_no_outputs(site: Site, tmp_path: Path) -> None:
     given = tmp_path / "given.txt"
     given.write_text(CONSTANTS)
-    site.reconstruction(initial=given).prepare(1)
+    site.reconstruction(initial=given).prepare(Stage(1, within=1))
     paths = site.workspace.iteration(1, 11705)
     paths.output(400).touch()
     given.write_text(f"{{{CONSTANTS}}}\n")
-    site.reconstruction(initial=given).prepare(1)
+    site.reconstruction(initial=given).prepare(Stage(1, within=1))
     given.write_text(CONSTANTS.replace("0.1", "0.2"))
     with pytest.raises(PhysicsError, match="reconstructed with other constants"):
-        site.reconstruction(initial=given).prepare(1)
+        site.reconstruction(initial=given).prepare(Stage(1, within=1))
 
 
 def test_delivered_outputs_are_counted_until_they_are_rejected(site: Site) -> None:
     reconstruction = site.reconstruction()
     assert reconstruction.delivered(1) == frozenset()
-    reconstruction.prepare(1)
+    reconstruction.prepare(Stage(1, within=1))
     paths = site.workspace.iteration(1, 11705)
     for number in (400, 402):
         paths.output(number).touch()
@@ -220,7 +228,8 @@ def test_delivered_outputs_are_counted_until_they_are_rejected(site: Site) -> No
 
 
 def test_a_batch_holds_the_jobs_asked_for_with_resources_overridden(site: Site) -> None:
-    batch = site.reconstruction().batch(1, "key", {402, 400}, {"memory_mb": 6000}, {"b1", "a1"})
+    numbers, more = {402, 400}, {"memory_mb": 6000}
+    batch = site.reconstruction().batch(Stage(1), "key", numbers, more, {"b1", "a1"})
     assert [job.number for job in batch.jobs] == [400, 402]
     assert (batch.jobs[0].directory, batch.jobs[0].output) == (
         "011705/00400", "kfalignment_011705_00400.root",
@@ -231,7 +240,7 @@ def test_a_batch_holds_the_jobs_asked_for_with_resources_overridden(site: Site) 
 
 def test_evidence_tells_the_exit_code_and_the_end_of_the_log(site: Site) -> None:
     reconstruction = site.reconstruction()
-    reconstruction.prepare(1)
+    reconstruction.prepare(Stage(1, within=1))
     log = site.workspace.iteration(1, 11705).job_log(400, "err")
     log.write_text("".join(f"line {number}\n" for number in range(2000)))
     problem = Problem(400, Trouble.FAILED, "exit code 12", exit_code=12, machine="b1.cern.ch")

@@ -10,7 +10,7 @@ from auto_iter.millepede.constants import changes
 from auto_iter.millepede.labels import Place, Scheme, component_of_key, label_of, places
 from auto_iter.millepede.result import Parameter
 from auto_iter.report.label_space import Floats, label_values
-from auto_iter.report.modes import eigenmodes, name_weak_modes
+from auto_iter.report.modes import eigenmodes, name_weak_modes, of_sigmas
 from auto_iter.report.spectrum import spectrum_lines, weak_mode_lines
 from auto_iter.report.truth import Comparison, compare
 
@@ -71,7 +71,7 @@ def test_a_movement_that_the_data_do_not_see_is_named(
     labels = labels_of(LAYERS_ONLY)
     presigma = presigmas(labels, LAYERS_ONLY)
     hessian = hessian_without([movement(labels, LAYERS_ONLY, values)], presigma)
-    (weak,) = name_weak_modes(eigenmodes(labels, hessian, presigma), LAYERS_ONLY)
+    (weak,) = name_weak_modes(eigenmodes(labels, hessian, of_sigmas(presigma)), LAYERS_ONLY)
     assert (weak.name, weak.count) == (name, 1)
     assert weak.information < 1e-6
 
@@ -89,14 +89,16 @@ def test_a_layer_against_the_sum_of_its_modules_is_named_once_for_each_layer() -
         for label in sides:
             null[labels.index(label)] = -1.0 if str(label).startswith(layer) else 0.0
         nulls.append(null)
-    weak = name_weak_modes(eigenmodes(labels, hessian_without(nulls, presigma), presigma), scheme)
+    weak = name_weak_modes(
+        eigenmodes(labels, hessian_without(nulls, presigma), of_sigmas(presigma)), scheme
+    )
     assert [(mode.name, mode.count) for mode in weak] == [("layer y against its modules' x", 3)]
 
 
 def test_a_hessian_that_knows_everything_has_no_weak_mode() -> None:
     labels = labels_of(LAYERS_ONLY)
     presigma = presigmas(labels, LAYERS_ONLY)
-    modes = eigenmodes(labels, hessian_without([], presigma), presigma)
+    modes = eigenmodes(labels, hessian_without([], presigma), of_sigmas(presigma))
     assert name_weak_modes(modes, LAYERS_ONLY) == ()
 
 
@@ -117,7 +119,7 @@ def gaussian_comparison(seed: int, wrong: dict[int, float] | None = None) -> Com
     found = truth + presigma * errors + sum(7.0 * null for null in nulls)
     for label, shift in (wrong or {}).items():
         found[labels.index(label)] += shift
-    return compare(found, truth, labels, hessian, presigma, scheme=LAYERS_ONLY)
+    return compare(found, truth, labels, hessian, of_sigmas(presigma), scheme=LAYERS_ONLY)
 
 
 def test_pulls_of_gaussian_errors_have_unit_width_whatever_the_weak_modes_do() -> None:
@@ -146,7 +148,7 @@ def test_a_constant_that_lies_wholly_in_weak_modes_has_no_pull() -> None:
         np.zeros(2),
         labels,
         hessian,
-        np.array([0.05, 0.05]),
+        of_sigmas(np.array([0.05, 0.05])),
         scheme=LAYERS_ONLY,
     )
     assert comparison.pulls[0] == pytest.approx(1.0)
@@ -154,10 +156,10 @@ def test_a_constant_that_lies_wholly_in_weak_modes_has_no_pull() -> None:
     assert comparison.chi2 == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("presigma", [[0.05, 0.0], [0.05, -1.0], [0.05]])
-def test_a_presigma_that_is_no_scale_is_refused(presigma: list[float]) -> None:
+@pytest.mark.parametrize("known", [[400.0, 0.0], [400.0, -1.0], [400.0]])
+def test_information_that_is_no_scale_is_refused(known: list[float]) -> None:
     with pytest.raises(InputError):
-        eigenmodes([211, 212], np.eye(2), np.array(presigma))
+        eigenmodes([211, 212], np.eye(2), np.diag(known))
 
 
 def test_label_values_are_what_changes_are_made_of() -> None:
@@ -180,9 +182,9 @@ def test_the_spectrum_as_text_counts_every_combination_and_names_labels() -> Non
     labels = labels_of(LAYERS_ONLY)
     presigma = presigmas(labels, LAYERS_ONLY)
     null = movement(labels, LAYERS_ONLY, {("12", "ry"): 1.0})
-    modes = eigenmodes(labels, hessian_without([null], presigma), presigma)
+    modes = eigenmodes(labels, hessian_without([null], presigma), of_sigmas(presigma))
     lines = spectrum_lines(modes, LAYERS_ONLY, weakest=1)
-    assert lines[0] == "45 combinations, 1 that the data fix less than the presigmas do"
+    assert lines[0] == "45 combinations, 1 that the data fix less than what is known without them"
     assert "not fixed" in lines[-1]
     assert "+1.00 station 1 layer 2 ry" in lines[-1]
     assert weak_mode_lines(name_weak_modes(modes, LAYERS_ONLY)) == [

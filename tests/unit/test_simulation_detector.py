@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from auto_iter.simulation.field import BEND_PER_MM, bend_lever, fly
+from auto_iter.simulation.field import BEND_PER_MM, fly
 from auto_iter.simulation.geometry import (
     SENSORS,
     align_id,
@@ -16,7 +16,7 @@ from auto_iter.simulation.geometry import (
     plane_z,
     stereo_angle,
 )
-from auto_iter.simulation.misalignment import REFERENCE_LAYERS, Sizes, draw_constants
+from auto_iter.simulation.misalignment import Sizes, draw_constants
 
 SEEDS = (0, 1, 2)
 
@@ -88,29 +88,18 @@ def test_a_plane_in_a_magnet_is_refused() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("stations", [3, 4])
-def test_true_module_x_and_rz_obey_the_constraints(seed: int, stations: int) -> None:
+def test_true_module_x_y_and_rz_obey_the_constraints(seed: int, stations: int) -> None:
     constants = drawn(seed, stations)
     for layer in (key for key in constants if len(key) == 2):
         modules = np.array([constants[f"{layer}{module}"] for module in range(8)])
-        np.testing.assert_allclose(modules[:, [0, 5]].sum(axis=0), 0.0, atol=1e-5)
+        np.testing.assert_allclose(modules[:, [0, 1, 5]].sum(axis=0), 0.0, atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_true_constants_hold_the_frame_and_have_no_sagitta(seed: int) -> None:
+def test_every_layer_is_misaligned_in_everything_that_is_drawn(seed: int) -> None:
     constants = drawn(seed)
-    assert all(constants[key] == [0.0] * 6 for key in REFERENCE_LAYERS)
-    layers = sorted(key for key in constants if len(key) == 2)
-    z = np.array([build_detector({}).layer_pivot[_first_sensor(key), 2] for key in layers])
-    frame = [layers.index(key) for key in REFERENCE_LAYERS]
-    pattern = bend_lever(z)
-    pattern = pattern - np.polyval(np.polyfit(z[frame], pattern[frame], 1), z)
-    for component in (1, 3, 4, 5):
-        values = np.array([constants[key][component] for key in layers])
-        assert abs(pattern @ values) < 1e-5 * np.linalg.norm(pattern)
-
-
-def _first_sensor(layer: str) -> int:
-    return (int(layer[0]) * 3 + int(layer[1])) * 16
+    for layer in (key for key in constants if len(key) == 2):
+        assert all(constants[layer][parameter] != 0 for parameter in (0, 1, 3, 4, 5))
 
 
 @pytest.mark.parametrize(("stations", "keys"), [(3, 9 * 9), (4, 12 * 9)])

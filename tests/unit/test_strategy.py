@@ -7,6 +7,7 @@ import pytest
 
 from auto_iter.errors import InputError
 from auto_iter.millepede.strategy import load_strategy, parse_strategy, strategy_names
+from auto_iter.model import Stage
 
 MINIMAL = "name: mine\nphases: [{name: one, steps: [{fix: [21, 41]}]}]\n"
 
@@ -22,11 +23,36 @@ def test_every_embedded_strategy_is_valid_and_named_as_its_file(name: str) -> No
     assert load_strategy(name).name == name
 
 
-def test_the_default_strategy_fixes_reference_layers_then_the_others() -> None:
-    first, second = fixed("3st"), fixed("3st", step=1)
-    layers = {label for label in load_strategy("3st").places if label < 1000}
-    assert first == {211, 212, 213, 214, 215, 411, 412, 413, 414, 415}
-    assert second == layers - first
+def test_the_default_strategies_free_everything_and_have_a_prior_for_it() -> None:
+    for name in ("3st", "4st"):
+        strategy = load_strategy(name)
+        assert not fixed(name)
+        assert strategy.presigmas is None
+        for place in strategy.places.values():
+            assert strategy.prior_sigma(strategy.phases[0], place) is not None
+
+
+def test_of_several_rules_for_a_prior_the_last_one_counts() -> None:
+    strategy = load_strategy("4st")
+    phase, places = strategy.phases[0], strategy.places
+    assert strategy.prior_sigma(phase, places[101]) == 2.0
+    assert strategy.prior_sigma(phase, places[103]) == 0.05
+    assert strategy.prior_sigma(phase, places[201]) == 0.3
+
+
+@pytest.mark.parametrize(
+    ("text", "stations"),
+    [
+        (MINIMAL, 3),
+        (MINIMAL + "stations: [IFT, 3ST]", 4),
+        ("name: a\nphases: [{name: b, reco_stations: 4, steps: [{}]}]", 4),
+        ("name: a\nstations: [IFT, 3ST]\nphases: [{name: b, steps: [{fix: [IFT]}]}]", 3),
+    ],
+)
+def test_a_strategy_needs_the_ift_when_it_moves_or_reconstructs_it(
+    text: str, stations: int
+) -> None:
+    assert parse_strategy(text, "mine").needs_ift is (stations == 4)
 
 
 def test_ift_global_moves_the_layers_of_the_ift_alone() -> None:
@@ -45,12 +71,15 @@ def test_ift_local_moves_the_modules_of_the_ift_alone() -> None:
     [(1, "3ST"), (10, "3ST"), (11, "IFT global"), (20, "IFT global"), (21, "IFT local")],
 )
 def test_phases_follow_one_another(iteration: int, phase: str) -> None:
-    assert load_strategy("3st-ift").phase_for(iteration).name == phase
+    strategy = load_strategy("3st-ift")
+    stage = strategy.planned(iteration)
+    assert strategy.phases[stage.phase].name == phase
+    assert (stage.iteration, stage.within) == (iteration, (iteration - 1) % 10 + 1)
 
 
 def test_the_last_phase_goes_on() -> None:
-    assert load_strategy("3st-ift").phase_for(1000).name == "IFT local"
-    assert load_strategy("3st").phase_for(1000).name == "3ST"
+    assert load_strategy("3st-ift").planned(1000) == Stage(1000, 2, 980)
+    assert load_strategy("3st").planned(1000) == Stage(1000, 0, 1000)
     assert load_strategy("3st-ift").iterations == 30
     assert load_strategy("3st").iterations is None
 
@@ -70,6 +99,13 @@ def test_the_last_phase_goes_on() -> None:
         ),
         (MINIMAL + "labels: {modules: 'off', layers: false}", "switch on"),
         (MINIMAL + "presigmas: {layer: {shift: 0}}", "presigmas.layer.shift"),
+        (MINIMAL + "prior: {laier: {shift: 1}}", "prior.*did you mean 'layer'"),
+        (MINIMAL + "prior: {layer: {shift: -1}}", "prior"),
+        (MINIMAL + "labels: {modules: all}\nconstraints: [module_y]", "module_y needs"),
+        (
+            "name: a\nstations: [IFT]\nphases: [{name: b, reco_stations: 3, steps: [{}]}]",
+            "'b' frees the IFT",
+        ),
         (MINIMAL + "pede: {method: magic 3 1}", "pede.method"),
         ("name: [", "line 1"),
         ("just words", "file"),
@@ -99,7 +135,7 @@ def test_a_missing_file_is_named() -> None:
 def test_the_example_of_the_documentation_is_valid() -> None:
     page = (Path(__file__).parents[2] / "docs/strategies.md").read_text()
     (example,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
-    assert parse_strategy(example, "docs").phase_for(6).name == "first"
+    assert parse_strategy(example, "docs").planned(6) == Stage(6, 1, 1)
 
 
 def test_the_documentation_lists_every_strategy() -> None:

@@ -10,12 +10,14 @@ import states
 from auto_iter.config import Config, Holds
 from auto_iter.daemon import Daemon, Ending, Memory
 from auto_iter.model import Problem, Submission, Trouble
+from auto_iter.plan import PhasePlan, Plan
 from auto_iter.policy import Policy
 from auto_iter.snapshot import Arguments, Snapshot
 from states.step import Ports
 from tests.fakes import MemoryBatch
 from tests.twins import FrozenClock, TwinMillepede, TwinReconstruction, TwinSleeper
 
+ONE_PHASE = Plan("twin", (PhasePlan("one", None, 1, 0.5),))
 FILES = frozenset({400, 401, 402})
 
 
@@ -73,6 +75,7 @@ class World:
     holds: dict[int, list[Problem]] = field(default_factory=dict)
     """Raw file → how its jobs are held, one after the other, before they run."""
     settings: dict[str, Any] = field(default_factory=dict)
+    plan: Plan = ONE_PHASE
 
     def __post_init__(self) -> None:
         self.clock = FrozenClock()
@@ -92,7 +95,7 @@ class World:
     def policy(self) -> Policy:
         values = {
             "poll_interval_s": 60.0, "poll_jitter": 0.0, "max_attempts": 3,
-            "min_success_fraction": 1.0, "stop_when_converged": False, "convergence_pull": 0.5,
+            "min_success_fraction": 1.0, "stop_when_converged": False,
             "memory_mb": 1000,
             "holds": Holds(memory_cap_mb=3000, max_releases=2, release_pause_s=100.0),
         }  # fmt: skip
@@ -106,6 +109,7 @@ class World:
             millepede=watch(self.millepede),
             clock=self.clock,
             policy=self.policy,
+            plan=self.plan,
         )
         sleeper = TwinSleeper(self.clock, self.pass_time, stop_after)
 

@@ -1,0 +1,55 @@
+"""The phases of an alignment, as the states need them: how long each may last, when it may end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from auto_iter.config import Config
+from auto_iter.millepede.strategy import Phase, Strategy
+from auto_iter.model import Stage
+
+
+@dataclass(frozen=True)
+class PhasePlan:
+    """One phase. `iterations`: the most; None: as long as the alignment goes on.
+
+    `settles_at`: its first iteration whose cuts all later ones have, too. Converged: no constant
+    moved by more than `convergence_pull` of its uncertainty, with cuts that have settled.
+    """
+
+    name: str
+    iterations: int | None
+    settles_at: int
+    convergence_pull: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All phases of an alignment, and the name of its strategy."""
+
+    strategy: str
+    phases: tuple[PhasePlan, ...]
+
+    @classmethod
+    def of(cls, strategy: Strategy, config: Config) -> Plan:
+        """Return the plan that a strategy and a configuration make."""
+        return cls(strategy.name, tuple(_phase(phase, config) for phase in strategy.phases))
+
+    def phase(self, stage: Stage) -> PhasePlan:
+        """Return the phase that an alignment is in."""
+        return self.phases[stage.phase]
+
+    def is_last(self, stage: Stage) -> bool:
+        """Tell whether no phase comes after this one."""
+        return stage.phase == len(self.phases) - 1
+
+
+def _phase(phase: Phase, config: Config) -> PhasePlan:
+    schedule = phase.cuts.applied_to(config.millepede.cuts).max_residual_mm
+    changes = [at for at in range(1, len(schedule)) if schedule[at] != schedule[at - 1]]
+    return PhasePlan(
+        phase.name,
+        phase.iterations,
+        settles_at=max(changes, default=0) + 1,
+        convergence_pull=phase.convergence_pull or config.alignment.convergence_pull,
+    )

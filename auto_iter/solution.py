@@ -1,0 +1,29 @@
+"""The numbers of a solution that travel: from the solver through the states into the history."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SolutionSummary(BaseModel):
+    """pede's answer for an iteration.
+
+    `chi2_ndf`: after pede's last fit; `track_chi2_ndf`: of the tracks as reconstructed with the
+    iteration's constants. `max_…`: the largest changes, of free parameters only; `pulls`: of each
+    group (`layer ry`, `side x`), the largest change in units of its uncertainty - empty where the
+    solver tells no uncertainties. `strategy`, `phase`, `solver`: what it was made with.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tracks: int
+    chi2_ndf: float
+    track_chi2_ndf: float | None = None
+    max_shift_um: float
+    max_rotation_mrad: float
+    max_pull: float
+    pulls: dict[str, float] = Field(default_factory=dict)
+    strategy: str = ""
+    phase: str = ""
+    solver: str = ""
+    warnings: tuple[str, ...] = ()
