@@ -18,9 +18,9 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-run: install ## simulate a detector and align it: 5 iterations, constants and plots at the end
+run: install ## simulate a detector and align it until it converges: constants and plots at the end
 	$(BIN)/auto-iter simulate $(SIM) --year 2023 --run 011705 --files 400-404
-	$(BIN)/auto-iter run -y 2023 -r 011705 -f 400-404 -i 5 --config $(SIM)/config.yaml
+	$(BIN)/auto-iter run -y 2023 -r 011705 -f 400-404 -i 10 --config $(SIM)/config.yaml
 
 test: install ## unit and integration tests, on the embedded batch system
 	$(BIN)/python -m pytest $(PYTEST)

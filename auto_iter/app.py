@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import shutil
@@ -16,7 +15,7 @@ from auto_iter.config import Config
 from auto_iter.configfile import differences, dump_config, load_config
 from auto_iter.envscript import check_calypso
 from auto_iter.errors import CheckpointError, InputError, UsageError
-from auto_iter.files import write_atomically
+from auto_iter.files import refuse_full_disk, write_atomically
 from auto_iter.millepede.strategy import Strategy, load_strategy, parse_strategy, read_strategy
 from auto_iter.rawdata import RawRange, describe_missing, missing
 from auto_iter.reconstruction import WorkspaceReconstruction
@@ -26,9 +25,6 @@ from auto_iter.workspace import Workspace, workspace_name
 from states.machine import StateMachine
 from states.next_iteration import begin_next
 from states.table import ARROWS, TERMINAL
-
-LEAST_FREE_BYTES = 10_000_000
-"""An alignment's scripts, logs and checkpoints need so much before the first output comes."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +60,32 @@ def open_workspace(root: Path) -> Opened:
     return Opened(workspace, snapshot, load_config(workspace.config), remark)
 
 
+def open_to_stop(root: Path) -> Opened:
+    """Return the workspace at `root` also when its configuration is broken.
+
+    What its checkpoint says of its jobs is enough to find and end them.
+    """
+    try:
+        return open_workspace(root)
+    except UsageError as error:
+        workspace = Workspace(root.absolute())
+        snapshot, _ = checkpoint.load(workspace.checkpoint)
+        keys = [attempt.key for attempt in snapshot.attempts]
+        keys += [snapshot.intent.key] if snapshot.intent is not None else []
+        system = "htcondor" if any("@" in key for key in keys) else "local"
+        config = Config.model_validate({"batch": {"system": system}})
+        return Opened(workspace, snapshot, config, f"{error}; the jobs are found without it")
+
+
+def abandoned(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot without the submissions that a lost schedd may still have.
+
+    Their files are submitted anew; what comes of the old jobs all the same does no harm.
+    """
+    over = tuple(each.model_copy(update={"is_over": True}) for each in snapshot.attempts)
+    return snapshot.but(attempts=over, intent=None, hindrance=None)
+
+
 def create_workspace(
     workspace: Workspace, arguments: Arguments, config: Config, *, allow_missing: bool, now: float
 ) -> Opened:
@@ -92,7 +114,8 @@ def create_workspace(
     reconstruction(opened, strategy).check_inputs()
     try:
         workspace.root.mkdir(parents=True, exist_ok=True)
-        _refuse_full_disk(workspace.root)
+        # Where an alignment could not even begin; later, a full disk is waited for.
+        refuse_full_disk(workspace.root)
         write_atomically(workspace.config, dump_config(config))
         write_atomically(workspace.strategy, strategy_text)
         checkpoint.save(workspace.checkpoint, snapshot)
@@ -103,12 +126,6 @@ def create_workspace(
             f"{workspace.root}: {error.strerror}", "a workspace needs a writable disk with space"
         ) from None
     return opened
-
-
-def _refuse_full_disk(directory: Path) -> None:
-    """Raise OSError where an alignment could not even begin: later, a full disk is waited for."""
-    if shutil.disk_usage(directory).free < LEAST_FREE_BYTES:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
 def the_strategy(opened: Opened) -> Strategy:
@@ -218,6 +235,12 @@ def revive(snapshot: Snapshot, now: float) -> Snapshot:
     if snapshot.state in TERMINAL:
         state = StateMachine(snapshot.state).fire("resume")
         return snapshot.but(
-            state=state, failure=None, failures={}, troubles={}, releases={}, held_since={}
+            state=state,
+            failure=None,
+            failures={},
+            troubles={},
+            exit_codes={},
+            releases={},
+            held_since={},
         )
     return snapshot

@@ -182,6 +182,10 @@ class Chain:
             "statistics": [str(paths.mille_statistics(number)) for number in ordered],
             "previous": str(paths.constants),
             "centre": str(self._workspace.iteration(1, paths.run).constants),
+            "earlier": [
+                str(self._workspace.iteration(number, paths.run).constants)
+                for number in range(stage.iteration - stage.within + 1, stage.iteration + 1)
+            ],
             "strategy": str(self._workspace.strategy),
             "iteration": stage.iteration,
             "phase": stage.phase,
@@ -192,6 +196,7 @@ class Chain:
             "time_limit_s": millepede.time_limit_s,
             "max_shift_mm": millepede.max_shift_mm,
             "max_rotation_rad": millepede.max_rotation_rad,
+            "accept_bad_matrix": millepede.accept_bad_matrix,
             "eigen": False,
         }
         return request | {"fingerprint": _fingerprint(request, paths, ordered)}
@@ -310,8 +315,8 @@ def _fingerprint(request: Mapping[str, Any], paths: Iteration, numbers: Collecti
 
 
 _PLACES = frozenset(
-    {"directory", "binaries", "statistics", "previous", "centre", "strategy", "pede_install"}
-)
+    ("directory", "binaries", "statistics", "previous", "centre", "earlier", "strategy")
+) | {"pede_install"}
 
 
 def _converted(paths: Iteration, numbers: Collection[int]) -> list[int]:

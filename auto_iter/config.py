@@ -6,6 +6,8 @@ equal. Reading files, overrides and the JSON form of the scripts before is in `c
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -26,7 +28,10 @@ def as_schedule(value: object) -> object:
     return (value,) if isinstance(value, int | float) else value
 
 
+XrootdServer = Annotated[str, Field(pattern=r"^root://[\w.:-]+/?$")]
 SubmitText = Annotated[str, BeforeValidator(_as_written)]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
 class Section(BaseModel):
@@ -34,26 +39,55 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @field_validator("*")
+    @classmethod
+    def _one_line(cls, value: object) -> object:
+        """Refuse line breaks: in a script or a submit description they begin a new command."""
+        if any(_CONTROL.search(text) for text in _texts(value)):
+            raise ValueError("holds a line break or another control character")
+        return value
+
+
+def _texts(value: object) -> Iterable[str]:
+    if isinstance(value, str | Path):
+        yield str(value)
+    elif isinstance(value, dict):
+        yield from (text for item in value.items() for text in _texts(item))
+    elif isinstance(value, tuple):
+        yield from (text for item in value for text in _texts(item))
+
 
 class Paths(Section):
     """Where things are."""
 
     raw_dir: Path = Path("/eos/experiment/faser/raw")
+    raw_url: XrootdServer | None = None
     calypso_install: Path | None = None
     pede_install: Path | None = None
     env_script: Path = Path("reco_condor_env.sh")
     work_dir: Path = Path()
+    outputs_dir: Path | None = None
 
 
 class Reco(Section):
     """One reconstruction job, and when its iteration is good enough."""
 
-    geometry_tag: Annotated[str, Field(pattern=r"^0[1-5]$")] = "04"
+    preset: SubmitText = "2025"
+    writer: str | None = None
+    sqlite_schema: str | None = None
+    dbname: str | None = None
+    pool_file: str | None = None
+    output_tag: str | None = None
+    global_tag: str | None = None
+    geometry: str | None = None
+    direction_flag: str | None = None
     program: str = "faser_reco_alignment.py"
-    direction_flag: str = "--noBackward"
     output_level: str = "INFO"
+    events: Positive | None = None
+    skip_events: Annotated[int, Field(ge=0)] = 0
+    arguments: tuple[SubmitText, ...] = ()
     athena: str = "Athena,24.0.41"
-    asetup_input: str = "calypso/asetup.faser"
+    asetup_input: str | None = None
     memory_mb: Positive = 4000
     disk_mb: Positive = 8000
     time_limit_s: Seconds | None = None
@@ -86,6 +120,7 @@ class HTCondor(Section):
     schedd: str | None = None
     pool: str | None = None
     spool: bool = True
+    deliver_url: XrootdServer | None = None
     job_flavour: str | None = "longlunch"
     request_cpus: Positive = 1
     max_retries: Annotated[int, Field(ge=0)] = 3
@@ -99,6 +134,12 @@ class HTCondor(Section):
     call_timeout_s: Seconds = 60.0
     min_poll_interval_s: Seconds = 60.0
     holds: Holds = Field(default_factory=Holds)
+
+    @model_validator(mode="after")
+    def _spooled_jobs_do_not_deliver(self) -> Self:
+        if self.deliver_url is not None and self.spool:
+            raise ValueError("deliver_url needs spool=false: spooled outputs come home anyway")
+        return self
 
     @model_validator(mode="after")
     def _late_jobs_are_not_spooled(self) -> Self:
@@ -127,6 +168,8 @@ class Cuts(Section):
         tuple[Annotated[float, Field(gt=0)], ...], BeforeValidator(as_schedule)
     ] = (0.05,)
     """One value for each iteration of a phase; the last one holds for all that follow."""
+    min_independence: Annotated[float, Field(ge=0, lt=1)] = 1e-8
+    """How well a track's hits must tell its parameters apart: 1 - ρ², see `convert.TrackCuts`."""
 
     def max_residual_in(self, within: int) -> float:
         """Return the residual cut (mm) of a phase's iteration `within`, from 1."""
@@ -149,6 +192,8 @@ class Millepede(Section):
     cuts: Cuts = Field(default_factory=Cuts)
     max_shift_mm: Annotated[float, Field(gt=0)] = 5.0
     max_rotation_rad: Annotated[float, Field(gt=0)] = 0.1
+    accept_bad_matrix: bool = False
+    """Use a solution in spite of pede's exit code 3, or of uncertainties that are none."""
 
 
 class Alignment(Section):

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from auto_iter.config import Config
+from auto_iter.dag_config import is_dag_config
 from auto_iter.errors import UsageError
 
 FOUND_BY_DEFAULT = ("auto_iter.yaml", "config.json")
@@ -39,11 +40,21 @@ def load_config(
     """Return the validated configuration. Raises UsageError."""
     file = path or next((Path(name) for name in FOUND_BY_DEFAULT if Path(name).is_file()), None)
     tree, origins = _read(file) if file is not None else ({}, {})
+    if is_dag_config(tree):
+        raise UsageError(
+            f"{file}: the collaboration's config.json; `auto-iter config import {file} "
+            "auto_iter.yaml` takes it over"
+        )
     for name, value in _from_environment(env or {}):
         keys = tuple(name.removeprefix(ENV_PREFIX).lower().split("__"))
         _put(tree, origins, keys, value, f"environment {name}")
     for text in overrides:
         _override(tree, origins, text)
+    return validated(tree, origins)
+
+
+def validated(tree: Mapping[str, Any], origins: Origins) -> Config:
+    """Return the configuration that a tree of settings means. Raises UsageError."""
     _refuse_unknown(tree, Config, (), origins)
     try:
         return Config.model_validate(tree)
@@ -154,7 +165,15 @@ def _refuse_unknown(
             _refuse_unknown(value, inner, where, origins)
 
 
+REPLACED = {
+    ("reco", "geometry_tag"): 'reco.preset holds tags and files now: "2024" is 04 throughout'
+}
+"""Keys of before, and what says the same today."""
+
+
 def _unknown(where: Key, model: type[BaseModel], origins: Origins) -> str:
+    if where in REPLACED:
+        return f"{_at(where, origins)}: {REPLACED[where]}"
     close = difflib.get_close_matches(where[-1], model.model_fields, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(model.model_fields)}"
     return f"{_at(where, origins)}: unknown key; {hint}"

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from auto_iter.batch.htcondor_ads import EOS, NONE
+from auto_iter.batch.htcondor_ads import NONE
 from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.batch.payload import EOS, refuse_path
 from auto_iter.config import Config
 from auto_iter.envscript import check_calypso, configured_env_script, overruled_calypso
 from auto_iter.errors import AutoIterError, PermanentError
@@ -209,6 +210,13 @@ def _work_directory(config: Config) -> Iterator[Finding]:
         text = f"{place} is on EOS, from where only spooled jobs are accepted"
         yield Finding("work directory", Verdict.BAD, text, remedy)
         return
+    if config.batch.system == "htcondor":
+        try:
+            refuse_path(place)
+        except AutoIterError as error:
+            remedy = "set paths.work_dir to another place; batch.system=local takes any"
+            yield Finding("work directory", Verdict.BAD, str(error), remedy)
+            return
     while not place.exists():
         place = place.parent
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):

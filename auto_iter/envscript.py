@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from auto_iter.files import write_atomically
 from auto_iter.workspace import Workspace
 
 _CVMFS_ALRB = "/cvmfs/atlas.cern.ch/repo/ATLASLocalRootBase"
+_ASETUP = "asetup.faser"
 _OWN_ALRB = "ATLASLocalRootBase"
 
 
@@ -49,14 +51,32 @@ def env_script_text(config: Config) -> str:
     install = install.absolute()
     filled = {
         "ATLAS_LOCAL_ROOT_BASE": _local_root_base(install),
-        "ASETUP_INPUT": config.reco.asetup_input,
+        "ASETUP_INPUT": _asetup_input(install, config),
         "ATHENA": config.reco.athena,
-        "CALYPSO_INSTALL": str(install),
+        "CALYPSO_SETUP": str(install / "setup.sh"),
     }
     text = files("conf").joinpath("job/reco_condor_env.sh").read_text()
     for name, value in filled.items():
-        text = text.replace(f"@{name}@", value)
+        # Quoted: bash would run what a path or a setting has in $( ), and split it at spaces.
+        text = text.replace(f"@{name}@", shlex.quote(value))
     return text
+
+
+def _asetup_input(install: Path, config: Config) -> str:
+    """Return the file that asetup takes Calypso's dependencies from.
+
+    It belongs to the sources: those lie beside the installation, or around it. Jobs run elsewhere,
+    so a relative path would lead nowhere.
+    """
+    if config.reco.asetup_input is not None:
+        return str(Path(config.reco.asetup_input).expanduser().absolute())
+    for directory in (install, install.parent, install.parent / "calypso"):
+        if (directory / _ASETUP).is_file():
+            return str(directory / _ASETUP)
+    raise InputError(
+        f"{install}: no {_ASETUP} in this Calypso installation or above it",
+        f"set reco.asetup_input to {_ASETUP} of Calypso's sources",
+    )
 
 
 def _local_root_base(install: Path) -> str:

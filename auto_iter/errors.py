@@ -80,3 +80,15 @@ class TransientError(AutoIterError):
     def __init__(self, message: str, delay_s: float | None = None) -> None:
         super().__init__(message)
         self.delay_s = delay_s
+
+
+class LimitError(TransientError):
+    """The batch system took none of a submission's jobs, because they are too many.
+
+    `is_for_good`: too many in one submission, whenever that is. Otherwise too many in the queue,
+    which may have room when others have ended.
+    """
+
+    def __init__(self, message: str, *, is_for_good: bool) -> None:
+        super().__init__(message)
+        self.is_for_good = is_for_good

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import tempfile
 from pathlib import Path
+
+LEAST_FREE_BYTES = 10_000_000
+"""A disk with less counts as full: scripts, logs and checkpoints need so much in any case."""
+
+_PROBE_BYTES = 4096
+
+
+def refuse_full_disk(directory: Path) -> None:
+    """Raise OSError when files cannot be written into `directory`: no room, quota, read-only."""
+    disk = shutil.disk_usage(directory)
+    if disk.total and disk.free < LEAST_FREE_BYTES:  # some file systems tell no sizes
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
+    try:
+        with tempfile.TemporaryFile(dir=directory) as probe:
+            probe.write(bytes(_PROBE_BYTES))  # nothing else tells a quota
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(directory)) from error
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:

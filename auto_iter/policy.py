@@ -14,6 +14,8 @@ class Policy:
     """Limits of one alignment."""
 
     poll_interval_s: float
+    poll_interval_at_end_s: float | None
+    """How often instead, once most outputs are in; None where news of jobs come by themselves."""
     poll_jitter: float
     """The interval is stretched by a random part of up to so much of it."""
     portion: int | None
@@ -34,6 +36,7 @@ class Policy:
         on_a_schedd = config.batch.system == "htcondor"
         return cls(
             poll_interval_s=_poll_interval_s(config),
+            poll_interval_at_end_s=_poll_interval_at_end_s(config),
             poll_jitter=POLL_JITTER,
             portion=config.htcondor.max_jobs_per_submission if on_a_schedd else None,
             max_in_queue=config.htcondor.max_jobs_in_queue if on_a_schedd else None,
@@ -53,3 +56,10 @@ def _poll_interval_s(config: Config) -> float:
     if config.batch.system != "htcondor":
         return wanted
     return max(wanted, config.htcondor.min_poll_interval_s)
+
+
+def _poll_interval_at_end_s(config: Config) -> float | None:
+    """Return the shortest interval where only a poll tells of the last job's end."""
+    if config.batch.system != "htcondor" or not config.htcondor.spool:
+        return None
+    return config.htcondor.min_poll_interval_s

@@ -39,8 +39,15 @@ class BatchSystem(Protocol):
         """
         ...
 
+    def site_limits(self) -> tuple[int | None, int | None]:
+        """Return how many jobs are known to be too many: in one submission, in the queue."""
+        ...
+
     def submit(self, batch: Batch) -> Submission:
-        """Submit all jobs of `batch` under its key, all or none."""
+        """Submit all jobs of `batch` under its key, all or none.
+
+        Raises LimitError when they are too many.
+        """
         ...
 
     def poll(self, submission: Submission) -> Tally:
@@ -107,10 +114,21 @@ class Reconstruction(Protocol):
         stage: Stage,
         key: str,
         numbers: Collection[int],
-        resources: Mapping[str, int],
+        memory_mb: Mapping[int, int],
         avoid_machines: Collection[str],
     ) -> Batch:
-        """Return the batch that reconstructs `numbers`; `resources` override the configuration."""
+        """Return the batch that reconstructs `numbers`.
+
+        `memory_mb` is what some raw files need when that is more than the configuration's.
+        """
+        ...
+
+    def check_room(self) -> None:
+        """Raise TransientError when the workspace's disk takes no more files."""
+        ...
+
+    def met_full_disk(self, iteration: int, problem: Problem) -> bool:
+        """Tell whether a job failed because our own disk is, or was, full: no fault of its own."""
         ...
 
     def evidence(self, iteration: int, problem: Problem) -> str:

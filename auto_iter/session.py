@@ -18,15 +18,22 @@ from auto_iter.compose import Parts, compose
 from auto_iter.config import Config
 from auto_iter.daemon import Daemon, Ending, Memory
 from auto_iter.envscript import overruled_calypso
-from auto_iter.errors import NOT_CONVERGED_EXIT_CODE, AutoIterError, UsageError
+from auto_iter.errors import (
+    NOT_CONVERGED_EXIT_CODE,
+    AutoIterError,
+    TransientError,
+    UsageError,
+)
 from auto_iter.lock import WorkspaceLock, live_holder
 from auto_iter.log import get_logger, logging_to
+from auto_iter.ports import BatchSystem
 from auto_iter.progress import Display
 from auto_iter.settled import settled
-from auto_iter.snapshot import Arguments, Snapshot
+from auto_iter.snapshot import Arguments, Attempt, Snapshot
 from auto_iter.status import Status
 from auto_iter.workspace import Workspace
 from states.machine import StateMachine
+from states.portions import in_queue
 from states.table import TERMINAL
 
 
@@ -41,12 +48,17 @@ def start(arguments: Arguments, config: Config, *, allow_missing: bool, now: flo
     return app.create_workspace(workspace, arguments, config, allow_missing=allow_missing, now=now)
 
 
+CONFIRMATION_S = 10.0
+"""Removed jobs are waited for so long; an unreachable machine may take hours to confirm."""
+
+
 @dataclass(frozen=True)
 class Wishes:
     """What the command line asks of a session beyond going on.
 
     `until`: states at which it ends early, `unless_waiting`: those in which it does not wait.
-    `iterations`, `overrides`: changes to the workspace.
+    `iterations`, `overrides`: changes to the workspace. `abandon_schedd`: submit anew what a
+    schedd has that is gone for good.
     """
 
     steal_lock: bool = False
@@ -54,6 +66,7 @@ class Wishes:
     overrides: tuple[str, ...] = ()
     until: frozenset[str] = frozenset()
     unless_waiting: frozenset[str] = frozenset()
+    abandon_schedd: bool = False
 
 
 def run_session(opened: Opened, wishes: Wishes) -> int:
@@ -68,6 +81,8 @@ def run_session(opened: Opened, wishes: Wishes) -> int:
         acceptance.complete(workspace, on_disk)
         opened = app.change(opened, wishes.iterations, wishes.overrides)
         snapshot = app.revive(opened.snapshot, time.time())
+        if wishes.abandon_schedd:
+            snapshot = app.abandoned(snapshot)
         if snapshot != on_disk or opened.remark:
             checkpoint.save(workspace.checkpoint, snapshot)
         with ExitStack() as stack:
@@ -87,6 +102,9 @@ def _run(
     log = get_logger()
     if opened.remark:
         log.warning("checkpoint", remark=opened.remark)
+    if wishes.overrides or wishes.iterations is not None:
+        changed = {"settings": list(wishes.overrides), "iterations": wishes.iterations}
+        log.info("changed by hand", **{key: value for key, value in changed.items() if value})
     if snapshot.state in TERMINAL:
         return _tell(opened.workspace, snapshot, Ending(snapshot.state))
     overruled = overruled_calypso(
@@ -179,29 +197,64 @@ def stop_daemon(workspace: Workspace, timeout_s: float) -> bool:
     return True
 
 
-def remove_jobs(opened: Opened) -> None:
-    """Remove every job of a workspace that no daemon holds, and note that it is stopped."""
+def remove_jobs(opened: Opened) -> tuple[int, int]:
+    """Tell every job of a workspace that no daemon holds to end, and note that it is stopped.
+
+    Return how many jobs that were, and of how many the end is not confirmed yet: those a `resume`
+    waits for before their files are submitted again.
+    """
     lock = WorkspaceLock(opened.workspace.lock)
     lock.acquire()
     try:
-        snapshot = app.open_workspace(opened.workspace.root).snapshot
+        opened = app.open_to_stop(opened.workspace.root)
         parts = compose(opened, lambda: False)
         try:
-            for attempt in snapshot.live_attempts:
+            snapshot = _with_pending(opened.snapshot, parts.ports.batch)
+            live = snapshot.live_attempts
+            for attempt in live:
                 parts.ports.batch.remove(attempt.submission, "stopped by the operator")
-            if snapshot.intent is not None:
-                found = parts.ports.batch.find(snapshot.intent.key)
-                if found is not None:
-                    parts.ports.batch.remove(found, "stopped by the operator")
+            left = _confirmed(live, parts.ports.batch)
         finally:
             parts.close()
-        over = tuple(each.model_copy(update={"is_over": True}) for each in snapshot.attempts)
-        stopped = snapshot.but(attempts=over, intent=None)
+        attempts = tuple(
+            each.model_copy(update={"is_over": not left[each.key], "is_ended_by_us": True})
+            if each.key in left
+            else each
+            for each in snapshot.attempts
+        )
+        stopped = snapshot.but(attempts=attempts, intent=None)
         if snapshot.state not in TERMINAL:
             stopped = stopped.but(state=StateMachine(snapshot.state).fire("stop"))
         checkpoint.save(opened.workspace.checkpoint, stopped)
+        return in_queue(snapshot), sum(left.values())
     finally:
         lock.release()
+
+
+def _with_pending(snapshot: Snapshot, batch: BatchSystem) -> Snapshot:
+    """Return the snapshot with a submission that was made and not noted."""
+    intent = snapshot.intent
+    found = None if intent is None else batch.find(intent.key)
+    if intent is None or found is None:
+        return snapshot
+    return snapshot.but(attempts=(*snapshot.attempts, Attempt.of(intent, found)), intent=None)
+
+
+def _confirmed(live: tuple[Attempt, ...], batch: BatchSystem) -> dict[str, int]:
+    """Return for each submission how many of its jobs have not ended, waiting a little for that."""
+    left: dict[str, int] = {}
+    deadline = time.monotonic() + CONFIRMATION_S
+    for attempt in live:
+        while True:
+            try:
+                tally = batch.poll(attempt.submission)
+                left[attempt.key] = tally.idle + tally.running + tally.held
+            except TransientError:
+                left[attempt.key] = attempt.jobs
+            if not left[attempt.key] or time.monotonic() > deadline:
+                break
+            time.sleep(0.5)
+    return left
 
 
 def fetch_cluster(opened: Opened, cluster: str) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from auto_iter.config import Config, Section
+from auto_iter.config import Config, Reco, Section
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -31,6 +31,7 @@ def with_absolute_paths(config: Config) -> Config:
     return config.model_copy(
         update={
             "paths": _absolute(config.paths, *type(config.paths).model_fields),
+            "reco": _absolute_programs(config.reco),
             "alignment": _absolute(config.alignment, "initial_constants"),
             "simulation": _absolute(config.simulation, "truth"),
         }
@@ -41,9 +42,22 @@ def _absolute(section: SectionT, *names: str) -> SectionT:
     paths = {name: getattr(section, name) for name in names}
     return section.model_copy(
         update={
-            name: _resolved(path).absolute() for name, path in paths.items() if path is not None
+            name: _resolved(path).absolute()
+            for name, path in paths.items()
+            if isinstance(path, Path)
         }
     )
+
+
+def _absolute_programs(reco: Reco) -> Reco:
+    """Return `reco` with the files that it names as seen from anywhere; names on PATH stay."""
+    names = ("preset", "writer", "program", "asetup_input")
+    absolute = {
+        name: str(_resolved(Path(text)).absolute())
+        for name in names
+        if (text := getattr(reco, name)) is not None and "/" in text
+    }
+    return reco.model_copy(update=absolute)
 
 
 def _resolved(path: Path) -> Path:

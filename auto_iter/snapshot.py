@@ -41,13 +41,16 @@ class Arguments(_Record):
 
 
 class _Portion(_Record):
-    """Some of the outstanding raw files, from `first` to `last`; all when these are None."""
+    """Some of the outstanding raw files: `files`, or from `first` to `last`, or else all."""
 
     first: int | None = None
     last: int | None = None
+    files: tuple[int, ...] | None = None
 
     def covers(self, number: int) -> bool:
         """Tell whether a raw file is, or was, part of it."""
+        if self.files is not None:
+            return number in self.files
         return self.first is None or self.last is None or self.first <= number <= self.last
 
 
@@ -67,7 +70,32 @@ class Attempt(_Portion):
     jobs: int
     submitted_at: float
     schedd: str | None = None
+    left: int | None = None
+    """Its jobs that had not ended when it was last polled."""
+    failed: tuple[int, ...] = ()
+    """Raw files that it will not bring any more; that is counted already."""
     is_over: bool = False
+    is_ended_by_us: bool = False
+    """All its jobs were told to end: what it does not bring is no failure."""
+
+    @classmethod
+    def of(cls, intent: Intent, submission: Submission) -> Attempt:
+        """Return what came of an intent."""
+        return cls(
+            number=intent.attempt,
+            first=intent.first,
+            last=intent.last,
+            files=intent.files,
+            key=submission.key,
+            cluster=submission.cluster,
+            jobs=submission.jobs,
+            submitted_at=submission.submitted_at,
+            schedd=submission.schedd,
+        )
+
+    def may_bring(self, number: int) -> bool:
+        """Tell whether a job of a raw file may still run, as far as is known."""
+        return not self.is_over and self.covers(number) and number not in self.failed
 
     @property
     def submission(self) -> Submission:
@@ -152,20 +180,31 @@ class Snapshot(_Record):
     phase: int = Field(default=0, ge=0)
     phase_began: int = Field(default=1, gt=0)
     """The first iteration of the current phase."""
+    strategy: str = ""
+    phase_name: str = ""
+    """For people: what the strategy and the current phase are called."""
     iteration_started_at: float
     excluded: tuple[int, ...] = ()
     """Raw files that were missing at the start and that `--allow-missing` leaves out."""
     intent: Intent | None = None
     attempts: tuple[Attempt, ...] = ()
+    portion_limit: int | None = None
+    """Jobs in one submission at most, as the batch system let us know."""
+    queue_limit: int | None = None
+    """Our jobs in the queue at most, likewise, in this iteration."""
     submitted_up_to: int | None = None
     """Where raw files are submitted in portions: the last one of this round so far."""
     failures: dict[int, int] = Field(default_factory=dict)
     """Failed tries in this iteration, for raw files that had any."""
     troubles: dict[int, str] = Field(default_factory=dict)
     """What was last wrong with those raw files."""
+    exit_codes: dict[int, int] = Field(default_factory=dict)
+    """With what the last job of some of them ended."""
     releases: dict[int, int] = Field(default_factory=dict)
     """How often a held job of a raw file was released."""
     held_since: dict[int, float] = Field(default_factory=dict)
+    memory_mb: dict[int, int] = Field(default_factory=dict)
+    """What raw files needed that were held for their memory; kept for the next iterations."""
     avoid_machines: tuple[str, ...] = ()
     quantile_at: float | None = None
     """When the straggler quantile of this iteration's files was in."""
@@ -185,6 +224,14 @@ class Snapshot(_Record):
     def but(self, **changes: Any) -> Snapshot:
         """Return a validated copy with some fields changed."""
         return self.model_validate({**dict(self), **changes})
+
+    def all_ended_by_us(self) -> Snapshot:
+        """Return it with all submissions that are not over marked as told to end."""
+        attempts = tuple(
+            each if each.is_over else each.model_copy(update={"is_ended_by_us": True})
+            for each in self.attempts
+        )
+        return self.but(attempts=attempts)
 
     @property
     def stage(self) -> Stage:

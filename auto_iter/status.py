@@ -56,7 +56,9 @@ class Status:
             "run": f"{snapshot.arguments.run:06d}",
             "files": snapshot.arguments.files,
             "stations": snapshot.arguments.stations,
-            "phase": snapshot.phase + 1,
+            "strategy": snapshot.strategy,
+            "phase": snapshot.phase_name,
+            "phase_number": snapshot.phase + 1,
             "in_phase": snapshot.stage.within,
             "verdict": None if snapshot.verdict is None else snapshot.verdict.model_dump(),
             "daemon": None
@@ -104,12 +106,22 @@ class Status:
         elif snapshot.state not in TERMINAL:
             who += f"; go on with: {self.workspace.resume_command}"
         where = f"iteration {snapshot.iteration} of {snapshot.arguments.iterations}"
-        if snapshot.phase > 0:
-            where += f" (phase {snapshot.phase + 1}, its iteration {snapshot.stage.within})"
+        if snapshot.strategy:
+            where += f" ({self._place()})"
         lines = [f"{self.workspace.root.name}: {snapshot.state}, {where}"]
         if snapshot.verdict is not None:
             lines.append(snapshot.verdict.sentence)
         return [*lines, who]
+
+    def _place(self) -> str:
+        """Say the strategy, and the phase where it is not called the same."""
+        snapshot = self.snapshot
+        if snapshot.phase_name.lower() == snapshot.strategy.lower():
+            return f"strategy {snapshot.strategy}"
+        return (
+            f"strategy {snapshot.strategy}, phase {snapshot.phase_name}, "
+            f"its iteration {snapshot.stage.within}"
+        )
 
     def _hindrance(self) -> list[str]:
         hindrance = self.snapshot.hindrance

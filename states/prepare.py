@@ -13,10 +13,11 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     ports.reconstruction.prepare(snapshot.stage)
     wanted = len(ports.reconstruction.wanted())
     stage, phase = snapshot.stage, ports.plan.phase(snapshot.stage)
-    where = {"strategy": ports.plan.strategy, "phase": phase.name, "in_phase": stage.within}
-    note = Note("iteration prepared", {"files": wanted, **where})
+    names = {"strategy": ports.plan.strategy, "phase": phase.name, "in_phase": stage.within}
+    note = Note("iteration prepared", {"files": wanted, **names})
     progress = snapshot.progress.model_copy(update={"wanted": wanted})
-    return Fire("prepared", snapshot.but(progress=progress), (*_unusual_start(snapshot), note))
+    prepared = snapshot.but(progress=progress, strategy=ports.plan.strategy, phase_name=phase.name)
+    return Fire("prepared", prepared, (*_unusual_start(snapshot), note))
 
 
 def _unusual_start(snapshot: Snapshot) -> tuple[Note, ...]:

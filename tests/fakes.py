@@ -37,6 +37,9 @@ class MemoryBatch:
     submissions: dict[str, MemorySubmission] = field(default_factory=dict)
     proven: frozenset[str] = frozenset()
     """Machines on which jobs ended well."""
+    busy: frozenset[str] = frozenset()
+    """Machines on which jobs run."""
+    limits: tuple[int | None, int | None] = (None, None)
     keys: int = 0
     changed: bool = False
 
@@ -49,6 +52,9 @@ class MemoryBatch:
             if each.submission.key == key:
                 return each.submission
         return None
+
+    def site_limits(self) -> tuple[int | None, int | None]:
+        return self.limits
 
     def submit(self, batch: Batch) -> Submission:
         found = self.find(batch.key)
@@ -71,6 +77,7 @@ class MemoryBatch:
             ended=len(each.ended),
             problems=tuple(each.problems[number] for number in sorted(each.problems)),
             proven_machines=self.proven,
+            busy_machines=self.busy,
         )
 
     def fetch(self, submission: Submission) -> None:

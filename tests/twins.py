@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from auto_iter.errors import InputError, PhysicsError
+from auto_iter.errors import InputError, PhysicsError, TransientError
 from auto_iter.model import Batch, Job, Problem, Stage
 from auto_iter.ports import Conversion
 from auto_iter.solution import SolutionSummary
@@ -53,8 +53,10 @@ class TwinReconstruction:
     files: frozenset[int]
     outputs: dict[int, set[int]] = field(default_factory=dict)
     prepared: list[int] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
     rejected: list[int] = field(default_factory=list)
     missing: frozenset[int] = frozenset()
+    disk_is_full: bool = False
 
     def check_inputs(self) -> None:
         if self.missing:
@@ -62,6 +64,7 @@ class TwinReconstruction:
 
     def prepare(self, stage: Stage) -> None:
         self.prepared.append(stage.iteration)
+        self.stages.append(stage)
         self.outputs.setdefault(stage.iteration, set())
 
     def wanted(self) -> frozenset[int]:
@@ -79,17 +82,30 @@ class TwinReconstruction:
         stage: Stage,
         key: str,
         numbers: Collection[int],
-        resources: Mapping[str, int],
+        memory_mb: Mapping[int, int],
         avoid_machines: Collection[str],
     ) -> Batch:
-        del resources
         jobs = tuple(
-            Job(number, ("--file", str(number)), f"{number}.root") for number in sorted(numbers)
+            Job(
+                number,
+                ("--file", str(number)),
+                f"{number}.root",
+                memory_mb=memory_mb.get(number),
+            )
+            for number in sorted(numbers)
         )
         here = Path(f"iter{stage.iteration:02d}")
         return Batch(
             key, here, here / "job.sh", (), here, jobs, avoid_machines=tuple(avoid_machines)
         )
+
+    def check_room(self) -> None:
+        if self.disk_is_full:
+            raise TransientError("the disk is full", 30.0)
+
+    def met_full_disk(self, iteration: int, problem: Problem) -> bool:
+        del iteration, problem
+        return self.disk_is_full
 
     def evidence(self, iteration: int, problem: Problem) -> str:
         return f"iteration {iteration}, file {problem.number}: {problem.reason}"

@@ -122,6 +122,10 @@ class LocalBatch:
                 return Submission(key, cluster, header.jobs, header.submitted_at)
         return None
 
+    def site_limits(self) -> tuple[int | None, int | None]:
+        """Return that there are none."""
+        return None, None
+
     @_translated
     def submit(self, batch: Batch) -> Submission:
         """Submit a batch by one rename; what is there under its key is returned as it is."""

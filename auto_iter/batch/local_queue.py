@@ -88,7 +88,7 @@ class Queue:
             job=job,
             run=self._ledger.runs.get(job.number, 0) + 1,
             offset=self._ledger.offset,
-            resources=self._resources(job.number),
+            resources=self._resources(job),
             enforce_memory=self._enforce_memory,
             grace_s=self._grace_s,
         )
@@ -104,9 +104,9 @@ class Queue:
             with starter.stdin as pipe:
                 pipe.write(order.as_text().encode())
 
-    def _resources(self, number: int) -> Resources:
-        changed = self._ledger.resources.get(number, {})
-        return replace(self._header.resources, **changed)
+    def _resources(self, job: Job) -> Resources:
+        own = {} if job.memory_mb is None else {"memory_mb": job.memory_mb}
+        return replace(self._header.resources, **(own | self._ledger.resources.get(job.number, {})))
 
     def _reap(self) -> None:
         """Bury jobs whose starter ended without a word."""

@@ -53,6 +53,13 @@ def _add_convert(actions: Subparsers) -> None:
     convert.add_argument("--max-pz", type=float, default=5000.0, metavar="GEV")
     convert.add_argument("--min-hits", type=int, default=15)
     convert.add_argument("--max-residual", type=float, default=0.05, metavar="MM")
+    convert.add_argument(
+        "--min-independence",
+        type=float,
+        default=1e-8,
+        metavar="SHARE",
+        help="tracks whose parameters the hits tell apart less are dropped (0-1, default: 1e-8)",
+    )
     convert.set_defaults(call=_convert)
 
 
@@ -125,6 +132,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         arguments.max_pz,
         arguments.min_hits,
         arguments.max_residual,
+        arguments.min_independence,
     )
     workers = arguments.workers or len(os.sched_getaffinity(0))
     statistics = convert_by_workers(
@@ -165,9 +173,9 @@ def _solve(arguments: argparse.Namespace) -> int:
     ):
         print(line)
     print(f"exit code {end.ending.code}: {end.ending.meaning}")
-    for note in (end.said, end.remedy, *end.notes):
-        if note:
-            print(note, file=sys.stderr)
+    said = f"{end.said}; {end.remedy}" if end.remedy else end.said
+    for note in end.notes or filter(None, [said]):
+        print(note, file=sys.stderr)
     return 0 if end.ending.is_good_by_hand else 1
 
 

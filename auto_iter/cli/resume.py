@@ -29,6 +29,11 @@ def add_parser(subparsers: Subparsers) -> None:
         action="store_true",
         help="take the workspace from a daemon on another host that is gone for good",
     )
+    parser.add_argument(
+        "--abandon-schedd",
+        action="store_true",
+        help="leave the jobs with a schedd that is gone for good, and submit their files anew",
+    )
     parser.set_defaults(call=_resume)
 
 
@@ -41,5 +46,6 @@ def _resume(arguments: argparse.Namespace) -> int:
         steal_lock=arguments.steal_lock,
         iterations=arguments.iterations,
         overrides=tuple(arguments.overrides),
+        abandon_schedd=arguments.abandon_schedd,
     )
     return run_session(opened, wishes)

@@ -76,6 +76,6 @@ def _simulate(arguments: argparse.Namespace) -> int:
     print(f"truth: {simulated.truth}")
     print(
         f"align with: auto-iter run -y {options.year} -r {options.run:06d} -f {files.text} "
-        f"-i 5 --config {simulated.config}" + (" --fourst" if options.beam.stations == 4 else "")
+        f"-i 10 --config {simulated.config}" + (" --fourst" if options.beam.stations == 4 else "")
     )
     return 0

@@ -21,13 +21,17 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _stop(arguments: argparse.Namespace) -> int:
-    from auto_iter.app import open_workspace
+    from auto_iter.app import open_to_stop
     from auto_iter.session import remove_jobs, stop_daemon
 
-    opened = open_workspace(the_workspace(arguments.workspace))
+    opened = open_to_stop(the_workspace(arguments.workspace))
     stopped = stop_daemon(opened.workspace, arguments.timeout)
     print("the daemon has stopped" if stopped else "no daemon is running")
     if arguments.jobs:
-        remove_jobs(open_workspace(opened.workspace.root))
-        print("the jobs are removed; `auto-iter resume` starts them again")
+        if opened.remark is not None:
+            print(opened.remark)
+        jobs, left = remove_jobs(opened)
+        print(f"jobs of {jobs} raw files are removed; `auto-iter resume` starts them again")
+        if left:
+            print(f"{left} of them have not confirmed their end yet; `resume` waits for that")
     return 0

@@ -84,6 +84,7 @@ def run_iteration(
         time_limit_s=config.millepede.time_limit_s,
         max_shift_mm=config.millepede.max_shift_mm,
         max_rotation_rad=config.millepede.max_rotation_rad,
+        accept_bad_matrix=config.millepede.accept_bad_matrix,
         eigen=choices.modes,
     )
     return solve(request, env)
@@ -129,6 +130,7 @@ def _requests(
         max_pz_gev=cuts.max_pz_gev,
         min_hits=cuts.min_hits,
         max_residual_mm=cuts.max_residual_in(stage.within),
+        min_independence=cuts.min_independence,
     )
     workers = min(config.millepede.workers or os.cpu_count() or 1, len(sources))
     return [

@@ -27,6 +27,7 @@ class Cuts(_Message):
     max_pz_gev: float = 5000.0
     min_hits: int = 15
     max_residual_mm: float = 0.05
+    min_independence: float = 1e-8
 
     def track_cuts(self) -> TrackCuts:
         """Return the cuts as the converter takes them."""
@@ -75,7 +76,8 @@ class SolveRequest(_Message):
     `phase`: which of the strategy's, from 0; `within`: the iteration within it, from 1.
     `previous`: the constants that the tracks were made with; `centre`: those that the alignment
     began with, to which priors pull; None: the nominal geometry. `stations`: how many the tracks
-    were reconstructed in; None: not known. `fingerprint` goes into the solution.
+    were reconstructed in; None: not known. `earlier`: the constants that the phase's iterations
+    started from up to this one, to see whether they walk. `fingerprint` goes into the solution.
     """
 
     directory: Path
@@ -83,6 +85,7 @@ class SolveRequest(_Message):
     statistics: tuple[Path, ...]
     previous: Path
     centre: Path | None = None
+    earlier: tuple[Path, ...] = ()
     strategy: str = "3st"
     iteration: int = 1
     phase: int = 0
@@ -94,6 +97,7 @@ class SolveRequest(_Message):
     time_limit_s: float = 3600.0
     max_shift_mm: float = 5.0
     max_rotation_rad: float = 0.1
+    accept_bad_matrix: bool = False
     eigen: bool = False
 
 

@@ -33,6 +33,14 @@ class Parameter:
         """Whether pede could move it."""
         return self.presigma >= 0
 
+    @property
+    def is_without_uncertainty(self) -> bool:
+        """Whether pede moved it without knowing how well it is determined.
+
+        What has too few entries is not moved at all: there pede prints no difference.
+        """
+        return self.is_free and self.change is not None and not self.sigma
+
 
 def read_result(path: Path) -> dict[int, Parameter]:
     """Return the parameters of a `millepede.res` by label, in the file's order.

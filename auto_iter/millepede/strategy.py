@@ -162,6 +162,10 @@ class Phase(_Part):
     steps: tuple[Step, ...] = Field(min_length=1)
 
 
+ITERATED = frozenset({"chisqcut", "outlierdownweighting"})
+"""Options of pede that take effect iteration by iteration."""
+
+
 class Pede(_Part):
     """What the steering file says besides the files."""
 
@@ -171,6 +175,23 @@ class Pede(_Part):
     hugecut: Positive | None = 2000.0
     options: tuple[str, ...] = ()
     """Further lines, e.g. `chisqcut 30. 6.` or `outlierdownweighting 3`."""
+
+    @property
+    def needs_iterations(self) -> bool:
+        """Whether a solution changes which tracks count, and how much, on the way."""
+        return any(line.split()[0] in ITERATED for line in self.options if line.strip())
+
+    def in_one_step(self) -> Pede:
+        """Return the same, solved in a single step, where that leads to the minimum.
+
+        It does without presigmas. With a prior it also has to: the gradient of a `Measurement` of
+        several labels is wrong in pede before V04-15-00, but for the first step, from zero.
+        """
+        if self.needs_iterations:
+            return self
+        name, _, convergence = self.method.split()
+        options = (*self.options, "linesearch 0")
+        return self.model_copy(update={"method": f"{name} 1 {convergence}", "options": options})
 
 
 class Strategy(_Part):

@@ -64,8 +64,9 @@ def _convert(content: bytes) -> None:
 def _solve(content: bytes) -> None:
     from auto_iter.millepede.requests import SolveRequest
     from auto_iter.millepede.workflow import solve
+    from auto_iter.report.drift import drift_remarks
 
-    solve(SolveRequest.model_validate_json(content), os.environ)
+    solve(SolveRequest.model_validate_json(content), os.environ, drift_remarks)
 
 
 def die_with_parent() -> None:

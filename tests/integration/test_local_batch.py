@@ -269,17 +269,31 @@ def test_what_a_job_leaves_running_ends_with_it(system: LocalBatch, tmp_path: Pa
 def test_a_job_above_its_memory_is_held_and_released_with_more(
     system: LocalBatch, tmp_path: Path
 ) -> None:
-    hog = "import time; x = bytearray(80 << 20); time.sleep(0.7)"
-    batch = with_script(
-        make_batch(tmp_path, "key", 10), f'{sys.executable} -c "{hog}"; touch result_$1'
-    )
+    # It holds on to its memory until it has been held for it, however late that is seen.
+    seen = tmp_path / "seen"
+    hog = f"{sys.executable} -c 'import time; x = bytearray(80 << 20); time.sleep(60)'"
+    batch = with_script(make_batch(tmp_path, "key", 10), f"[ -e {seen} ] || {hog}; touch result_$1")
     submission = system.submit(replace(batch, resources=Resources(memory_mb=50)))
     (problem,) = settled(system, submission, lambda tally: tally.held == 1).problems
+    seen.touch()
     assert (problem.trouble, problem.code) == (Trouble.HELD, 34)
     assert (problem.memory_mb or 0) > 50
     assert "above its limit of 50 MB" in problem.reason
     system.release(submission, {10}, Resources(memory_mb=400))
     tally = settled(system, submission, lambda tally: tally.is_over)
+    assert (tally.ended, tally.problems) == (1, ())
+
+
+def test_a_job_that_is_known_to_need_more_memory_has_it_from_the_start(
+    system: LocalBatch, tmp_path: Path
+) -> None:
+    wait = "import time; x = bytearray(80 << 20); time.sleep(2.5)"  # seen by the watcher twice
+    batch = with_script(
+        make_batch(tmp_path, "key", 10), f'{sys.executable} -c "{wait}"; touch result_$1'
+    )
+    jobs = (replace(batch.jobs[0], memory_mb=400),)
+    submission = system.submit(replace(batch, jobs=jobs, resources=Resources(memory_mb=50)))
+    tally = settled(system, submission, lambda tally: tally.held == 1 or tally.is_over)
     assert (tally.ended, tally.problems) == (1, ())
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -131,6 +134,20 @@ def schedd_daemon() -> Iterator[ScheddDaemon]:
     daemon.go_on()
 
 
+@pytest.fixture
+def site(schedd_daemon: ScheddDaemon) -> Iterator[Callable[[str], None]]:
+    """Give the schedd settings of a site that is less generous; they are gone at the end."""
+    settings = Path(os.environ["POOL_DIR"], "etc/condor/config.d/99-z-site.conf")
+
+    def become(text: str) -> None:
+        settings.write_text(f"{text}\n")
+        schedd_daemon.process().send_signal(signal.SIGHUP)
+        time.sleep(1)  # it does not say when it has read them
+
+    yield become
+    become("")
+
+
 Opener = Callable[..., HTCondorBatch]
 
 
@@ -148,6 +165,30 @@ def open_batch() -> Iterator[Opener]:
     yield make
     for process in opened:
         process.close()
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """Give a file system of 40 MB that only this test uses."""
+    disk = Path(os.environ["SMALL_DISK"])
+    yield disk
+    for path in disk.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def fill(disk: Path) -> Path:
+    """Use up all space of a file system; return the file to remove."""
+    filler = disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as content:
+        while True:
+            content.write(bytes(1 << 16))
+    with suppress(OSError), filler.open("ab", buffering=0) as content:
+        while True:
+            content.write(bytes(1 << 10))
+    return filler
 
 
 @pytest.fixture(scope="session")
@@ -171,8 +212,13 @@ def on_the_pool(detector: Detector, tmp_path: Path) -> Iterator[Aligner]:
     """Make alignments that run on the pool; settings come after the usual ones."""
     made: list[Alignment] = []
 
-    def make(*settings: str, of: Detector = detector, iterations: int = ITERATIONS) -> Alignment:
-        made.append(Alignment(of, tmp_path, (*HTCONDOR, *settings), iterations))
+    def make(
+        *settings: str,
+        of: Detector = detector,
+        iterations: int = ITERATIONS,
+        place: Path = tmp_path,
+    ) -> Alignment:
+        made.append(Alignment(of, place, (*HTCONDOR, *settings), iterations))
         return made[-1]
 
     yield make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tests.pool.alignments import (
     make_detector,
     with_hook,
 )
-from tests.pool.conftest import Opener, settled, wait_for
+from tests.pool.conftest import Opener, fill, settled, wait_for
 
 A_SCREEN = 40
 HUNGRY = """\
@@ -101,7 +102,7 @@ def test_a_job_that_needs_more_memory_gets_it(
     on_the_pool: Aligner, detector: Detector, tmp_path: Path, calls: ScheddProcess
 ) -> None:
     hook = with_hook(detector, tmp_path, HUNGRY.format(flag=tmp_path / "eaten"))
-    alignment = on_the_pool(hook, "reco.memory_mb=600", iterations=1)
+    alignment = on_the_pool(hook, "reco.memory_mb=600", iterations=2)
     ends_well(alignment)
     (told,) = alignment.logged("held")
     assert (told["file"], told["action"], told["memory_mb"]) == (
@@ -110,7 +111,9 @@ def test_a_job_that_needs_more_memory_gets_it(
         900,
     )
     asked = calls.history("AutoIterRawFile == 402", ("RequestMemory",), at=None, limit=1)
-    assert asked == [{"RequestMemory": 900}]
+    assert asked == [{"RequestMemory": 900}]  # of the second iteration, where it was never held
+    others = calls.history("AutoIterRawFile == 401", ("RequestMemory",), at=None, limit=1)
+    assert others == [{"RequestMemory": 600}]
 
 
 def test_what_a_person_holds_stays_held_and_is_told(
@@ -169,6 +172,39 @@ def test_an_input_that_never_comes_fails_with_the_reason_and_what_to_do(
     for told in ("the input could not be transferred", "released once in vain", str(never)):
         assert told in ran.stdout
     assert calls.count("true", at=None).total == 0
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_a_full_disk_of_ours_costs_no_job_a_try(  # noqa: PLR0917 - fixtures, mostly
+    spool: bool,
+    on_the_pool: Aligner,
+    detector: Detector,
+    tmp_path: Path,
+    small_disk: Path,
+    calls: ScheddProcess,
+) -> None:
+    hook = with_hook(detector, tmp_path, f"until [ -e {tmp_path / 'go'} ]; do sleep 0.1; done\n")
+    alignment = on_the_pool(
+        hook,
+        f"htcondor.spool={spool}",
+        f"paths.work_dir={small_disk}",
+        "reco.max_attempts=1",
+        iterations=1,
+        place=small_disk,
+    )
+    daemon = alignment.start()
+    wait_for(lambda: calls.count("JobStatus == 2", at=None).total == len(FILES))
+    wait_for(lambda: bool(alignment.logged("transition")))
+    filler = fill(small_disk)
+    (tmp_path / "go").touch()
+    still_there = "JobStatus == 1 || JobStatus == 2 || JobStatus == 6"
+    wait_for(lambda: calls.count(still_there, at=None).total == 0)
+    time.sleep(12)  # as long as three tries to fetch took
+    filler.unlink()
+    assert daemon.wait(timeout=120) == 0
+    assert alignment.logged("job failed") == []
+    if spool:  # what is with the schedd is never run again
+        assert len(jobs_of(alignment, calls)) == len(FILES)
 
 
 def test_a_machine_to_be_avoided_is_not_given_the_job(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.batch.htcondor_child import ScheddProcess
-from auto_iter.errors import InputError, TransientError
+from auto_iter.errors import LimitError, TransientError
 from tests.batch_contract import make_batch
 from tests.pool.alignments import FILES, Aligner, Alignment, jobs_of
 from tests.pool.conftest import Opener, settled
@@ -32,8 +32,9 @@ def test_too_many_jobs_in_one_submission_say_which_setting_helps(
 ) -> None:
     system = open_batch(spool=False)
     batch = make_batch(tmp_path, system.new_key(1, 1), *range(12_001))
-    with pytest.raises(InputError, match=r"fewer jobs.*htcondor.max_jobs_per_submission"):
+    with pytest.raises(LimitError, match=r"fewer jobs.*htcondor.max_jobs_per_submission") as error:
         system.submit(batch)
+    assert error.value.is_for_good
     assert calls.count("true", at=None).total == 0
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from auto_iter.daemon import Ending
 from auto_iter.errors import TransientError
 from auto_iter.lock import Holder
+from auto_iter.model import Submission
 from auto_iter.snapshot import ByHand, Snapshot
 from auto_iter.solution import SolutionSummary
 from auto_iter.status import Status
@@ -139,6 +142,35 @@ def test_a_job_that_needs_more_memory_gets_it() -> None:
     assert world.run() is Ending.DONE
     submission = next(iter(world.batch.submissions.values()))
     assert submission.resources.memory_mb == 1500
+
+
+def test_what_a_file_needed_once_is_asked_for_at_once_from_then_on() -> None:
+    world = World(fails={400: 1}, holds={400: [held(400, 34, subcode=102)]})
+    assert world.run() is Ending.DONE
+    asked = [job.memory_mb for each in submissions(world) for job in each.batch.jobs]
+    numbers = [job.number for each in submissions(world) for job in each.batch.jobs]
+    assert list(zip(numbers, asked, strict=True)) == [
+        (400, None), (401, None), (402, None),
+        (400, 1500),
+        (400, 1500), (401, None), (402, None),
+    ]  # fmt: skip
+
+
+def test_many_held_jobs_cost_one_call_for_each_remedy() -> None:
+    files = frozenset(range(400, 600))
+    holds = {number: [held(number, 12)] for number in files if number % 2}
+    holds |= {number: [held(number, 34, subcode=102)] for number in files if not number % 2}
+    world = World(files=files, iterations=1, holds=holds)
+    release, calls = world.batch.release, list[int]()
+
+    def counted(submission: Submission, numbers: Collection[int], *more: Any) -> None:
+        calls.append(len(numbers))
+        release(submission, numbers, *more)
+
+    world.batch.release = counted  # type: ignore[method-assign, assignment]
+    assert world.run() is Ending.DONE
+    assert calls == [100, 100]
+    assert dict(world.saved.releases) == dict.fromkeys(files, 1)
 
 
 def test_a_transfer_failure_is_released_after_a_pause() -> None:
@@ -289,9 +321,17 @@ def test_converged_is_finished_when_that_is_wanted() -> None:
 
 def test_machines_on_which_several_jobs_fail_are_avoided() -> None:
     world = World(iterations=1, fails={400: 1, 401: 1})
+    world.batch.proven = frozenset({"good.node"})
     assert world.run() is Ending.DONE
     second = list(world.batch.submissions.values())[1]
     assert second.batch.avoid_machines == ("bad.node",)
+
+
+def test_the_only_machine_that_is_known_is_not_avoided() -> None:
+    world = World(iterations=1, fails={400: 1, 401: 1})
+    assert world.run() is Ending.DONE
+    second = list(world.batch.submissions.values())[1]
+    assert second.batch.avoid_machines == ()
 
 
 def test_a_machine_on_which_jobs_also_succeed_is_no_black_hole() -> None:
@@ -427,6 +467,27 @@ def test_a_kill_between_portions_changes_nothing() -> None:
         assert Counter(number for _, number in world.ran) == {
             **dict.fromkeys(MANY, 1), 401: 2, 405: 2,
         }  # fmt: skip
+
+
+def test_a_kill_while_failed_files_run_again_beside_others_changes_nothing() -> None:
+    def a_slow_world() -> World:
+        world = World(
+            files=MANY, iterations=1, fails={400: 1, 403: 2, 409: 1}, spoils={401: 1},
+            exit_code=7, settings={"portion": 6},
+        )  # fmt: skip
+        world.slots = 2
+        return world
+
+    undisturbed = a_slow_world()
+    assert undisturbed.run() is Ending.DONE
+    assert len(submissions(undisturbed)) > 3
+    for at in range(1, count_actions(a_slow_world()), 3):
+        world = a_slow_world()
+        with pytest.raises(Killed):
+            world.daemon(Killer(at)).run()
+        assert world.run() is Ending.DONE
+        assert max(Counter(world.ran).values()) == 1
+        assert sorted(n for _, n in world.ran) == sorted(n for _, n in undisturbed.ran)
 
 
 def test_stragglers_are_run_again_also_where_submissions_are_limited() -> None:

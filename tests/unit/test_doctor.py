@@ -18,6 +18,7 @@ def healthy(tmp_path: Path) -> dict[str, dict[str, object]]:
     for directory in (raw, install, work):
         directory.mkdir()
     (install / "setup.sh").write_text("")
+    (install / "asetup.faser").write_text("")
     return {
         "paths": {
             "raw_dir": raw,
@@ -111,6 +112,20 @@ def test_a_work_directory_on_eos_is_no_place_for_jobs_that_are_not_spooled(
     healthy["htcondor"] = {"call_timeout_s": 5, "spool": False}
     healthy["paths"]["work_dir"] = "/eos/user/f/faser"
     assert "htcondor.spool=true" in findings(healthy)["work directory"][1]
+
+
+def test_a_work_directory_that_a_submit_description_would_expand_is_bad(
+    healthy: dict[str, dict[str, object]], tmp_path: Path
+) -> None:
+    place = tmp_path / "$(HOME)"
+    place.mkdir()
+    healthy["paths"]["work_dir"] = place
+    assert findings(healthy)["work directory"][0] is Verdict.OK
+    healthy["batch"]["system"] = "htcondor"
+    healthy["htcondor"] = {"call_timeout_s": 5}
+    verdict, advice = findings(healthy)["work directory"]
+    assert verdict is Verdict.BAD
+    assert "paths.work_dir" in advice
 
 
 @pytest.mark.parametrize(

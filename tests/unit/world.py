@@ -75,6 +75,10 @@ class World:
     holds: dict[int, list[Problem]] = field(default_factory=dict)
     """Raw file → how its jobs are held, one after the other, before they run."""
     settings: dict[str, Any] = field(default_factory=dict)
+    exit_code: int = 40
+    """Of jobs that fail."""
+    slots: int = 1_000_000
+    """Jobs that run at once."""
     plan: Plan = ONE_PHASE
 
     def __post_init__(self) -> None:
@@ -141,7 +145,8 @@ class World:
             first = each.submission.cluster == "1"
             for number in sorted(each.running - (self.stuck if first else set())):
                 self._end(each.submission, iteration, number)
-            for number in sorted(each.idle):
+            free = self.slots - sum(len(each.running) for each in self.batch.submissions.values())
+            for number in sorted(each.idle)[:free]:
                 if self.holds.get(number):
                     self.batch.hold(each.submission, self.holds[number].pop(0))
                 else:
@@ -153,7 +158,11 @@ class World:
         if self.fails.get(number, 0) > 0:
             self.fails[number] -= 1
             problem = Problem(
-                number, Trouble.FAILED, "exit code 40", exit_code=40, machine="bad.node"
+                number,
+                Trouble.FAILED,
+                f"exit code {self.exit_code}",
+                exit_code=self.exit_code,
+                machine="bad.node",
             )
         else:
             self._deliver(iteration, number)
