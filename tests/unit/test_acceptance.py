@@ -56,12 +56,15 @@ def workspace(tmp_path: Path) -> Workspace:
     return made
 
 
-def what_if(workspace: Workspace) -> Path:
-    return workspace.iteration(2, 11705).root / "3millepede.by-hand" / "other"
+def what_if(workspace: Workspace, number: int = 2) -> Path:
+    return workspace.iteration(number, 11705).root / "3millepede.by-hand" / "other"
 
 
 def accept(workspace: Workspace, number: int = 2) -> None:
-    decided = acceptance.decide(open_workspace(workspace.root), number, what_if(workspace), NOW)
+    found = what_if(workspace, number)
+    if number != 2 and number <= ITERATIONS:
+        solve(found, "by hand")
+    decided = acceptance.decide(open_workspace(workspace.root), number, found, NOW)
     acceptance.complete(workspace, decided.snapshot)
 
 
@@ -93,6 +96,19 @@ def test_accepted_constants_count_and_what_came_after_is_set_aside(workspace: Wo
     assert snapshot.solution.tracks == 7
     assert snapshot.by_hand is not None
     assert "3millepede.by-hand/other; iter03 outdated" in snapshot.by_hand.words
+
+
+@pytest.mark.parametrize(("number", "phase", "began"), [(1, 0, 1), (2, 1, 2), (3, 1, 2)])
+def test_it_is_back_in_the_phase_that_the_iteration_had(
+    number: int, phase: int, began: int, workspace: Workspace
+) -> None:
+    finished = open_workspace(workspace.root).snapshot
+    first, *others = finished.history
+    history = (first.model_copy(update={"ends_phase": True}), *others)
+    checkpoint.save(workspace.checkpoint, finished.but(history=history, phase=1, phase_began=2))
+    accept(workspace, number)
+    back = open_workspace(workspace.root).snapshot
+    assert (back.phase, back.phase_began) == (phase, began)
 
 
 def test_outputs_that_lie_elsewhere_make_room_for_new_ones(

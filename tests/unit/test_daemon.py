@@ -302,6 +302,17 @@ def test_constants_accepted_by_hand_are_recorded_and_the_next_iteration_says_so(
     assert said.count("starts from constants by hand") == 1
 
 
+def test_what_a_person_has_accepted_is_not_solved_again() -> None:
+    world = World(iterations=1)
+    figures = dict.fromkeys(("chi2_ndf", "max_shift_um", "max_rotation_mrad", "max_pull"), 9.0)
+    by_hand = ByHand(source="3millepede.accepting-x", replaced="r-1", words="accepted by hand")
+    # as after a failure in next_iteration, and a resume
+    world.saved = world.saved.but(solution=SolutionSummary(tracks=7, **figures), by_hand=by_hand)
+    assert world.run() is Ending.DONE
+    assert world.millepede.solved == []
+    assert world.saved.history[0].tracks == 7
+
+
 def test_the_largest_change_in_sigma_is_shown_beside_the_shift() -> None:
     world = World(iterations=1)
     world.run()
