@@ -179,21 +179,21 @@ class Chain:
         paths = self._iteration(stage)
         if self._solving is None:
             request = self._solve_request(paths, stage, numbers)
-            solution = _read_json(paths.solution)
-            if solution is not None and solution.get("fingerprint") == request["fingerprint"]:
-                return _solution(solution)
+            found = _read_json(paths.solution)
+            if found is not None and found.get("fingerprint") == request["fingerprint"]:
+                return _solution(found)
             self._solving = self._start("solve", (_request_file(paths), request))
             return None
         if not self._solving.has_ended:
             return None
         child, self._solving = self._solving, None
         self._end(child, "solving")
-        solution = _read_json(paths.solution)
+        solution = read_solution(paths.solution)
         if solution is None:
             raise PhysicsError(
                 f"{paths.solution}: not written by the solver", "see 3millepede there"
             )
-        return _solution(solution)
+        return solution
 
     def _solve_request(
         self, paths: Iteration, stage: Stage, numbers: Collection[int]
@@ -366,6 +366,12 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     return content
+
+
+def read_solution(path: Path) -> SolutionSummary | None:
+    """Return the numbers that travel of a `solution.json`; None when there is none."""
+    record = _read_json(path)
+    return None if record is None else _solution(record)
 
 
 def _solution(record: Mapping[str, Any]) -> SolutionSummary:

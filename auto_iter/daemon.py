@@ -92,15 +92,21 @@ class Daemon:
         self._retries = 0
         self._log = get_logger()
 
-    def run(self, until: frozenset[str] = frozenset()) -> Ending:
+    def run(
+        self, until: frozenset[str] = frozenset(), unless_waiting: frozenset[str] = frozenset()
+    ) -> Ending:
         """Step until a terminal state, or one of `until`, is reached and saved, or a stop is asked.
 
+        In the states of `unless_waiting` it also ends where only waiting for jobs is left.
         Whatever the ending, the snapshot is on disk.
         """
         while self._unsaved or self._machine.state not in TERMINAL | until:
             if self._sleeper.should_stop():
                 break
             wait_s = self.step()
+            if wait_s > 0 and self._machine.state in unless_waiting and self._waits_for_jobs:
+                self._ports.millepede.stop()
+                return Ending.REACHED
             if wait_s > 0:
                 self._sleep(wait_s)
         else:
@@ -108,6 +114,10 @@ class Daemon:
             return Ending(state) if state in TERMINAL else Ending.REACHED
         self._ports.millepede.stop()
         return Ending.INTERRUPTED
+
+    @property
+    def _waits_for_jobs(self) -> bool:
+        return not self._unsaved and bool(self.snapshot.live_attempts)
 
     def step(self) -> float:
         """Do one step; return how many seconds nothing needs doing."""

@@ -149,6 +149,8 @@ class IterationRecord(SolutionSummary):
     left_out: tuple[int, ...] = ()
     converged: bool | None = None
     ends_phase: bool = False
+    by_hand: str | None = None
+    """In words, where a person put these constants in the place of the iteration's own."""
 
 
 class Verdict(_Record):
@@ -172,6 +174,19 @@ class Hindrance(_Record):
 
     reason: str
     since: float
+
+
+class ByHand(_Record):
+    """Constants that a person has accepted for the current iteration; see `acceptance`.
+
+    Names of directories: `source`, in the iteration, becomes its `3millepede`, the one before it
+    `replaced`; later iterations go to `outdated` in the workspace.
+    """
+
+    source: str
+    replaced: str
+    outdated: str | None = None
+    words: str
 
 
 class Snapshot(_Record):
@@ -220,6 +235,8 @@ class Snapshot(_Record):
     remarks: tuple[str, ...] = ()
     """What this iteration's tracks give reason to warn of, on its way into the history."""
     solution: SolutionSummary | None = None
+    by_hand: ByHand | None = None
+    """Where that solution came from, until it is in the history."""
     converged: bool = False
     """It is done because it converged: only a person who asks for more iterations goes on."""
     verdict: Verdict | None = None
@@ -243,6 +260,12 @@ class Snapshot(_Record):
     def stage(self) -> Stage:
         """Where it is: iteration, phase, iteration within the phase."""
         return Stage(self.iteration, self.phase, self.iteration - self.phase_began + 1)
+
+    def stage_of(self, iteration: int) -> Stage:
+        """Where `iteration`, the current one or one before it, is among the phases."""
+        ends = [each.iteration for each in self.history if each.ends_phase]
+        before = [end for end in ends if end < iteration]
+        return Stage(iteration, len(before), iteration - max(before, default=0))
 
     @property
     def live_attempts(self) -> tuple[Attempt, ...]:

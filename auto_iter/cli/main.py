@@ -33,7 +33,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(
         prog="auto-iter",
         description="Iterative alignment of the FASER tracker: reconstruct, solve, repeat.",
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage.",
+        epilog="Without a command, options are those of `run`: auto-iter -y 2023 -r 011705 -f 400. "
+        "Exit codes: 0 done, 1 failed, 2 wrong usage.",
     )
     parser.add_argument("--version", action="version", version=f"auto-iter {auto_iter.__version__}")
     subparsers: Subparsers = parser.add_subparsers(
@@ -44,12 +45,23 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def with_verb(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments, with `run` before them where they begin with one of its options.
+
+    So what was given to the script before works as it is: `-y 2023 -r 011705 -f 450-500 -i 10`.
+    """
+    words = list(arguments)
+    own = ("-h", "--help", "--version")
+    has_no_verb = bool(words) and words[0].startswith("-") and words[0] not in own
+    return ["run", *words] if has_no_verb else words
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a µ is no reason to die on an old terminal
-    parsed = build_parser().parse_args(arguments)
+    parsed = build_parser().parse_args(with_verb(sys.argv[1:] if arguments is None else arguments))
     call: Call = parsed.call
     try:
         return call(parsed)

@@ -51,6 +51,10 @@ def _at_least(least: N, value: N, text: str) -> N:
     return value
 
 
+SHOWN = 5
+"""So many workspaces are offered to choose from."""
+
+
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add `--config` and `--set`."""
     parser.add_argument(
@@ -96,5 +100,7 @@ def the_workspace(given: Path | None) -> Path:
     found = sorted(path.parent for path in Path().glob("Y*_R*_F*/state.yaml"))
     if len(found) == 1:
         return found[0]
-    what = "no workspace here" if not found else f"{len(found)} workspaces here"
-    raise UsageError(f"{what}; say which, e.g. auto-iter status Y2023_R011705_F400-450")
+    if not found:
+        raise UsageError("no workspace here; name one, e.g. Y2023_R011705_F400-450")
+    names = " ".join(map(str, found[:SHOWN]))
+    raise UsageError(f"{len(found)} workspaces here; name one of them: {names}")

@@ -65,7 +65,8 @@ def add_alignment_options(parser: argparse.ArgumentParser) -> None:
                         help="environment script of the jobs; made when missing "
                         "(default: reco_condor_env.sh)")  # fmt: skip
     parser.add_argument("--calypso_path", "--calypso-path", type=Path, metavar="DIR",
-                        help="Calypso's install directory; for a new env script")  # fmt: skip
+                        help="Calypso's install directory, to make the env script from; "
+                        "a script that is there already wins")  # fmt: skip
     parser.add_argument("--raw_dir", "--raw-dir", type=Path, metavar="DIR",
                         help="raw files are <DIR>/<year>/<run>/Faser-Physics-*.raw")  # fmt: skip
     parser.add_argument("--work_dir", "--work-dir", type=Path, metavar="DIR",
@@ -84,8 +85,8 @@ def alignment_config(arguments: argparse.Namespace) -> Config:
 
     options = {
         "paths.env_script": arguments.env_script,
-        "paths.calypso_install": arguments.calypso_path and arguments.calypso_path.absolute(),
-        "paths.raw_dir": arguments.raw_dir and arguments.raw_dir.absolute(),
+        "paths.calypso_install": arguments.calypso_path,
+        "paths.raw_dir": arguments.raw_dir,
         "paths.work_dir": arguments.work_dir,
         "batch.system": arguments.batch,
         "alignment.strategy": arguments.strategy,

@@ -55,7 +55,10 @@ def find_pede(install: Path | None, search_path: str | None) -> Path | None:
     for candidate in candidates:
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return candidate.absolute()
-    raise InputError(f"no pede at {install}", "correct paths.pede_install (directory or program)")
+    raise InputError(
+        f"no pede at {install}",
+        "correct paths.pede_install (directory or program), or set millepede.solver=builtin",
+    )
 
 
 def require_pede(install: Path | None, search_path: str | None) -> Path:
@@ -64,7 +67,7 @@ def require_pede(install: Path | None, search_path: str | None) -> Path:
     if found is None:
         raise InputError(
             "solver 'pede' is demanded, but there is no pede on PATH",
-            "set paths.pede_install, or use millepede.solver: builtin",
+            "set paths.pede_install, or millepede.solver=builtin",
         )
     return found
 

@@ -84,6 +84,10 @@ def with_option(name: str, value: str) -> tuple[str, ...]:
         (("status",), 2, "no workspace here"),
         (("resume", "nowhere"), 2, "nowhere: no such workspace"),
         (("rnu",), 2, "invalid choice: 'rnu'"),
+        (with_option("-f", "450-450")[1:], 2, "has to lie above the start"),  # without `run`
+        (("-y", "2023"), 2, "auto-iter run: the following arguments are required: -r/--run"),
+        ((*RUN, "--calypso_path", "nowhere"), 1, "nowhere: no such Calypso installation"),
+        ((*RUN, "--raw_dir=~/nowhere"), 1, "/nowhere: no such raw directory"),
     ],
 )
 def test_it_is_refused_in_one_line_and_nothing_is_written(
@@ -240,7 +244,35 @@ def test_constants_to_start_from_must_be_finite(
     (here / "start.txt").write_text('"10": [0, NaN, 0, 0, 0, 0]')
     code, line = refused((*RUN, "--set", "alignment.initial_constants=start.txt"), capsys, here)
     assert code == 1
-    assert "start.txt: constants of 10 are not finite" in line
+    assert "start.txt: key '10': y is nan, not a finite number" in line
+
+
+def test_a_calypso_that_is_not_there_is_refused_though_a_script_is(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "env.sh").write_text("export MINE=1\n")
+    options = ("--env_script", "env.sh", "--calypso_path", "~/nowhere")
+    code, line = refused((*RUN, *options), capsys, here)
+    assert code == 1
+    assert f"{Path.home()}/nowhere: no such Calypso installation; correct --calypso_path" in line
+
+
+def test_a_script_that_wins_over_the_calypso_given_is_remarked_upon(
+    here: Path, simulated: SimulatedDetector
+) -> None:
+    (installed,) = re.findall(r"calypso_install: (.*)", simulated.config.read_text())
+    (here / "env.sh").write_text(f"source {installed}/setup.sh\n")
+    other = here / "calypso"
+    other.mkdir()
+    (other / "setup.sh").touch()
+    options = ("--env_script", "env.sh", "--calypso_path", str(other))
+    line = [*run_command(simulated, *options)]
+    line.remove("run")
+    ran = call(line, here)
+    assert ran.returncode == 0
+    assert f"{here}/env.sh is there and is used as it is, though it does not name {other}" in (
+        ran.stderr
+    )
 
 
 def test_neither_env_script_nor_calypso_is_refused(

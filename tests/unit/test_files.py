@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter import reconstruction
 from auto_iter.files import TEMPORARY, remove_leftovers, write_atomically, write_whole
 from auto_iter.millepede import constants, conversion, mille_file, result
 
@@ -78,7 +77,6 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) ->
     "read",
     [
         constants.read_constants,
-        reconstruction.read_constants,
         result.read_result,
         conversion.read_record,
         mille_file.detect_flavour,
