@@ -82,7 +82,10 @@ def summary(snapshot: Snapshot, now: float) -> dict[str, str]:
         shown["time left"] = f"{left}, until {until}, for this iteration's jobs"
     if snapshot.history:
         last = snapshot.history[-1]
-        shown["last chi2/ndf"] = f"{last.chi2_ndf:.4f} (largest shift {last.max_shift_um:.2f} um)"
+        shown["last chi2/ndf"] = (
+            f"{last.chi2_ndf:.4f} (largest shift {last.max_shift_um:.2f} um, "
+            f"largest change {last.max_pull:.2f} sigma)"
+        )
     return shown
 
 

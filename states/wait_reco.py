@@ -12,7 +12,7 @@ from auto_iter.model import Problem, Tally, Trouble
 from auto_iter.snapshot import Attempt, Progress, Snapshot
 from states import held_jobs, stragglers
 from states.common_causes import avoided, common_cause, failure_notes
-from states.outputs import convert, count_failures, without
+from states.outputs import convert, count_failures, count_losses, without
 from states.portions import next_portion
 from states.step import Fire, Note, Outcome, Ports, Stay
 from states.submit_reco import outstanding_files
@@ -136,7 +136,9 @@ def _counted(
     notes = failure_notes(reasons, problems)
     if innocent:
         notes.append(Note("disk full: not counted as failed", {"files": innocent}, "warning"))
-    counted = count_failures(snapshot, reasons.items())
+    lost = {number for number in reasons if _is_lost(problems.get(number))}
+    counted = count_losses(snapshot, ((n, why) for n, why in reasons.items() if n in lost))
+    counted = count_failures(counted, ((n, why) for n, why in reasons.items() if n not in lost))
     return counted.but(exit_codes={**counted.exit_codes, **exits}), notes
 
 
@@ -164,6 +166,10 @@ def _victims_of_the_disk(
         if number in problems
         and ports.reconstruction.met_full_disk(snapshot.iteration, problems[number])
     ]
+
+
+def _is_lost(problem: Problem | None) -> bool:
+    return problem is not None and problem.trouble is Trouble.LOST
 
 
 def _reason(problem: Problem | None, snapshot: Snapshot, number: int) -> str:

@@ -133,6 +133,27 @@ def test_one_reconstruction_is_submitted_and_fetched_by_hand(
     assert outputs(alignment, 1) == outputs(reference, 1)
 
 
+def test_the_chain_by_hand_fetches_what_waits_with_the_schedd(
+    on_the_pool: Aligner, calls: ScheddProcess, reference: Alignment
+) -> None:
+    alignment = on_the_pool("htcondor.spool=true")
+    for iteration in (1, 2):
+        submitted = alignment.call(alignment.from_the_start("reco", str(iteration)))
+        assert submitted.returncode == 0, submitted.stdout + submitted.stderr
+        cluster = alignment.status()["attempts"][0]["cluster"]
+        completed = f"ClusterId == {cluster} && JobStatus == 4"
+        wait_for(lambda: calls.count(completed, at=None).total == len(FILES))  # noqa: B023
+        status = alignment.status()
+        assert (status["jobs"]["delivered"], status["jobs"]["running"]) == (0, 0)
+        assert f"{len(FILES)} more jobs have ended" in status["remark"]
+        chain = alignment.workspace / f"iter{iteration:02d}"
+        solved = alignment.call(auto_iter("millepede", "-i", str(chain)))
+        assert solved.returncode == 0, solved.stdout + solved.stderr
+        assert "what-if" not in solved.stdout
+        assert outputs(alignment, iteration) == outputs(reference, iteration)
+    assert alignment.constants().items() <= reference.constants().items()
+
+
 def outputs(alignment: Alignment, iteration: int) -> set[str]:
     place = alignment.workspace / f"iter{iteration:02d}" / "2kfalignment"
     return {path.name for path in place.iterdir()}
