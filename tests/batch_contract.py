@@ -15,8 +15,9 @@ from auto_iter.model import Batch, Job, Resources, Submission, Tally, Trouble
 from auto_iter.ports import BatchSystem
 
 SCRIPT = """#!/bin/bash
-case $1 in
-    1*) echo "out of $1" > result_$1 ;;
+number=${!#}  # the last argument: a direct job is told before it where to deliver
+case $number in
+    1*) echo "out of $number" > result_$number ;;
     2*) echo "bad luck" >&2; exit 3 ;;
     3*) kill -9 $$ ;;
     4*) sleep 600 & wait ;;
