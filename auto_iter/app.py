@@ -14,13 +14,13 @@ from auto_iter.chain import check_chain
 from auto_iter.config import Config
 from auto_iter.configfile import differences, dump_config, load_config
 from auto_iter.envscript import check_calypso
-from auto_iter.errors import CheckpointError, InputError, UsageError
+from auto_iter.errors import CheckpointError, InputError, PermanentError, UsageError
 from auto_iter.files import refuse_full_disk, write_atomically
 from auto_iter.millepede.strategy import Strategy, load_strategy, parse_strategy, read_strategy
 from auto_iter.rawdata import RawRange, describe_missing, missing
 from auto_iter.reconstruction import WorkspaceReconstruction
-from auto_iter.settled import settled
-from auto_iter.snapshot import Arguments, Snapshot
+from auto_iter.settled import condor_config, settled
+from auto_iter.snapshot import Arguments, Snapshot, refuse_iterations
 from auto_iter.workspace import Workspace, workspace_name
 from states.machine import StateMachine
 from states.next_iteration import begin_next
@@ -112,6 +112,7 @@ def create_workspace(
     )
     opened = Opened(workspace, snapshot, config)
     reconstruction(opened, strategy).check_inputs()
+    _refuse_missing_places(workspace, config)
     try:
         workspace.root.mkdir(parents=True, exist_ok=True)
         # Where an alignment could not even begin; later, a full disk is waited for.
@@ -122,10 +123,22 @@ def create_workspace(
     except OSError as error:
         if fresh:
             shutil.rmtree(workspace.root, ignore_errors=True)
-        raise InputError(
+        raise PermanentError(
             f"{workspace.root}: {error.strerror}", "a workspace needs a writable disk with space"
         ) from None
     return opened
+
+
+def _refuse_missing_places(workspace: Workspace, config: Config) -> None:
+    """Raise InputError for what would only be tried again for ever, or made where nobody looks."""
+    work_dir = workspace.root.parent
+    if not work_dir.parent.is_dir():
+        raise InputError(f"{work_dir}: no such directory", "make it, or correct --work_dir")
+    if config.batch.system == "htcondor" and condor_config(os.environ) is None:
+        raise InputError(
+            "HTCondor is not configured on this machine (no CONDOR_CONFIG, no /etc/condor)",
+            "log in where it is, or run the jobs here with --batch local",
+        )
 
 
 def the_strategy(opened: Opened) -> Strategy:
@@ -191,6 +204,7 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
         _change_strategy(opened, config)
         write_atomically(opened.workspace.config, dump_config(config))
     if iterations is not None:
+        refuse_iterations(iterations)
         done = snapshot.iteration if snapshot.state == "done" else snapshot.iteration - 1
         if iterations < max(done, 1):
             raise UsageError(f"-i {iterations}: {done} iterations are done already")
@@ -238,6 +252,7 @@ def revive(snapshot: Snapshot, now: float) -> Snapshot:
             state=state,
             failure=None,
             failures={},
+            losses={},
             troubles={},
             exit_codes={},
             releases={},

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import structlog
 
-from auto_iter.errors import PASSING, AutoIterError, PermanentError, TransientError
+from auto_iter.errors import PASSING, AutoIterError, FencedError, PermanentError, TransientError
 from auto_iter.log import get_logger
 from auto_iter.model import Submission
 from auto_iter.snapshot import Failure, Hindrance, Snapshot
@@ -64,6 +64,8 @@ class Memory:
     seen: Callable[[Snapshot], None] = lambda _snapshot: None
     alive: Callable[[], None] = lambda: None
     """Called again and again, also while nothing happens for hours."""
+    check: Callable[[], None] = lambda: None
+    """Raises FencedError when the workspace is another daemon's by now."""
 
 
 class Daemon:
@@ -121,6 +123,7 @@ class Daemon:
         """Do one step; return how many seconds nothing needs doing."""
         with structlog.contextvars.bound_contextvars(**self._context()):
             try:
+                self._memory.check()
                 if self._unsaved:
                     self._save(self.snapshot)
                     return 0
@@ -130,6 +133,12 @@ class Daemon:
                 return self._mend(error)
 
     def _mend(self, error: Exception) -> float:
+        if isinstance(error, FencedError):
+            raise error
+        with suppress(OSError):
+            # A successor may be what is in the way: it removes the temporary files it finds, and so
+            # stops a save that was cut short between the check and the rename.
+            self._memory.check()
         match error:
             case TransientError():
                 return self._try_again(str(error), error.delay_s)
@@ -175,10 +184,12 @@ class Daemon:
         self.snapshot = snapshot
         self._unsaved = True
         try:
+            self._memory.check()
             self._memory.save(snapshot)
         except OSError as error:
             # Memory may not run ahead of the disk: nothing else is done until this is written.
-            raise TransientError(f"cannot write the checkpoint: {error.strerror}") from None
+            where = error.filename or "checkpoint"
+            raise TransientError(f"{where}: {error.strerror}") from None
         self._unsaved = False
         with suppress(OSError):  # a display or a lock file that is gone costs no alignment
             self._memory.seen(snapshot)

@@ -72,7 +72,7 @@ def summary(snapshot: Snapshot, now: float) -> dict[str, str]:
         "iteration": f"{snapshot.iteration} of {snapshot.arguments.iterations}",
         "state": snapshot.state,
         "files": f"{progress.delivered} of {progress.wanted} reconstructed",
-        "jobs": f"{progress.running} running, {progress.idle} idle, {progress.held} held",
+        "jobs": progress.jobs_in_words,
     }
     if snapshot.failures:
         shown["failed"] = ", ".join(f"{number:05d}" for number in sorted(snapshot.failures))

@@ -23,7 +23,7 @@ from auto_iter.batch.payload import (
 from auto_iter.config import Config
 from auto_iter.envscript import find_env_script, install_env_script
 from auto_iter.errors import InputError, PhysicsError, TransientError
-from auto_iter.files import refuse_full_disk, write_atomically
+from auto_iter.files import refuse_full_disk, sync_directory, write_atomically
 from auto_iter.millepede.constants import parse_constants, read_constants, read_text
 from auto_iter.millepede.strategy import Strategy
 from auto_iter.model import Batch, Job, Problem, Resources, Stage
@@ -117,6 +117,9 @@ class WorkspaceReconstruction:
             _write(paths.constants, constants)
             everything = self.batch(stage, "", self.wanted(), {}, ())
             _write(paths.submit_description, submit_text(everything, self.config.htcondor))
+            # Jobs are submitted next, and bring their outputs into these whatever happens to us.
+            for directory in (paths.root, self.workspace.root):
+                sync_directory(directory)
         except OSError as error:
             raise TransientError(f"{paths.root}: cannot be prepared: {error}") from error
 
@@ -153,6 +156,10 @@ class WorkspaceReconstruction:
                 f"starts from now",
                 f"move {paths.root} away to reconstruct it again, or restore {paths.constants}",
             )
+
+    def constants_of(self, iteration: int) -> str:
+        """Return the path of the constants that `iteration` starts from."""
+        return str(self._paths(iteration).constants.absolute())
 
     def wanted(self) -> frozenset[int]:
         """Return the raw-file numbers that every iteration reconstructs."""
@@ -211,11 +218,16 @@ class WorkspaceReconstruction:
     def check_room(self) -> None:
         """Raise TransientError when the workspace's disk takes no more files."""
         try:
-            refuse_full_disk(self.workspace.root)
+            self._refuse_full_disks()
         except OSError as error:
             raise TransientError(
-                f"{self.workspace.root}: {error.strerror}: make room there", DISK_AGAIN_S
+                f"{error.filename}: {error.strerror}: make room there", DISK_AGAIN_S
             ) from None
+
+    def _refuse_full_disks(self) -> None:
+        for directory in (self.workspace.root, self.config.paths.outputs_dir):
+            if directory is not None and directory.is_dir():
+                refuse_full_disk(directory)
 
     def met_full_disk(self, iteration: int, problem: Problem) -> bool:
         """Tell whether a job failed because the workspace's disk is, or was, full.
@@ -230,7 +242,7 @@ class WorkspaceReconstruction:
         if any(words in line for line in said for words in _FULL):
             return True
         try:
-            refuse_full_disk(self.workspace.root)
+            self._refuse_full_disks()
         except OSError:
             return True
         return False

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import states
 from auto_iter import acceptance, app, checkpoint
 from auto_iter.app import Opened
+from auto_iter.batch.local import LocalBatch
 from auto_iter.clock import Signals
 from auto_iter.compose import Parts, compose
 from auto_iter.config import Config
@@ -24,8 +25,10 @@ from auto_iter.errors import (
     TransientError,
     UsageError,
 )
+from auto_iter.files import remove_leftovers
 from auto_iter.lock import WorkspaceLock, live_holder
 from auto_iter.log import get_logger, logging_to
+from auto_iter.orphans import end_orphans
 from auto_iter.ports import BatchSystem
 from auto_iter.progress import Display
 from auto_iter.settled import settled
@@ -75,6 +78,8 @@ def run_session(opened: Opened, wishes: Wishes) -> int:
     lock = WorkspaceLock(workspace.lock)
     lock.acquire(steal=wishes.steal_lock)
     try:
+        end_orphans(workspace.root)
+        remove_leftovers(workspace.directories)
         # Only now nobody else writes: what was read before the lock may be old.
         opened = app.open_workspace(workspace.root)
         on_disk = opened.snapshot
@@ -102,6 +107,9 @@ def _run(
     log = get_logger()
     if opened.remark:
         log.warning("checkpoint", remark=opened.remark)
+    openness = opened.workspace.openness
+    if openness is not None:
+        log.warning("the workspace is not ours alone", reason=openness)
     if wishes.overrides or wishes.iterations is not None:
         changed = {"settings": list(wishes.overrides), "iterations": wishes.iterations}
         log.info("changed by hand", **{key: value for key, value in changed.items() if value})
@@ -127,6 +135,7 @@ def _run(
             save=lambda new: checkpoint.save(opened.workspace.checkpoint, new),
             seen=display.update,
             alive=lock.refresh,
+            check=lock.check,
         ),
     )
     ending = daemon.run(wishes.until, wishes.unless_waiting)
@@ -225,8 +234,32 @@ def remove_jobs(opened: Opened) -> tuple[int, int]:
         stopped = snapshot.but(attempts=attempts, intent=None)
         if snapshot.state not in TERMINAL:
             stopped = stopped.but(state=StateMachine(snapshot.state).fire("stop"))
+        lock.check()
         checkpoint.save(opened.workspace.checkpoint, stopped)
         return in_queue(snapshot), sum(left.values())
+    finally:
+        lock.release()
+
+
+def declare_lost(opened: Opened, host: str) -> int:
+    """Give up the jobs, and the daemon, of a host that is gone for good; return how many jobs.
+
+    Raises UsageError where HTCondor runs the jobs: the schedd itself notices such machines.
+    """
+    lock = WorkspaceLock(opened.workspace.lock)
+    holder = live_holder(opened.workspace.lock)
+    lock.acquire(steal=holder is not None and holder.host == host and not holder.is_here)
+    try:
+        parts = compose(opened, lambda: False)
+        try:
+            batch = parts.ports.batch
+            if not isinstance(batch, LocalBatch):
+                raise UsageError(
+                    f"--lost {host}: {batch.name} itself notices machines that are gone"
+                )
+            return batch.declare_lost(host)
+        finally:
+            parts.close()
     finally:
         lock.release()
 
@@ -247,8 +280,7 @@ def _confirmed(live: tuple[Attempt, ...], batch: BatchSystem) -> dict[str, int]:
     for attempt in live:
         while True:
             try:
-                tally = batch.poll(attempt.submission)
-                left[attempt.key] = tally.idle + tally.running + tally.held
+                left[attempt.key] = batch.poll(attempt.submission).left
             except TransientError:
                 left[attempt.key] = attempt.jobs
             if not left[attempt.key] or time.monotonic() > deadline:

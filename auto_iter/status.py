@@ -79,6 +79,7 @@ class Status:
                 f"{number:05d}": {"tries": tries, "reason": snapshot.troubles.get(number, "")}
                 for number, tries in sorted(snapshot.failures.items())
             },
+            "avoided_machines": list(snapshot.avoid_machines),
             "excluded_files": [f"{number:05d}" for number in snapshot.excluded],
             "waiting": None if snapshot.hindrance is None else snapshot.hindrance.model_dump(),
             "failure": None if snapshot.failure is None else snapshot.failure.model_dump(),
@@ -141,8 +142,10 @@ class Status:
             return []
         line = (
             f"files: {progress.delivered} of {progress.wanted} reconstructed; jobs: "
-            f"{progress.running} running, {progress.idle} idle, {progress.held} held"
+            f"{progress.jobs_in_words}"
         )
+        if progress.seen_at is not None:
+            line += f" (as of {time.strftime('%H:%M:%S', time.localtime(progress.seen_at))})"
         if progress.expected_end is not None and progress.delivered < progress.wanted:
             line += (
                 f"; expected until {time.strftime('%H:%M', time.localtime(progress.expected_end))}"
@@ -156,7 +159,9 @@ class Status:
             for number in sorted(self.snapshot.held_since)
             if number in self.snapshot.troubles and number not in self.snapshot.failures
         ]
-        return [line, *failing, *held[:SHOWN_HELD], *_and_more(held)]
+        machines = ", ".join(self.snapshot.avoid_machines)
+        avoided = [f"machines avoided: {machines}"] if machines else []
+        return [line, *avoided, *failing, *held[:SHOWN_HELD], *_and_more(held)]
 
     def _failure(self) -> list[str]:
         failure = self.snapshot.failure

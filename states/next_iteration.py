@@ -78,6 +78,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         submitted_up_to=None,
         queue_limit=None,
         failures={},
+        losses={},
         troubles={},
         exit_codes={},
         releases={},
@@ -85,6 +86,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         quantile_at=None,
         rerun="no",
         progress={},
+        remarks=(),
         solution=None,
         by_hand=None,
         converged=False,
@@ -104,5 +106,5 @@ def _record(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> Iter
         files=len(delivered),
         left_out=tuple(sorted(ports.reconstruction.wanted() - delivered)),
         by_hand=None if snapshot.by_hand is None else snapshot.by_hand.words,
-        **dict(solution),
+        **dict(solution) | {"warnings": (*snapshot.remarks, *solution.warnings)},
     )

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import auto_iter
 from auto_iter.cli import commands
 from auto_iter.cli.options import Subparsers
-from auto_iter.errors import AutoIterError
+from auto_iter.errors import AutoIterError, UsageError
 
 Call = Callable[[argparse.Namespace], int]
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return call(parsed)
     except AutoIterError as error:
-        print(f"auto-iter: {error}", file=sys.stderr)
+        print(f"auto-iter: {_printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         # The reader (head, less) has gone: not our failure, but stdout must not be flushed again.
@@ -74,7 +74,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"auto-iter: {where}{error.strerror}", file=sys.stderr)
-        return 1
+        print(f"auto-iter: {_printable(where + str(error.strerror))}", file=sys.stderr)
+        is_mistyped = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
+        return UsageError.exit_code if is_mistyped else 1
     except KeyboardInterrupt:
         return 130
+
+
+def _printable(text: str) -> str:
+    """Return a message as one line that a terminal survives, whatever a file was called."""
+    return "".join(each if each.isprintable() else "?" for each in " ".join(text.split()))

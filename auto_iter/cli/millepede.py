@@ -13,7 +13,7 @@ from auto_iter.cli.millepede_run import (
     run,
     use_one_thread,
 )
-from auto_iter.cli.options import Subparsers
+from auto_iter.cli.options import Subparsers, amount, count, positive
 
 if TYPE_CHECKING:
     from auto_iter.millepede.labels import Scheme
@@ -46,16 +46,16 @@ def _add_convert(actions: Subparsers) -> None:
     convert.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.bin")
     _add_label_options(convert)
     convert.add_argument(
-        "--workers", type=int, metavar="N", help="(default: as many as processors)"
+        "--workers", type=positive, metavar="N", help="(default: as many as processors)"
     )
-    convert.add_argument("--max-chi2", type=float, default=2000.0)
-    convert.add_argument("--min-pz", type=float, default=100.0, metavar="GEV")
-    convert.add_argument("--max-pz", type=float, default=5000.0, metavar="GEV")
-    convert.add_argument("--min-hits", type=int, default=15)
-    convert.add_argument("--max-residual", type=float, default=0.05, metavar="MM")
+    convert.add_argument("--max-chi2", type=amount, default=2000.0)
+    convert.add_argument("--min-pz", type=amount, default=100.0, metavar="GEV")
+    convert.add_argument("--max-pz", type=amount, default=5000.0, metavar="GEV")
+    convert.add_argument("--min-hits", type=count, default=15)
+    convert.add_argument("--max-residual", type=amount, default=0.05, metavar="MM")
     convert.add_argument(
         "--min-independence",
-        type=float,
+        type=amount,
         default=1e-8,
         metavar="SHARE",
         help="tracks whose parameters the hits tell apart less are dropped (0-1, default: 1e-8)",
@@ -90,7 +90,7 @@ def _add_solve(actions: Subparsers) -> None:
     add_solver_options(solve)
     solve.add_argument(
         "--modes",
-        type=int,
+        type=count,
         default=0,
         metavar="N",
         help="tell the eigenvalue spectrum and the N least determined combinations",
@@ -111,7 +111,7 @@ def _add_constants(actions: Subparsers) -> None:
 def _add_look(actions: Subparsers) -> None:
     dump = actions.add_parser("dump", help="print the records of a Mille binary")
     dump.add_argument("file", type=Path)
-    dump.add_argument("-n", "--records", type=int, metavar="N", help="only the first N")
+    dump.add_argument("-n", "--records", type=count, metavar="N", help="only the first N")
     dump.set_defaults(call=_dump)
     check = actions.add_parser("check", help="read a whole Mille binary and sum it up")
     check.add_argument("file", type=Path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from auto_iter.cli.options import Subparsers
+from auto_iter.cli.options import Subparsers, positive
 from auto_iter.cli.run import add_alignment_options, alignment_arguments, alignment_config
 
 EPILOG = """\
@@ -27,7 +27,9 @@ def add_parser(subparsers: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_alignment_options(parser)
-    parser.add_argument("-i", "--iteration", type=int, default=1, metavar="N", help="which (1)")
+    parser.add_argument(
+        "-i", "--iteration", type=positive, default=1, metavar="N", help="which (1)"
+    )
     parser.add_argument("--wait", action="store_true", help="wait until the outputs are there")
     parser.add_argument(
         "--allow-missing", action="store_true", help="go on without raw files that are not there"

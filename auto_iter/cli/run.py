@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers, add_config_options
+from auto_iter.cli.options import Subparsers, add_config_options, positive
 
 if TYPE_CHECKING:
     from auto_iter.config import Config
@@ -33,7 +33,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add_alignment_options(parser)
     parser.add_argument(
-        "-i", "--iteration", "--iterations", dest="iterations", type=int, metavar="N",
+        "-i", "--iteration", "--iterations", dest="iterations", type=positive, metavar="N",
         help="the most iterations (default: all of the strategy's phases, or "
         "alignment.default_iterations, 10); it ends earlier when it has converged",
     )  # fmt: skip
@@ -114,16 +114,14 @@ def alignment_arguments(
 
     Stations and iterations that nobody gave are those that the strategy needs.
     """
-    from auto_iter.errors import UsageError
     from auto_iter.millepede.strategy import load_strategy
     from auto_iter.rawdata import RawRange, parse_run, parse_year
-    from auto_iter.snapshot import Arguments
+    from auto_iter.snapshot import Arguments, refuse_iterations
 
     strategy = load_strategy(config.alignment.strategy)
     if iterations is None:
         iterations = strategy.iterations or config.alignment.default_iterations
-    if iterations < 1:
-        raise UsageError(f"-i {iterations}: at least one iteration is needed")
+    refuse_iterations(iterations)
     return Arguments(
         year=parse_year(arguments.year),
         run=parse_run(arguments.run),

@@ -171,7 +171,14 @@ def solve_steering(
     env: Mapping[str, str],
     modes: int = 0,
 ) -> StepEnd:
-    """Do what `pede STEERING` does in the current directory, and return how it ended."""
+    """Do what `pede STEERING` does in the current directory, and return how it ended.
+
+    Raises InputError for what is no text: pede would repeat it on the terminal.
+    """
+    if steering.is_file():
+        with steering.open("rb") as content:
+            if b"\0" in content.read(4096):
+                raise InputError(f"{steering}: not text, so no steering file")
     engine = choose_engine(solver, pede_install, env, Limits(math.inf), modes)
     return engine.run(Path.cwd(), str(steering))
 

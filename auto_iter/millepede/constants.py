@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from auto_iter.errors import InputError, PhysicsError
+from auto_iter.errors import InputError, PhysicsError, raise_what_passes
 from auto_iter.millepede.labels import (
     HALF_STEREO_RAD,
     PARAMETERS,
@@ -88,6 +88,7 @@ def _read(path: Path) -> str:
             f"{path}: no such file", "to start without constants, make it an empty file"
         ) from error
     except OSError as error:
+        raise_what_passes(error)
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: no constants, but something that is no text", _FORM) from error

@@ -13,6 +13,7 @@ import pytest
 
 from auto_iter.batch.htcondor_child import ScheddProcess
 from tests.pool.alignments import (
+    DONE,
     FILES,
     ITERATIONS,
     Aligner,
@@ -40,7 +41,7 @@ def test_three_iterations_find_the_same_constants_to_the_byte(
 ) -> None:
     alignment = on_the_pool(f"htcondor.spool={spool}")
     ran = alignment.run()
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.returncode in DONE, ran.stdout + ran.stderr
     assert len(alignment.constants()) == 2 * ITERATIONS
     assert alignment.constants() == reference.constants()
     jobs = jobs_of(alignment, calls)
@@ -75,7 +76,7 @@ def test_twenty_kills_of_the_daemon_and_three_of_the_schedd_change_nothing(
             schedd_daemon.kill()
         kill_at_some_moment(daemon, moments.uniform(0.3, 2.4))
     ran = alignment.run()
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.returncode in DONE, ran.stdout + ran.stderr
     assert alignment.constants() == reference.constants()
     ran_in: dict[tuple[int, int], set[int]] = {}
     for job in jobs_of(alignment, calls):
@@ -108,7 +109,7 @@ def test_a_hung_schedd_is_waited_for_and_a_stop_is_obeyed_meanwhile(
     daemon = alignment.start()
     wait_for(lambda: len(alignment.logged("trying again")) >= 2)
     schedd_daemon.go_on()
-    assert daemon.wait(timeout=180) == 0
+    assert daemon.wait(timeout=180) in DONE
     assert alignment.logged("trouble is over")
     assert alignment.constants().items() <= reference.constants().items()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -62,6 +63,19 @@ def test_a_kill_before_or_after_any_action_changes_nothing(at: int) -> None:
     assert max(Counter(world.ran).values()) == 1
     keys = [each.submission.key for each in world.batch.submissions.values()]
     assert len(keys) == len(set(keys))
+    undisturbed = a_troubled_world()
+    undisturbed.run()
+    assert sorted(n for _, n in world.ran) == sorted(n for _, n in undisturbed.ran)
+
+
+@pytest.mark.parametrize("at", range(1, ACTIONS + 1))
+def test_with_the_backup_only_nothing_is_submitted_twice_either(at: int) -> None:
+    world = a_troubled_world()
+    with pytest.raises(Killed):
+        world.daemon(Killer(at)).run()
+    world.saved = world.backup
+    assert world.run() is Ending.DONE
+    assert max(Counter(world.ran).values()) == 1
     undisturbed = a_troubled_world()
     undisturbed.run()
     assert sorted(n for _, n in world.ran) == sorted(n for _, n in undisturbed.ran)
@@ -238,6 +252,23 @@ def test_what_is_waited_for_is_known_to_others_and_since_when_also_after_a_kill(
     assert world.saved.hindrance is None
 
 
+def test_the_status_says_when_the_jobs_were_seen_last() -> None:
+    world = World(iterations=1, stuck={400, 401, 402})
+    world.daemon(stop_after=3).run()
+    seen_at = world.clock.now() - 60  # it slept since
+    assert world.saved.progress.seen_at == seen_at
+
+    def unreachable(_submission: object) -> object:
+        raise TransientError("schedd unreachable")
+
+    world.batch.poll = unreachable  # type: ignore[method-assign, assignment]
+    world.daemon(stop_after=3).run()
+    assert world.saved.progress.seen_at == seen_at
+    text = Status(Workspace(Path("w")), world.saved, None, 0.0).as_text()
+    when = time.strftime("%H:%M:%S", time.localtime(seen_at))
+    assert f"3 running, 0 idle, 0 held (as of {when})" in text
+
+
 def test_a_full_disk_is_waited_for_and_memory_never_runs_ahead_of_it() -> None:
     world = World(iterations=1)
     world.refuse_saves = 4
@@ -336,6 +367,8 @@ def test_machines_on_which_several_jobs_fail_are_avoided() -> None:
     assert world.run() is Ending.DONE
     second = list(world.batch.submissions.values())[1]
     assert second.batch.avoid_machines == ("bad.node",)
+    text = Status(Workspace(Path("w")), world.saved.but(state="wait_reco"), None, 0.0).as_text()
+    assert "machines avoided: bad.node" in text
 
 
 def test_the_only_machine_that_is_known_is_not_avoided() -> None:
