@@ -495,3 +495,14 @@ def test_what_is_lost_again_and_again_fails_in_the_end() -> None:
     assert world.run() is Ending.FAILED
     assert world.saved.losses == {400: 5}
     assert "gone" in str(world.saved.failure)
+
+
+def test_a_workspace_that_is_gone_is_no_bug() -> None:
+    world = World(iterations=1)
+    daemon = world.daemon(stop_after=5)
+
+    def check() -> None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "daemon.lock")
+
+    daemon._memory = Memory(world.save, check=check)  # noqa: SLF001 - composed here
+    assert daemon.run() is Ending.INTERRUPTED
