@@ -19,7 +19,7 @@ from auto_iter.arrival import Response
 from auto_iter.children import Child, start_child
 from auto_iter.config import Config, Cuts
 from auto_iter.errors import PASSING_EXIT_CODE, InputError, PhysicsError, TransientError
-from auto_iter.files import write_atomically
+from auto_iter.files import TEMPORARY, write_atomically
 from auto_iter.log import get_logger
 from auto_iter.millepede.pede import find_pede, require_pede
 from auto_iter.millepede.strategy import WITH_IFT, WITHOUT_IFT, Strategy
@@ -145,7 +145,7 @@ class Chain:
             "labels": self._labels,
             "prediction": None if prediction is None else str(prediction.path),
         }
-        return paths.mille / f".convert-{os.getpid()}-{self._requests}.json", request
+        return paths.mille / f".convert-{os.getpid()}-{self._requests}.json{TEMPORARY}", request
 
     def _cuts(self, stage: Stage) -> dict[str, Any]:
         cuts = self._strategy.phases[stage.phase].cuts.applied_to(self._config.millepede.cuts)
@@ -179,21 +179,21 @@ class Chain:
         paths = self._iteration(stage)
         if self._solving is None:
             request = self._solve_request(paths, stage, numbers)
-            solution = _read_json(paths.solution)
-            if solution is not None and solution.get("fingerprint") == request["fingerprint"]:
-                return _solution(solution)
+            found = _read_json(paths.solution)
+            if found is not None and found.get("fingerprint") == request["fingerprint"]:
+                return _solution(found)
             self._solving = self._start("solve", (_request_file(paths), request))
             return None
         if not self._solving.has_ended:
             return None
         child, self._solving = self._solving, None
         self._end(child, "solving")
-        solution = _read_json(paths.solution)
+        solution = read_solution(paths.solution)
         if solution is None:
             raise PhysicsError(
                 f"{paths.solution}: not written by the solver", "see 3millepede there"
             )
-        return _solution(solution)
+        return solution
 
     def _solve_request(
         self, paths: Iteration, stage: Stage, numbers: Collection[int]
@@ -232,7 +232,8 @@ class Chain:
         self._reap_report()
         if self._reporting is None:
             command = [sys.executable, "-m", "auto_iter.report", str(self._workspace.root)]
-            self._reporting = start_child(command, env=self._env)
+            root = self._workspace.root
+            self._reporting = start_child(command, env=self._env, workspace=root)
 
     def _reap_report(self, *, wait: bool = False) -> None:
         child = self._reporting
@@ -276,7 +277,8 @@ class Chain:
         path, content = request
         write_atomically(path, json.dumps(content, indent=1))
         command = [sys.executable, "-m", "auto_iter.millepede.worker", what, str(path)]
-        return start_child(command, env=self._env, numbers=numbers, scratch=(path,))
+        root = self._workspace.root
+        return start_child(command, env=self._env, workspace=root, numbers=numbers, scratch=(path,))
 
     def _end(self, child: Child, what: str) -> None:
         error = child.finish()
@@ -318,7 +320,7 @@ def check_chain(
 
 
 def _request_file(paths: Iteration) -> Path:
-    return paths.millepede / f".solve-{os.getpid()}.json"
+    return paths.millepede / f".solve-{os.getpid()}.json{TEMPORARY}"
 
 
 def _fingerprint(request: Mapping[str, Any], paths: Iteration, numbers: Collection[int]) -> str:
@@ -364,6 +366,12 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     return content
+
+
+def read_solution(path: Path) -> SolutionSummary | None:
+    """Return the numbers that travel of a `solution.json`; None when there is none."""
+    record = _read_json(path)
+    return None if record is None else _solution(record)
 
 
 def _solution(record: Mapping[str, Any]) -> SolutionSummary:

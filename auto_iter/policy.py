@@ -23,6 +23,7 @@ class Policy:
     max_in_queue: int | None
     """Jobs of all submissions that are not over, at most."""
     max_attempts: int
+    max_losses: int
     min_success_fraction: float
     straggler_quantile: float
     straggler_factor: float | None
@@ -42,6 +43,7 @@ class Policy:
             portion=config.htcondor.max_jobs_per_submission if on_a_schedd else None,
             max_in_queue=config.htcondor.max_jobs_in_queue if on_a_schedd else None,
             max_attempts=config.reco.max_attempts,
+            max_losses=config.reco.max_losses,
             min_success_fraction=config.reco.min_success_fraction,
             straggler_quantile=config.reco.straggler_quantile,
             straggler_factor=config.reco.straggler_factor,

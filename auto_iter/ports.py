@@ -26,9 +26,9 @@ class BatchSystem(Protocol):
     name: str
 
     def new_key(self, iteration: int, attempt: int) -> str:
-        """Return a fresh submission key: workspace id, iteration, attempt, random part.
+        """Return the submission key of an attempt: always the same one.
 
-        The system remembers, in memory only, that nothing was submitted under it yet.
+        So what was submitted is found again even by a daemon whose checkpoint does not know of it.
         """
         ...
 

@@ -10,13 +10,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from auto_iter.batch.exitcodes import describe_exit
+from auto_iter.batch.exitcodes import SAME_FOR_EVERY_FILE, describe_exit
 from auto_iter.model import Problem, Tally, Trouble
 from auto_iter.snapshot import Snapshot
 from states.step import Note, Ports
-
-SAME_FOR_ALL: Final = frozenset({20, 22, 30, 31, 33})
-"""Exit codes of steps that no raw file plays a part in: environment, conditions, constants."""
 
 SEVERAL: Final = 3
 TOLD_ONE_BY_ONE: Final = 3
@@ -66,7 +63,7 @@ def _is_hopeless(code: int, snapshot: Snapshot, tallies: list[Tally], ports: Por
     What no raw file plays a part in is hopeless once it failed on several machines, or on every one
     that we know of; all else when all files failed of it.
     """
-    if code not in SAME_FOR_ALL:
+    if code not in SAME_FOR_EVERY_FILE:
         return set(snapshot.exit_codes) >= ports.reconstruction.wanted() and (
             set(snapshot.exit_codes.values()) == {code}
         )
@@ -94,7 +91,8 @@ def failure_notes(reasons: Mapping[int, str], problems: Mapping[int, Problem]) -
             fields = _fields(number, reasons[number], problems.get(number))
             if len(numbers) > len(shown):
                 fields |= {"files": len(numbers), "last": numbers[-1]}
-            notes.append(Note("job failed", fields, "warning"))
+            is_lost = number in problems and problems[number].trouble is Trouble.LOST
+            notes.append(Note("job lost" if is_lost else "job failed", fields, "warning"))
     return notes
 
 

@@ -12,6 +12,8 @@ from states.step import Fire, Note, Outcome, Ports, Stay
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Solve, in a child process, and accept or refuse the result."""
+    if snapshot.by_hand is not None and snapshot.solution is not None:
+        return Fire("solved", snapshot)  # a person has accepted it: nothing else takes its place
     delivered = ports.reconstruction.delivered(snapshot.iteration)
     solution = ports.millepede.solve(snapshot.stage, delivered)
     if solution is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from auto_iter.errors import InputError
+from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.files import write_atomically
 from auto_iter.millepede.convert import convert_files
 from auto_iter.millepede.prediction import look_again
@@ -79,6 +79,7 @@ def read_record(path: Path) -> ConversionRecord:
     try:
         return ConversionRecord.model_validate_json(path.read_bytes())
     except OSError as error:
+        raise_what_passes(error)
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         raise InputError(

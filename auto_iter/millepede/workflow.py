@@ -29,7 +29,7 @@ from auto_iter.millepede.iteration_record import solution_record
 from auto_iter.millepede.pede import Limits
 from auto_iter.millepede.pedefiles import CONSTRAINTS, PARAMETERS, PRIOR, STEERING, Knowledge
 from auto_iter.millepede.prediction import predict
-from auto_iter.millepede.requests import SolutionRecord, SolveRequest
+from auto_iter.millepede.requests import Cuts, SolutionRecord, SolveRequest
 from auto_iter.millepede.rules import NAMED
 from auto_iter.millepede.solving import choose_engine
 from auto_iter.millepede.statistics import total
@@ -78,7 +78,8 @@ def solve(
     previous = read_constants(request.previous)
     records = [read_record(path) for path in request.statistics]
     statistics = total(record.statistics for record in records if record.error is None)
-    evidence = Evidence(statistics, *(record.cuts for record in records[:1]))
+    cuts = records[0].cuts if records else Cuts()
+    evidence = Evidence(statistics, cuts, strategy.pede.entries)
     engine = choose_engine(
         request.solver,
         request.pede_install,

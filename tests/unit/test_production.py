@@ -14,10 +14,12 @@ from auto_iter.millepede.constants import (
     parse_constants,
     read_constants,
 )
+from auto_iter.millepede.evidence import Evidence
 from auto_iter.millepede.pede import Limits
 from auto_iter.millepede.pedefiles import Knowledge
 from auto_iter.millepede.result import Parameter, read_result
 from auto_iter.millepede.solving import choose_engine
+from auto_iter.millepede.statistics import LayerResiduals, Statistics
 from auto_iter.millepede.steps import run_steps
 from auto_iter.millepede.strategy import load_strategy
 
@@ -37,8 +39,10 @@ def constants_after(  # noqa: PLR0917
     strategy = load_strategy(strategy_name)
     engine = choose_engine("builtin", None, {}, Limits(60.0, 1e6))
     before = read_constants(previous)
+    layers = {f"{station + 1}0": LayerResiduals() for station in stations}
+    evidence = Evidence(Statistics(layers=layers))
     steps = run_steps(
-        work, [binary], strategy, strategy.phases[phase], stations, Knowledge({}, before), engine
+        work, [binary], strategy, strategy.phases[phase], evidence, Knowledge({}, before), engine
     )
     moved = changes(steps.merged.values(), strategy.scheme, steps.covariance)
     return format_constants(accumulate(before, moved))
