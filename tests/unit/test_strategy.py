@@ -68,7 +68,7 @@ def test_ift_local_moves_the_modules_of_the_ift_alone() -> None:
 
 @pytest.mark.parametrize(
     ("iteration", "phase"),
-    [(1, "3ST"), (10, "3ST"), (11, "IFT global"), (20, "IFT global"), (21, "IFT local")],
+    [(1, "3ST"), (10, "3ST"), (11, "IFT"), (20, "IFT")],
 )
 def test_phases_follow_one_another(iteration: int, phase: str) -> None:
     strategy = load_strategy("3st-ift")
@@ -78,9 +78,9 @@ def test_phases_follow_one_another(iteration: int, phase: str) -> None:
 
 
 def test_the_last_phase_goes_on() -> None:
-    assert load_strategy("3st-ift").planned(1000) == Stage(1000, 2, 980)
+    assert load_strategy("3st-ift").planned(1000) == Stage(1000, 1, 990)
     assert load_strategy("3st").planned(1000) == Stage(1000, 0, 1000)
-    assert load_strategy("3st-ift").iterations == 30
+    assert load_strategy("3st-ift").iterations == 20
     assert load_strategy("3st").iterations is None
 
 
