@@ -55,7 +55,7 @@ closure: install ## every strategy on simulated detectors against the truth (an 
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.closure --page docs/closure.md
 
 closure-short: install ## the same with few tracks and detectors (minutes); writes nothing
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.closure --seeds 1 --walks 2 --events 400
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.closure --seeds 1 --walks 2 --events 400 --walk-events 400
 
 diagram: install ## draw the state machine in the README anew
 	$(BIN)/python -m states.diagram
