@@ -16,12 +16,18 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from auto_iter.config import Config
+from auto_iter.dag_config import is_dag_config
 from auto_iter.errors import UsageError
+from auto_iter.wording import in_words
+from auto_iter.yamlfile import YamlError, compose, construct, parse_yaml, read_bounded
 
 FOUND_BY_DEFAULT = ("auto_iter.yaml", "config.json")
 """Looked for in the current directory when no `--config` is given."""
 
 ENV_PREFIX = "AUTO_ITER__"
+
+SHOWN = 100
+"""So many characters of a wrong value are repeated."""
 
 Key: TypeAlias = tuple[str, ...]
 Origins: TypeAlias = dict[Key, str]
@@ -39,11 +45,21 @@ def load_config(
     """Return the validated configuration. Raises UsageError."""
     file = path or next((Path(name) for name in FOUND_BY_DEFAULT if Path(name).is_file()), None)
     tree, origins = _read(file) if file is not None else ({}, {})
+    if is_dag_config(tree):
+        raise UsageError(
+            f"{file}: the collaboration's config.json; `auto-iter config import {file} "
+            "auto_iter.yaml` takes it over"
+        )
     for name, value in _from_environment(env or {}):
         keys = tuple(name.removeprefix(ENV_PREFIX).lower().split("__"))
         _put(tree, origins, keys, value, f"environment {name}")
     for text in overrides:
         _override(tree, origins, text)
+    return validated(tree, origins)
+
+
+def validated(tree: Mapping[str, Any], origins: Origins) -> Config:
+    """Return the configuration that a tree of settings means. Raises UsageError."""
     _refuse_unknown(tree, Config, (), origins)
     try:
         return Config.model_validate(tree)
@@ -76,20 +92,15 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def _read(path: Path) -> tuple[dict[str, Any], Origins]:
     """Return the file's content and where each key stands. JSON is YAML, near enough."""
     try:
-        text = path.read_text()
+        node = compose(read_bounded(path).decode())
+        tree = construct(node)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; check --config") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a text file") from None
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        tree = yaml.safe_load(text)
-    except RecursionError:
-        raise UsageError(f"{path}: nested too deeply") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        raise UsageError(f"{path}{line}: {getattr(error, 'problem', None) or 'not YAML'}") from None
+    except YamlError as error:
+        line = "" if error.line is None else f":{error.line}"
+        raise UsageError(f"{path}{line}: {error}") from None
     if tree is None:
         return {}, {}
     if not isinstance(tree, dict):
@@ -123,9 +134,9 @@ def _override(tree: dict[str, Any], origins: Origins, text: str) -> None:
 
 def _value(text: str, origin: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UsageError(f"{origin}: the value is not YAML") from None
+        return parse_yaml(text)
+    except YamlError as error:
+        raise UsageError(f"{origin}: the value is not YAML: {error}") from None
 
 
 def _put(tree: dict[str, Any], origins: Origins, keys: Key, value: Any, origin: str) -> None:
@@ -154,7 +165,15 @@ def _refuse_unknown(
             _refuse_unknown(value, inner, where, origins)
 
 
+REPLACED = {
+    ("reco", "geometry_tag"): 'reco.preset holds tags and files now: "2024" is 04 throughout'
+}
+"""Keys of before, and what says the same today."""
+
+
 def _unknown(where: Key, model: type[BaseModel], origins: Origins) -> str:
+    if where in REPLACED:
+        return f"{_at(where, origins)}: {REPLACED[where]}"
     close = difflib.get_close_matches(where[-1], model.model_fields, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(model.model_fields)}"
     return f"{_at(where, origins)}: unknown key; {hint}"
@@ -169,6 +188,10 @@ def _explain(error: ValidationError, origins: Origins) -> str:
     where = tuple(str(part) for part in first["loc"])
     while where and where not in origins and where[:-1] in origins:
         where = where[:-1]
-    value = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{_at(where, origins)}: {message}{value}"
+    value = "" if isinstance(first["input"], dict) else f", got {_shortened(first['input'])}"
+    return f"{_at(where, origins)}: {in_words(first)}{value}"
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -40,13 +40,14 @@ class Job:
     are `logs/reco_<number, 5 digits>.{out,err,log}`. `output` is the name of the file that the job
     script leaves in its sandbox, or delivers into `Batch.deliver_to`. `directory` is the job's own
     directory, relative to `Batch.directory`: the local system's sandbox, elsewhere the place where
-    fetched files land.
+    fetched files land. `memory_mb` is what this one needs when the batch's is not enough.
     """
 
     number: int
     arguments: tuple[str, ...]
     output: str
     directory: str = ""
+    memory_mb: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,17 +110,26 @@ class Problem:
 class Tally:
     """How a submission stands. `ended`: jobs that will not run again, however they ended.
 
-    `proven_machines`: where jobs are known to have ended well; not every batch system says.
+    `unknown`: jobs that are, for the moment, nowhere to be found. `proven_machines`: where jobs are
+    known to have ended well; `busy_machines`: where some run, also of others. Not every batch
+    system says.
     """
 
     idle: int = 0
     running: int = 0
     held: int = 0
     ended: int = 0
+    unknown: int = 0
     problems: tuple[Problem, ...] = ()
     proven_machines: frozenset[str] = field(default=frozenset(), compare=False)
+    busy_machines: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def is_over(self) -> bool:
         """Nothing will change any more unless somebody acts."""
-        return self.idle + self.running + self.held == 0
+        return self.left == 0
+
+    @property
+    def left(self) -> int:
+        """Jobs that may still run."""
+        return self.idle + self.running + self.held + self.unknown

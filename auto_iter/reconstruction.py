@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import math
+import errno
+import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.resources import files as shipped
 from pathlib import Path
 
-from auto_iter.batch.exitcodes import describe_exit
-from auto_iter.batch.payload import job_arguments, submit_text
+from auto_iter.batch.exitcodes import CANNOT_DELIVER, describe_exit
+from auto_iter.batch.payload import (
+    job_arguments,
+    refuse_eos,
+    refuse_path,
+    submit_description,
+    submit_text,
+    through,
+    travelling,
+)
 from auto_iter.config import Config
 from auto_iter.envscript import find_env_script, install_env_script
 from auto_iter.errors import InputError, PhysicsError, TransientError
-from auto_iter.files import write_atomically
+from auto_iter.files import refuse_full_disk, sync_directory, write_atomically
+from auto_iter.millepede.constants import parse_constants, read_constants, read_text
 from auto_iter.millepede.strategy import Strategy
 from auto_iter.model import Batch, Job, Problem, Resources, Stage
 from auto_iter.rawdata import RawRange, describe_missing, missing, raw_path
@@ -24,7 +33,10 @@ from auto_iter.workspace import Iteration, Workspace
 _OUTPUT = re.compile(r"kfalignment_(\d{6})_(\d{5})\.root")
 _TAIL_BYTES = 4000
 _TAIL_LINES = 15
-_COMPONENTS = 6
+_FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
+
+DISK_AGAIN_S = 10.0
+"""How often a full disk is looked at again."""
 
 
 @dataclass(frozen=True)
@@ -61,49 +73,93 @@ class WorkspaceReconstruction:
                 "bring them back and resume",
             )
         find_env_script(self.workspace, self.config)
+        for program in travelling(self.config.reco):
+            _program_text(program)
         for number in sorted(self.wanted())[:1]:
             self._arguments(number, self.stations)
+            self._refuse_for_htcondor(number)
         initial = self.config.alignment.initial_constants
         if initial is not None:
-            read_constants(initial)
+            read_text(initial)
+
+    def _refuse_for_htcondor(self, number: int) -> None:
+        """Raise UsageError or InputError for paths that a submission could not have."""
+        if self.config.batch.system == "htcondor":
+            one = self.batch(Stage(1), "", [number], {}, ())
+            for path in (one.directory, one.executable, *one.inputs, one.deliver_to):
+                refuse_path(path)
+            refuse_eos(submit_description(one, self.config.htcondor), self.config.htcondor)
 
     def prepare(self, stage: Stage) -> None:
         """Make the iteration's directory with everything that its jobs need; may be repeated.
 
-        Raises PhysicsError when the constants to start from are not finite numbers, InputError when
-        they or other inputs are not there, TransientError when the disk refuses.
+        Raises InputError when the constants to start from, or other inputs, are not there or make
+        no sense, PhysicsError when outputs are there that were made with other constants,
+        TransientError when the disk refuses.
         """
         paths = self._paths(stage.iteration)
         constants = self._starting_constants(stage)
         self._refuse_other_constants(paths, stage.iteration, constants)
         try:
-            for directory in (paths.logs, paths.kfalignment, paths.millepede):
+            for directory in (paths.logs, paths.millepede):
                 directory.mkdir(parents=True, exist_ok=True)
+            self._make_outputs_directory(paths)
             for number in self.wanted():
                 paths.job_directory(number).mkdir(parents=True, exist_ok=True)
             install_env_script(self.workspace, self.config)
             _write(paths.reco / "reco_condor_env.sh", self.workspace.env_script.read_text(), 0o755)
-            for name in (paths.job_script.name, "aligndb_copy.sh"):
+            for name in (paths.job_script.name, "aligndb_copy.sh", "check_tags.py"):
                 script = shipped("conf").joinpath("job", name).read_text()
                 _write(paths.reco / name, script, 0o755)
+            for program in travelling(self.config.reco):
+                mode = 0o755 if os.access(program, os.X_OK) else 0o644
+                _write(paths.reco / program.name, _program_text(program), mode)
             _write(paths.constants, constants)
             everything = self.batch(stage, "", self.wanted(), {}, ())
             _write(paths.submit_description, submit_text(everything, self.config.htcondor))
+            # Jobs are submitted next, and bring their outputs into these whatever happens to us.
+            for directory in (paths.root, self.workspace.root):
+                sync_directory(directory)
         except OSError as error:
             raise TransientError(f"{paths.root}: cannot be prepared: {error}") from error
 
+    def _outputs_directory(self, paths: Iteration) -> Path:
+        """Return where the iteration's outputs lie: `2kfalignment`, or what that is a link to."""
+        elsewhere, usual = self.config.paths.outputs_dir, paths.kfalignment
+        if elsewhere is None or (usual.exists() and not usual.is_symlink()):
+            return usual
+        return elsewhere / self.workspace.root.name / paths.root.name / usual.name
+
+    def _make_outputs_directory(self, paths: Iteration) -> None:
+        directory = self._outputs_directory(paths)
+        directory.mkdir(parents=True, exist_ok=True)
+        if directory == paths.kfalignment or paths.kfalignment.is_symlink():
+            return
+        if any(directory.iterdir()):
+            raise InputError(
+                f"{directory}: holds outputs of another alignment of this name",
+                "move that directory away, or set paths.outputs_dir to another one",
+            )
+        paths.kfalignment.symlink_to(directory)
+
     def _refuse_other_constants(self, paths: Iteration, iteration: int, constants: str) -> None:
         """Raise PhysicsError when outputs are there that were made with other constants."""
-        try:
-            differ = paths.constants.read_bytes() != constants.encode()
-        except OSError:
+        if not paths.constants.exists():
             return  # not there yet, or lost: it is written again
+        try:
+            differ = read_constants(paths.constants) != parse_constants(constants)
+        except InputError:
+            differ = True
         if differ and self.delivered(iteration):
             raise PhysicsError(
                 f"{paths.kfalignment}: reconstructed with other constants than this iteration "
                 f"starts from now",
                 f"move {paths.root} away to reconstruct it again, or restore {paths.constants}",
             )
+
+    def constants_of(self, iteration: int) -> str:
+        """Return the path of the constants that `iteration` starts from."""
+        return str(self._paths(iteration).constants.absolute())
 
     def wanted(self) -> frozenset[int]:
         """Return the raw-file numbers that every iteration reconstructs."""
@@ -136,10 +192,10 @@ class WorkspaceReconstruction:
         stage: Stage,
         key: str,
         numbers: Collection[int],
-        resources: Mapping[str, int],
+        memory_mb: Mapping[int, int],
         avoid_machines: Collection[str],
     ) -> Batch:
-        """Return the batch of `numbers`; `resources` (names of `Resources`) override `reco`."""
+        """Return the batch of `numbers`; `memory_mb` (raw file → need) counts where it is more."""
         paths = self._paths(stage.iteration)
         stations = self.strategy.stations_in(stage, self.stations)
         return Batch(
@@ -149,13 +205,47 @@ class WorkspaceReconstruction:
             inputs=(
                 paths.reco / "reco_condor_env.sh",
                 paths.reco / "aligndb_copy.sh",
+                paths.reco / "check_tags.py",
                 paths.constants,
+                *(paths.reco / program.name for program in travelling(self.config.reco)),
             ),
-            deliver_to=paths.kfalignment,
-            jobs=tuple(self._job(paths, number, stations) for number in sorted(numbers)),
-            resources=Resources(**(asdict(self._resources()) | dict(resources))),
+            deliver_to=self._outputs_directory(paths),
+            jobs=tuple(self._job(paths, number, stations, memory_mb) for number in sorted(numbers)),
+            resources=self._resources(),
             avoid_machines=tuple(sorted(avoid_machines)),
         )
+
+    def check_room(self) -> None:
+        """Raise TransientError when the workspace's disk takes no more files."""
+        try:
+            self._refuse_full_disks()
+        except OSError as error:
+            raise TransientError(
+                f"{error.filename}: {error.strerror}: make room there", DISK_AGAIN_S
+            ) from None
+
+    def _refuse_full_disks(self) -> None:
+        for directory in (self.workspace.root, self.config.paths.outputs_dir):
+            if directory is not None and directory.is_dir():
+                refuse_full_disk(directory)
+
+    def met_full_disk(self, iteration: int, problem: Problem) -> bool:
+        """Tell whether a job failed because the workspace's disk is, or was, full.
+
+        A local job's sandbox lies there; a direct HTCondor job only delivers there. What jobs say
+        themselves counts: the disk may have room again, by the very output that they gave up.
+        """
+        is_local = self.config.batch.system == "local"
+        if not is_local and (self.config.htcondor.spool or problem.exit_code != CANNOT_DELIVER):
+            return False
+        said = [problem.reason, *_tail(self._paths(iteration).job_log(problem.number, "err"))]
+        if any(words in line for line in said for words in _FULL):
+            return True
+        try:
+            self._refuse_full_disks()
+        except OSError:
+            return True
+        return False
 
     def evidence(self, iteration: int, problem: Problem) -> str:
         """Return what is known of a problem: reason, exit code's meaning, end of the error log."""
@@ -172,18 +262,23 @@ class WorkspaceReconstruction:
     def _paths(self, iteration: int) -> Iteration:
         return self.workspace.iteration(iteration, self.run)
 
-    def _job(self, paths: Iteration, number: int, stations: int) -> Job:
+    def _job(
+        self, paths: Iteration, number: int, stations: int, memory_mb: Mapping[int, int]
+    ) -> Job:
+        needed_mb = memory_mb.get(number, 0)
         return Job(
             number=number,
             arguments=self._arguments(number, stations),
             output=paths.output_name(number),
             directory=str(paths.job_directory(number).relative_to(paths.reco)),
+            memory_mb=needed_mb if needed_mb > self.config.reco.memory_mb else None,
         )
 
     def _arguments(self, number: int, stations: int) -> tuple[str, ...]:
         raw_dir = self.config.paths.raw_dir.absolute()
         raw = raw_path(raw_dir, self.year, self.run, number)
-        return job_arguments(raw, self.run, number, stations, self.config.reco)
+        readable = through(self.config.paths.raw_url, raw)
+        return job_arguments(readable, self.run, number, stations, self.config.reco)
 
     def _resources(self) -> Resources:
         reco = self.config.reco
@@ -199,43 +294,20 @@ class WorkspaceReconstruction:
         phase = self.strategy.phases[stage.phase]
         begins_anew = stage.within == 1 and phase.start == "initial"
         if stage.iteration > 1 and not begins_anew:
-            return read_constants(self._paths(stage.iteration - 1).new_constants)
+            return read_text(self._paths(stage.iteration - 1).new_constants)
         initial = self.config.alignment.initial_constants
-        return "" if initial is None else read_constants(initial)
+        return "" if initial is None else read_text(initial)
 
 
-def read_constants(path: Path) -> str:
-    """Return the text of a constants file whose every entry is six finite numbers, or empty.
-
-    Raises InputError when it cannot be read, PhysicsError when a number is not finite.
-    """
+def _program_text(program: Path) -> str:
+    """Return a program that travels with the jobs. Raises InputError when it cannot be read."""
     try:
-        text = path.read_text()
-        entries = json.loads(f"{{{text}}}", object_pairs_hook=_once)
+        return program.expanduser().read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the constants cannot be read: {error}") from None
-    except ValueError as error:
         raise InputError(
-            f"{path}: no constants file: {error}", 'it reads "10": [x, y, z, rx, ry, rz],...'
+            f"{program}: cannot be read: {error}",
+            "reco.writer and reco.program are names on PATH, or paths of scripts that travel",
         ) from None
-    for key, values in entries.items():
-        if not isinstance(values, list) or len(values) != _COMPONENTS:
-            raise InputError(f"{path}: constants of {key}: needs six numbers")
-        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
-            raise InputError(f"{path}: constants of {key}: needs six numbers")
-        if not all(map(math.isfinite, values)):
-            raise PhysicsError(
-                f"{path}: constants of {key} are not finite: {values}",
-                "look at the iteration that made them",
-            )
-    return text
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    entries = dict(pairs)
-    if len(entries) != len(pairs):
-        raise ValueError("a component is there twice")
-    return entries
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:

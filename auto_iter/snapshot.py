@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from auto_iter.config import MOST_ITERATIONS
 from auto_iter.errors import UsageError
 from auto_iter.model import Stage, Submission
 from auto_iter.rawdata import RawRange, parse_run, parse_year
@@ -26,7 +27,7 @@ class Arguments(_Record):
     year: int
     run: int
     files: str
-    iterations: int = Field(gt=0)
+    iterations: int = Field(gt=0, le=MOST_ITERATIONS)
     stations: int = Field(default=3, ge=3, le=4)
 
     @model_validator(mode="after")
@@ -40,14 +41,25 @@ class Arguments(_Record):
         return self
 
 
+def refuse_iterations(iterations: int) -> None:
+    """Raise UsageError for a number of iterations that no alignment has."""
+    if iterations < 1:
+        raise UsageError(f"-i {iterations}: at least one iteration is needed")
+    if iterations > MOST_ITERATIONS:
+        raise UsageError(f"-i {iterations}: at most {MOST_ITERATIONS} iterations")
+
+
 class _Portion(_Record):
-    """Some of the outstanding raw files, from `first` to `last`; all when these are None."""
+    """Some of the outstanding raw files: `files`, or from `first` to `last`, or else all."""
 
     first: int | None = None
     last: int | None = None
+    files: tuple[int, ...] | None = None
 
     def covers(self, number: int) -> bool:
         """Tell whether a raw file is, or was, part of it."""
+        if self.files is not None:
+            return number in self.files
         return self.first is None or self.last is None or self.first <= number <= self.last
 
 
@@ -67,7 +79,32 @@ class Attempt(_Portion):
     jobs: int
     submitted_at: float
     schedd: str | None = None
+    left: int | None = None
+    """Its jobs that had not ended when it was last polled."""
+    failed: tuple[int, ...] = ()
+    """Raw files that it will not bring any more; that is counted already."""
     is_over: bool = False
+    is_ended_by_us: bool = False
+    """All its jobs were told to end: what it does not bring is no failure."""
+
+    @classmethod
+    def of(cls, intent: Intent, submission: Submission) -> Attempt:
+        """Return what came of an intent."""
+        return cls(
+            number=intent.attempt,
+            first=intent.first,
+            last=intent.last,
+            files=intent.files,
+            key=submission.key,
+            cluster=submission.cluster,
+            jobs=submission.jobs,
+            submitted_at=submission.submitted_at,
+            schedd=submission.schedd,
+        )
+
+    def may_bring(self, number: int) -> bool:
+        """Tell whether a job of a raw file may still run, as far as is known."""
+        return not self.is_over and self.covers(number) and number not in self.failed
 
     @property
     def submission(self) -> Submission:
@@ -83,7 +120,17 @@ class Progress(_Record):
     idle: int = 0
     running: int = 0
     held: int = 0
+    unknown: int = 0
+    """Jobs that are, for the moment, nowhere to be found: in neither queue nor history."""
+    seen_at: float | None = None
+    """When the batch system was asked last."""
     expected_end: float | None = None
+
+    @property
+    def jobs_in_words(self) -> str:
+        """Return how the jobs stand, for people."""
+        words = f"{self.running} running, {self.idle} idle, {self.held} held"
+        return f"{words}, {self.unknown} not to be found" if self.unknown else words
 
 
 class IterationRecord(SolutionSummary):
@@ -102,6 +149,8 @@ class IterationRecord(SolutionSummary):
     left_out: tuple[int, ...] = ()
     converged: bool | None = None
     ends_phase: bool = False
+    by_hand: str | None = None
+    """In words, where a person put these constants in the place of the iteration's own."""
 
 
 class Verdict(_Record):
@@ -127,6 +176,19 @@ class Hindrance(_Record):
     since: float
 
 
+class ByHand(_Record):
+    """Constants that a person has accepted for the current iteration; see `acceptance`.
+
+    Names of directories: `source`, in the iteration, becomes its `3millepede`, the one before it
+    `replaced`; later iterations go to `outdated` in the workspace.
+    """
+
+    source: str
+    replaced: str
+    outdated: str | None = None
+    words: str
+
+
 class Snapshot(_Record):
     """The alignment at one instant."""
 
@@ -137,27 +199,44 @@ class Snapshot(_Record):
     phase: int = Field(default=0, ge=0)
     phase_began: int = Field(default=1, gt=0)
     """The first iteration of the current phase."""
+    strategy: str = ""
+    phase_name: str = ""
+    """For people: what the strategy and the current phase are called."""
     iteration_started_at: float
     excluded: tuple[int, ...] = ()
     """Raw files that were missing at the start and that `--allow-missing` leaves out."""
     intent: Intent | None = None
     attempts: tuple[Attempt, ...] = ()
+    portion_limit: int | None = None
+    """Jobs in one submission at most, as the batch system let us know."""
+    queue_limit: int | None = None
+    """Our jobs in the queue at most, likewise, in this iteration."""
     submitted_up_to: int | None = None
     """Where raw files are submitted in portions: the last one of this round so far."""
     failures: dict[int, int] = Field(default_factory=dict)
     """Failed tries in this iteration, for raw files that had any."""
+    losses: dict[int, int] = Field(default_factory=dict)
+    """Jobs that were lost with their machine: nobody's failure, and with a limit of their own."""
     troubles: dict[int, str] = Field(default_factory=dict)
     """What was last wrong with those raw files."""
+    exit_codes: dict[int, int] = Field(default_factory=dict)
+    """With what the last job of some of them ended."""
     releases: dict[int, int] = Field(default_factory=dict)
     """How often a held job of a raw file was released."""
     held_since: dict[int, float] = Field(default_factory=dict)
+    memory_mb: dict[int, int] = Field(default_factory=dict)
+    """What raw files needed that were held for their memory; kept for the next iterations."""
     avoid_machines: tuple[str, ...] = ()
     quantile_at: float | None = None
     """When the straggler quantile of this iteration's files was in."""
     rerun: Literal["no", "wanted", "made"] = "no"
     """Whether this iteration's stragglers are run a second time."""
     progress: Progress = Field(default_factory=Progress)
+    remarks: tuple[str, ...] = ()
+    """What this iteration's tracks give reason to warn of, on its way into the history."""
     solution: SolutionSummary | None = None
+    by_hand: ByHand | None = None
+    """Where that solution came from, until it is in the history."""
     converged: bool = False
     """It is done because it converged: only a person who asks for more iterations goes on."""
     verdict: Verdict | None = None
@@ -169,10 +248,24 @@ class Snapshot(_Record):
         """Return a validated copy with some fields changed."""
         return self.model_validate({**dict(self), **changes})
 
+    def all_ended_by_us(self) -> Snapshot:
+        """Return it with all submissions that are not over marked as told to end."""
+        attempts = tuple(
+            each if each.is_over else each.model_copy(update={"is_ended_by_us": True})
+            for each in self.attempts
+        )
+        return self.but(attempts=attempts)
+
     @property
     def stage(self) -> Stage:
         """Where it is: iteration, phase, iteration within the phase."""
         return Stage(self.iteration, self.phase, self.iteration - self.phase_began + 1)
+
+    def stage_of(self, iteration: int) -> Stage:
+        """Where `iteration`, the current one or one before it, is among the phases."""
+        ends = [each.iteration for each in self.history if each.ends_phase]
+        before = [end for end in ends if end < iteration]
+        return Stage(iteration, len(before), iteration - max(before, default=0))
 
     @property
     def live_attempts(self) -> tuple[Attempt, ...]:

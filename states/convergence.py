@@ -37,7 +37,8 @@ def verdict(history: Sequence[IterationRecord], plan: Plan) -> Verdict:
         rest = ", ".join(phase.name for phase in plan.phases[reached:])
         return Verdict(
             converged=False,
-            sentence=f"not complete: the iterations were used up in phase {ends[-1].phase}; "
+            sentence=f"not complete: the iterations were used up in phase "
+            f"{plan.phases[reached - 1].name}; "
             f"still to come: {rest}",
         )
     for record, phase in zip(ends, plan.phases, strict=True):

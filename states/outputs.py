@@ -5,7 +5,7 @@ Converting reads every track, so it is also the check that an output is whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from auto_iter.ports import Conversion
 from auto_iter.snapshot import Snapshot
@@ -13,11 +13,7 @@ from states.step import Note, Ports
 
 
 def convert(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, Conversion, tuple[Note, ...]]:
-    """Convert what was delivered; count bad outputs as failures of their raw files.
-
-    While the submission that brought them is live they are only set aside: what it did not bring is
-    counted at its end, and must not be counted twice.
-    """
+    """Convert what was delivered; count bad outputs as failures of their raw files."""
     delivered = ports.reconstruction.delivered(snapshot.iteration)
     conversion = ports.millepede.convert(snapshot.stage, delivered)
     notes = []
@@ -25,12 +21,27 @@ def convert(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, Conversion, tup
     for number, reason in sorted(bad.items()):
         ports.reconstruction.reject(snapshot.iteration, number)
         notes.append(Note("bad output", {"file": number, "reason": reason}, "warning"))
-    live = snapshot.live_attempts
-    counted_later = {n: why for n, why in bad.items() if any(each.covers(n) for each in live)}
-    if counted_later:
-        snapshot = snapshot.but(troubles={**snapshot.troubles, **counted_later})
-    now = ((number, why) for number, why in bad.items() if number not in counted_later)
-    return count_failures(snapshot, now), conversion, tuple(notes)
+        snapshot = _brought(snapshot, number)
+    return count_failures(snapshot, bad.items()), conversion, tuple(notes)
+
+
+def _brought(snapshot: Snapshot, number: int) -> Snapshot:
+    """Remember of the submission that brought a raw file's output that this job of it is over."""
+    for attempt in snapshot.live_attempts:
+        if attempt.may_bring(number):
+            return without(snapshot, attempt.key, [number])
+    return snapshot
+
+
+def without(snapshot: Snapshot, key: str, numbers: Iterable[int]) -> Snapshot:
+    """Return the snapshot in which one submission is not expected to bring some raw files."""
+    attempts = tuple(
+        each.model_copy(update={"failed": tuple(sorted({*each.failed, *numbers}))})
+        if each.key == key
+        else each
+        for each in snapshot.attempts
+    )
+    return snapshot.but(attempts=attempts)
 
 
 def count_failures(snapshot: Snapshot, failed: Iterable[tuple[int, str]]) -> Snapshot:
@@ -38,7 +49,18 @@ def count_failures(snapshot: Snapshot, failed: Iterable[tuple[int, str]]) -> Sna
     troubles = dict(failed)
     if not troubles:
         return snapshot
-    counts = {number: snapshot.failures.get(number, 0) + 1 for number in troubles}
-    return snapshot.but(
-        failures={**snapshot.failures, **counts}, troubles={**snapshot.troubles, **troubles}
-    )
+    counts = _one_more(snapshot.failures, troubles)
+    return snapshot.but(failures=counts, troubles={**snapshot.troubles, **troubles})
+
+
+def count_losses(snapshot: Snapshot, lost: Iterable[tuple[int, str]]) -> Snapshot:
+    """Return the snapshot with one more loss, and its reason, for each of `lost`: no failed try."""
+    troubles = dict(lost)
+    if not troubles:
+        return snapshot
+    counts = _one_more(snapshot.losses, troubles)
+    return snapshot.but(losses=counts, troubles={**snapshot.troubles, **troubles})
+
+
+def _one_more(counts: Mapping[int, int], numbers: Iterable[int]) -> dict[int, int]:
+    return {**counts, **{number: counts.get(number, 0) + 1 for number in numbers}}

@@ -11,10 +11,14 @@ from auto_iter.errors import JobError
 from auto_iter.model import Problem, Tally, Trouble
 from auto_iter.snapshot import Attempt, Progress, Snapshot
 from states import held_jobs, stragglers
-from states.outputs import convert, count_failures
+from states.common_causes import avoided, common_cause, failure_notes
+from states.outputs import convert, count_failures, count_losses, without
 from states.portions import next_portion
 from states.step import Fire, Note, Outcome, Ports, Stay
 from states.submit_reco import outstanding_files
+
+LAST_PART = 0.1
+"""With so much of the outputs missing, or a single one, the end is near."""
 
 SHOWN_FAILURES = 3
 """So many failed files are described in full; a screen has room for no more."""
@@ -22,24 +26,17 @@ SHOWN_FAILURES = 3
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Poll every live submission once, act on what it shows, and see whether all is in."""
-    notes: list[Note] = []
-    tallies = []
     before = snapshot
-    for attempt in snapshot.live_attempts:
-        tally = ports.batch.poll(attempt.submission)
-        ports.batch.fetch(attempt.submission)
-        treated, said = held_jobs.treat(snapshot, attempt, tally.problems, ports)
-        notes += said
-        if treated != snapshot:
-            # Saved at once: trouble with the next call must not make us forget what was done.
-            return Stay(treated, wait_s=0, notes=tuple(notes))
-        tallies.append(tally)
-        if tally.is_over:
-            snapshot, said = _closed(snapshot, attempt, tally, ports)
-            notes += said
+    snapshot, tallies, notes = _polled(snapshot, ports)
+    if len(tallies) < len(before.live_attempts):
+        # Saved at once: trouble with the next call must not make us forget what was done.
+        return Stay(snapshot, wait_s=0, notes=tuple(notes))
     snapshot, conversion, rejected = convert(snapshot, ports)
     notes += rejected
     snapshot = _with_progress(snapshot, tallies, ports)
+    cause = common_cause(snapshot, tallies, ports)
+    if cause is not None:
+        return _stopped(snapshot, snapshot == before, cause, notes, ports)
     if snapshot.live_attempts:
         return _while_jobs_run(snapshot, ports, notes)
     if conversion.pending:
@@ -53,6 +50,26 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     return _judged(snapshot, ports, notes)
 
 
+def _polled(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, list[Tally], list[Note]]:
+    """Look after each live submission; stop at the first of which held jobs were treated."""
+    notes: list[Note] = []
+    tallies: list[Tally] = []
+    for attempt in snapshot.live_attempts:
+        tally = ports.batch.poll(attempt.submission)
+        ports.batch.fetch(attempt.submission)
+        if tally.is_over:
+            # What the fetch found out counts as well.
+            tally = ports.batch.poll(attempt.submission)
+        treated, said = held_jobs.treat(snapshot, attempt, tally.problems, ports)
+        notes += said
+        if treated != snapshot:
+            return treated, tallies, notes
+        tallies.append(tally)
+        snapshot, said = _accounted(snapshot, attempt, tally, ports)
+        notes += said
+    return snapshot, tallies, notes
+
+
 def _while_jobs_run(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outcome:
     """Wait on, unless there is more to submit, or nothing more to wait for."""
     delivered = ports.reconstruction.delivered(snapshot.iteration)
@@ -63,24 +80,95 @@ def _while_jobs_run(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outc
         return Fire("reco_incomplete", snapshot, tuple(notes))
     if stragglers.are_due(snapshot, ports):
         return Fire("stragglers", snapshot.but(rerun="wanted"), tuple(notes))
-    return Stay(snapshot, notes=tuple(notes))
+    # On a full disk jobs may not even start, and nobody else would say why.
+    ports.reconstruction.check_room()
+    seen = snapshot.progress.model_copy(update={"seen_at": ports.clock.now()})
+    wait_s = _until_next_poll(snapshot, ports)
+    return Stay(snapshot.but(progress=seen), wait_s=wait_s, notes=tuple(notes))
 
 
-def _closed(
+def _until_next_poll(snapshot: Snapshot, ports: Ports) -> float | None:
+    """Return a shorter wait once most outputs are in: the next iteration waits for the last one."""
+    left = snapshot.progress.wanted - snapshot.progress.delivered
+    if left > max(1, snapshot.progress.wanted * LAST_PART):
+        return None
+    return ports.policy.poll_interval_at_end_s
+
+
+def _accounted(
     snapshot: Snapshot, attempt: Attempt, tally: Tally, ports: Ports
 ) -> tuple[Snapshot, list[Note]]:
-    """Count what a finished submission did not bring."""
-    problems = {problem.number: problem for problem in tally.problems}
-    missing = sorted(filter(attempt.covers, outstanding_files(snapshot, ports)))
-    reasons = {number: _reason(problems.get(number), snapshot, number) for number in missing}
-    over = attempt.model_copy(update={"is_over": True})
-    attempts = tuple(over if each.key == attempt.key else each for each in snapshot.attempts)
-    notes = [
-        Note("job failed", _fields(number, problems.get(number), reason), "warning")
-        for number, reason in reasons.items()
+    """Count what a submission will not bring: at once where that is known, the rest at its end."""
+    problems = {each.number: each for each in tally.problems if each.trouble is not Trouble.HELD}
+    outstanding = filter(attempt.may_bring, outstanding_files(snapshot, ports))
+    missing = sorted(n for n in outstanding if tally.is_over or n in problems)
+    notes: list[Note] = []
+    if missing and not attempt.is_ended_by_us:
+        snapshot, notes = _counted(snapshot, missing, problems, ports)
+        machines = avoided(snapshot, tally)
+        new = machines[len(snapshot.avoid_machines) :]
+        notes += [Note("machine avoided from now on", {"machine": each}, "warning") for each in new]
+        snapshot = snapshot.but(avoid_machines=machines)
+    snapshot = without(snapshot, attempt.key, () if tally.is_over else missing)
+    attempts = tuple(
+        each.model_copy(update={"left": tally.left, "is_over": tally.is_over})
+        if each.key == attempt.key
+        else each
+        for each in snapshot.attempts
+    )
+    # What the queue had no room for while those jobs were there, it may take now.
+    limit = None if tally.is_over else snapshot.queue_limit
+    return snapshot.but(attempts=attempts, queue_limit=limit), notes
+
+
+def _counted(
+    snapshot: Snapshot, missing: list[int], problems: dict[int, Problem], ports: Ports
+) -> tuple[Snapshot, list[Note]]:
+    """Count a failed try of each file, unless it is ours; tell of each kind of failure once."""
+    innocent = _victims_of_the_disk(snapshot, missing, problems, ports)
+    reasons = {
+        number: _reason(problems.get(number), snapshot, number)
+        for number in missing
+        if number not in innocent
+    }
+    exits = {n: code for n in reasons if n in problems and (code := problems[n].exit_code)}
+    notes = failure_notes(reasons, problems)
+    if innocent:
+        notes.append(Note("disk full: not counted as failed", {"files": innocent}, "warning"))
+    lost = {number for number in reasons if _is_lost(problems.get(number))}
+    counted = count_losses(snapshot, ((n, why) for n, why in reasons.items() if n in lost))
+    counted = count_failures(counted, ((n, why) for n, why in reasons.items() if n not in lost))
+    return counted.but(exit_codes={**counted.exit_codes, **exits}), notes
+
+
+def _stopped(
+    snapshot: Snapshot, is_saved: bool, cause: str, notes: list[Note], ports: Ports
+) -> Outcome:
+    """End what would fail the same way, and then say so."""
+    going_on = [each for each in snapshot.live_attempts if not each.is_ended_by_us]
+    if not is_saved:
+        return Stay(snapshot, wait_s=0, notes=tuple(notes))
+    for attempt in going_on:
+        ports.batch.remove(attempt.submission, "jobs like it all fail the same way")
+    if going_on:
+        return Stay(snapshot.all_ended_by_us(), wait_s=0, notes=tuple(notes))
+    raise JobError(cause, "mend the cause, then `auto-iter resume` goes on")
+
+
+def _victims_of_the_disk(
+    snapshot: Snapshot, missing: list[int], problems: dict[int, Problem], ports: Ports
+) -> list[int]:
+    """Return the files whose jobs failed because our own disk was full."""
+    return [
+        number
+        for number in missing
+        if number in problems
+        and ports.reconstruction.met_full_disk(snapshot.iteration, problems[number])
     ]
-    closed = count_failures(snapshot.but(attempts=attempts), reasons.items())
-    return closed.but(avoid_machines=_avoided(closed, tally)), notes
+
+
+def _is_lost(problem: Problem | None) -> bool:
+    return problem is not None and problem.trouble is Trouble.LOST
 
 
 def _reason(problem: Problem | None, snapshot: Snapshot, number: int) -> str:
@@ -92,25 +180,6 @@ def _reason(problem: Problem | None, snapshot: Snapshot, number: int) -> str:
     return snapshot.troubles.get(number) or "the job ended well, but left no output"
 
 
-def _fields(number: int, problem: Problem | None, reason: str) -> dict[str, object]:
-    fields: dict[str, object] = {"file": number, "reason": reason}
-    if problem is not None:
-        fields |= {"job": problem.job_id, "machine": problem.machine}
-    return fields
-
-
-def _avoided(snapshot: Snapshot, tally: Tally) -> tuple[str, ...]:
-    """Add machines on which two or more jobs failed and none succeeded: perhaps black holes."""
-    failed = [
-        problem.machine
-        for problem in tally.problems
-        if problem.machine and problem.trouble is Trouble.FAILED
-    ]
-    suspects = {machine for machine in failed if failed.count(machine) > 1}
-    new = suspects - tally.proven_machines - set(snapshot.avoid_machines)
-    return (*snapshot.avoid_machines, *sorted(new))
-
-
 def _with_progress(snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> Snapshot:
     now = Progress(
         wanted=len(ports.reconstruction.wanted()),
@@ -118,6 +187,8 @@ def _with_progress(snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> Sn
         idle=sum(tally.idle for tally in tallies),
         running=sum(tally.running for tally in tallies),
         held=sum(tally.held for tally in tallies),
+        unknown=sum(tally.unknown for tally in tallies),
+        seen_at=snapshot.progress.seen_at,
         expected_end=snapshot.progress.expected_end,
     )
     if now == snapshot.progress:

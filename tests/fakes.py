@@ -37,18 +37,22 @@ class MemoryBatch:
     submissions: dict[str, MemorySubmission] = field(default_factory=dict)
     proven: frozenset[str] = frozenset()
     """Machines on which jobs ended well."""
-    keys: int = 0
+    busy: frozenset[str] = frozenset()
+    """Machines on which jobs run."""
+    limits: tuple[int | None, int | None] = (None, None)
     changed: bool = False
 
     def new_key(self, iteration: int, attempt: int) -> str:
-        self.keys += 1
-        return f"memory-{iteration:02d}-{attempt}-{self.keys}"
+        return f"memory-{iteration:02d}-{attempt}"
 
     def find(self, key: str) -> Submission | None:
         for each in self.submissions.values():
             if each.submission.key == key:
                 return each.submission
         return None
+
+    def site_limits(self) -> tuple[int | None, int | None]:
+        return self.limits
 
     def submit(self, batch: Batch) -> Submission:
         found = self.find(batch.key)
@@ -71,6 +75,7 @@ class MemoryBatch:
             ended=len(each.ended),
             problems=tuple(each.problems[number] for number in sorted(each.problems)),
             proven_machines=self.proven,
+            busy_machines=self.busy,
         )
 
     def fetch(self, submission: Submission) -> None:

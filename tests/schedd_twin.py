@@ -8,7 +8,16 @@ from pathlib import Path
 
 import classad2
 
-from auto_iter.batch.schedd import Ad, Counts, JobAction, Placed, SandboxError, Value
+from auto_iter.batch.schedd import (
+    Ad,
+    Counts,
+    JobAction,
+    Placed,
+    RefusedError,
+    SandboxError,
+    Value,
+    WriteError,
+)
 from auto_iter.errors import TransientError
 
 Job = dict[str, Value]
@@ -27,7 +36,13 @@ class ScheddTwin:
     dies_before_spool: bool = False
     forgets_input: bool = False
     """Whether it dies just after it took the input, and comes back without a trace of it."""
+    machines_are_silent: bool = False
+    """Whether running jobs that are removed wait in the queue for their machine's word."""
     unreadable: set[int] = field(default_factory=set)
+    refusal: str | None = None
+    called: str = "bigbird07.cern.ch"
+    write_error: int | None = None
+    """What our own disk says to files that are fetched."""
     asked: list[str] = field(default_factory=list)
     """Every call made, for the tests of costs."""
     clusters: int = 0
@@ -70,7 +85,7 @@ class ScheddTwin:
 
     def name(self, *, at: str | None) -> str:
         self._reached("name")
-        return at or "bigbird07.cern.ch"
+        return at or self.called
 
     def count(self, constraint: str, *, at: str | None) -> Counts:
         del at
@@ -118,6 +133,8 @@ class ScheddTwin:
         at: str | None,
     ) -> Placed:
         self._reached("submit")
+        if self.refusal is not None:
+            raise RefusedError(self.refusal)
         self.clusters += 1
         for proc, row in enumerate(rows):
             self.queue.append(self._ad(description, row, proc, spool=spool))
@@ -169,6 +186,8 @@ class ScheddTwin:
                 continue
             if job["AutoIterRawFile"] in self.unreadable:
                 raise SandboxError("receiveJobSandbox: it did not come")
+            if self.write_error is not None:
+                raise WriteError(str(job["SUBMIT_Iwd"]), self.write_error)
             job["StageOutFinish"] = self.time
             if job.get("ExitCode") == 0:
                 Path(str(job["SUBMIT_Iwd"]), str(job["AutoIterPlace"])).write_text("fitted\n")
@@ -183,8 +202,9 @@ class ScheddTwin:
             if action == "remove":
                 before = job["JobStatus"]
                 job |= {"LastJobStatus": before, "JobStatus": 3, "RemoveReason": reason}
-                self.queue.remove(job)
-                self.past.insert(0, job)
+                if not (self.machines_are_silent and before == 2):
+                    self.queue.remove(job)
+                    self.past.insert(0, job)
             elif action == "release":
                 job["JobStatus"] = 1
             else:

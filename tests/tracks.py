@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from auto_iter.millepede.data_loop import Request
 from auto_iter.millepede.mille_file import Flavour, write_file
-from auto_iter.millepede.mille_records import Measurements
+from auto_iter.millepede.mille_records import Measurements, select_records
 
 Floats = NDArray[np.float64]
 PLANES = 8
@@ -85,6 +85,41 @@ def write_case(
     lines = ["con.txt", switch, *names, options, "end", ""]
     (directory / "steer.txt").write_text("\n".join(lines))
     return Path("steer.txt")
+
+
+LABELS = [*range(1, PLANES + 1), *range(11, PLANES + 11)]
+RENAMINGS = {
+    "one beyond": {label: 5000 + label for label in LABELS} | {18: 5_000_000},
+    "one beyond, the first": {label: 5000 + label for label in LABELS} | {1: 5_000_000},
+    "all beyond": {label: 4_194_303 + label for label in LABELS},
+    "far apart": {label: label * 113_000_000 for label in LABELS},
+}
+TEXTS = {
+    "no text": "",
+    "texts": "Constraint 0.0\n {1} 1.0\n {8} 1.0\nParameter\n {18} 0.001 0.1\n {5} 0.002 0.2\n"
+    "Measurement 0.01 0.1\n {2} 1.0\n {11} -1.0\n",
+}
+
+
+def write_renamed(directory: Path, renaming: dict[int, int], text: str) -> Path:
+    """Write a case of all tracks and of those that miss plane 1 or 8, its labels renamed."""
+    m = tracks(600, 12)
+    names = np.zeros(PLANES + 11, np.int32)
+    names[list(renaming)] = list(renaming.values())
+    parts = [_without(m, 8), _without(m, 1), m, _without(m, 8)]
+    return write_case(
+        directory,
+        [replace(part, global_label=names[part.global_label]) for part in parts],
+        "presigma 0.1\nregularisation 1\nmethod inversion 3 0.001",
+        text=TEXTS[text].format(*(renaming.get(label, 0) for label in range(PLANES + 11))),
+    )
+
+
+def _without(m: Measurements, label: int) -> Measurements:
+    """Return the records that have no derivative for `label`."""
+    record = np.repeat(np.arange(m.records), np.diff(m.global_first[m.record_first]))
+    has_it = np.bincount(record[m.global_label == label], minlength=m.records) > 0
+    return select_records(m, np.flatnonzero(~has_it))
 
 
 @dataclass

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from auto_iter.errors import InputError, PhysicsError
+from auto_iter.arrival import Response
+from auto_iter.errors import InputError, PhysicsError, TransientError
 from auto_iter.model import Batch, Job, Problem, Stage
 from auto_iter.ports import Conversion
 from auto_iter.solution import SolutionSummary
@@ -53,8 +54,10 @@ class TwinReconstruction:
     files: frozenset[int]
     outputs: dict[int, set[int]] = field(default_factory=dict)
     prepared: list[int] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
     rejected: list[int] = field(default_factory=list)
     missing: frozenset[int] = frozenset()
+    disk_is_full: bool = False
 
     def check_inputs(self) -> None:
         if self.missing:
@@ -62,7 +65,11 @@ class TwinReconstruction:
 
     def prepare(self, stage: Stage) -> None:
         self.prepared.append(stage.iteration)
+        self.stages.append(stage)
         self.outputs.setdefault(stage.iteration, set())
+
+    def constants_of(self, iteration: int) -> str:
+        return f"iter{iteration:02d}/inputforalign.txt"
 
     def wanted(self) -> frozenset[int]:
         return self.files
@@ -79,17 +86,30 @@ class TwinReconstruction:
         stage: Stage,
         key: str,
         numbers: Collection[int],
-        resources: Mapping[str, int],
+        memory_mb: Mapping[int, int],
         avoid_machines: Collection[str],
     ) -> Batch:
-        del resources
         jobs = tuple(
-            Job(number, ("--file", str(number)), f"{number}.root") for number in sorted(numbers)
+            Job(
+                number,
+                ("--file", str(number)),
+                f"{number}.root",
+                memory_mb=memory_mb.get(number),
+            )
+            for number in sorted(numbers)
         )
         here = Path(f"iter{stage.iteration:02d}")
         return Batch(
             key, here, here / "job.sh", (), here, jobs, avoid_machines=tuple(avoid_machines)
         )
+
+    def check_room(self) -> None:
+        if self.disk_is_full:
+            raise TransientError("the disk is full", 30.0)
+
+    def met_full_disk(self, iteration: int, problem: Problem) -> bool:
+        del iteration, problem
+        return self.disk_is_full
 
     def evidence(self, iteration: int, problem: Problem) -> str:
         return f"iteration {iteration}, file {problem.number}: {problem.reason}"
@@ -104,6 +124,8 @@ class TwinMillepede:
     missing: str | None = None
     solved: list[tuple[int, frozenset[int]]] = field(default_factory=list)
     max_pulls: list[float] = field(default_factory=lambda: [10.0])
+    seen: dict[int, dict[int, Response]] = field(default_factory=dict)
+    """By iteration: what its files show of the constants before."""
     reports: list[int] = field(default_factory=list)
     stopped: bool = False
 
@@ -115,6 +137,10 @@ class TwinMillepede:
         del stage
         refused = self.bad & set(numbers)
         return Conversion(frozenset(numbers) - refused, 0, dict.fromkeys(refused, "no tracks"))
+
+    def responses(self, stage: Stage, numbers: Collection[int]) -> Mapping[int, Response]:
+        seen = self.seen.get(stage.iteration, {})
+        return {number: each for number, each in seen.items() if number in numbers}
 
     def solve(self, stage: Stage, numbers: Collection[int]) -> SolutionSummary | None:
         if self.refusal is not None:

@@ -16,21 +16,23 @@ class ExitMeaning:
     remedy: str
 
 
+CANNOT_DELIVER = 50
+
 EXIT_CODES: dict[int, ExitMeaning] = {
     0: ExitMeaning("the output was delivered", ""),
     10: ExitMeaning(
         "the arguments make no sense", "the job script of this iteration was changed: resume"
     ),
     11: ExitMeaning(
-        "reco_condor_env.sh, aligndb_copy.sh or inputforalign.txt is missing",
+        "an input that travels with the job is missing",
         "resume: the iteration's 1reco is then made again",
     ),
     12: ExitMeaning(
         "the raw file cannot be read", "check paths.raw_dir, and that the job may read it there"
     ),
     20: ExitMeaning(
-        "the environment script failed, or did not put the programs on PATH",
-        "source reco_condor_env.sh in a clean shell; check the Calypso path in it",
+        "the environment script failed, or a program is missing after it",
+        "the log above names it; `auto-iter doctor` sources the script and looks for each program",
     ),
     21: ExitMeaning(
         "no scratch directory could be made", "is the disk of the machine full or read-only?"
@@ -38,11 +40,24 @@ EXIT_CODES: dict[int, ExitMeaning] = {
     22: ExitMeaning(
         "the conditions database cannot be copied", "is /cvmfs/faser.cern.ch mounted there?"
     ),
-    30: ExitMeaning("WriteAlignmentConfig failed", "check inputforalign.txt and reco.geometry_tag"),
-    31: ExitMeaning("AtlCoolConsole failed", "check reco.geometry_tag and the Calypso release"),
-    32: ExitMeaning("AtlCoolCopy failed", "check reco.geometry_tag; is the scratch disk full?"),
+    30: ExitMeaning(
+        "the writer of the alignment database failed", "check inputforalign.txt and reco.writer"
+    ),
+    31: ExitMeaning(
+        "the writer's sqlite file is not the expected one, or holds no alignment",
+        "reco.writer, reco.sqlite_schema and reco.dbname have to fit together (reco.preset)",
+    ),
+    32: ExitMeaning(
+        "AtlCoolCopy did not put the constants under the tag",
+        "check reco.output_tag; is the scratch disk full?",
+    ),
     33: ExitMeaning(
-        "the constants' pool files were not written", "check reco.geometry_tag; is the disk full?"
+        "the constants' pool files were not written, or are not the expected ones",
+        "reco.writer and reco.pool_file have to fit together (reco.preset); is the disk full?",
+    ),
+    34: ExitMeaning(
+        "the reconstruction reads another alignment tag than was written",
+        "reco.output_tag has to be what its global tag leads to (reco.preset, reco.global_tag)",
     ),
     40: ExitMeaning("the reconstruction failed", "its own message is in the log above"),
     41: ExitMeaning(
@@ -56,13 +71,19 @@ EXIT_CODES: dict[int, ExitMeaning] = {
     43: ExitMeaning(
         "the kfalignment file holds no track", "is this a raw file of collisions? Leave it out"
     ),
-    50: ExitMeaning(
+    CANNOT_DELIVER: ExitMeaning(
         "the output could not be delivered", "check quota and permissions of the workspace"
     ),
     143: ExitMeaning(
         "the job was told to end (SIGTERM) and cleaned up", "nothing: it is run again"
     ),
 }
+
+SAME_FOR_EVERY_FILE = frozenset({20, 22, 30, 31, 33, 34})
+"""Codes whose cause lies in what all jobs share - environment, programs, tags - not in a raw file.
+
+Where one job ends with such a code the others will too: no further one needs to be tried.
+"""
 
 _SIGNALLED = 128
 

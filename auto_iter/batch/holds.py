@@ -31,6 +31,12 @@ OUT_OF_RESOURCES: Final = 34
 JOB_TOO_LONG: Final = 46
 RUN_TOO_LONG: Final = 47
 
+FULL_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Subcodes that blame a disk, ours or the schedd's: no number of them is the job's own fault."""
+
+LONGEST_PAUSE: Final = 32
+"""In units of the configured pause between two releases."""
+
 SUBCODE_MEMORY: Final = 102
 SUBCODE_DISK: Final = 104
 
@@ -135,6 +141,10 @@ def decide(problem: Problem, releases_so_far: int, policy: Holds) -> Remedy:
         return _more_memory(problem, releases_so_far, policy)
     if kind.action is not Action.RELEASE:
         return Remedy(kind.action, kind.meaning, kind.advice)
+    if problem.subcode in FULL_DISK and policy.max_releases:
+        pause_s = policy.release_pause_s * min(2**releases_so_far, LONGEST_PAUSE)
+        advice = "make room on the disk that the reason names"
+        return Remedy(Action.RELEASE, f"{kind.meaning}: disk full", advice, pause_s=pause_s)
     if releases_so_far >= _limit(problem, kind, policy):
         times = "once" if releases_so_far == 1 else f"{releases_so_far} times"
         meaning = f"{kind.meaning}, released {times} in vain" if releases_so_far else kind.meaning

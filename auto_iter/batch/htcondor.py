@@ -1,14 +1,14 @@
 """HTCondor as a batch system: one cluster for each submission, found again by its key.
 
-What the design asks of exactly-once submission: a key that this process made and never used is
-known to be new; for any other, queue and history have to say twice that it is not there. What is
-not known is never taken for "not there": TransientError is raised instead.
+What the design asks of exactly-once submission: a key that this process made and that was never
+used is known to be new; for any other, queue and history have to say twice that it is not there.
+What is not known is never taken for "not there": TransientError is raised instead.
 """
 
 from __future__ import annotations
 
-import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +17,10 @@ from auto_iter.batch import htcondor_ads as ads
 from auto_iter.batch import htcondor_fetch
 from auto_iter.batch.htcondor_events import EventLog
 from auto_iter.batch.htcondor_ledger import Ledger
-from auto_iter.batch.schedd import Ad, Counts, Schedd
+from auto_iter.batch.schedd import Ad, Counts, RefusedError, Schedd
 from auto_iter.config import HTCondor
-from auto_iter.errors import TransientError
+from auto_iter.errors import InputError, TransientError
+from auto_iter.files import write_atomically
 from auto_iter.model import Batch, Problem, Resources, Submission, Tally
 
 LOOKS = 2
@@ -37,6 +38,16 @@ LOOKS_AT_MOST = 3
 
 OVER_CHECK_S = 0.5
 
+REFUSALS = 3
+"""So often a schedd may refuse a submission in the same words."""
+
+CERN = ".cern.ch"
+AT_CERN = (100, 500)
+"""Spooled jobs in a submission, and of an owner in the queue."""
+
+BUSY_SAMPLE = 20
+"""Running jobs that are looked at for where jobs run at all."""
+
 AFTER_ACTION_S = 30.0
 """For so long after jobs were released or removed, every poll asks the schedd."""
 
@@ -46,31 +57,38 @@ class HTCondorBatch:
 
     name = "htcondor"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - clock and records are what tests replace
         self,
         workspace_id: str,
         config: HTCondor,
         schedd: Schedd,
         *,
+        records: Path | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._workspace_id = workspace_id
         self._config = config
         self._schedd = schedd
+        self._records = records
         self._now = monotonic
         self._sleep = sleep
         self._fresh: set[str] = set()
         self._half_spooled_since: dict[str, float] = {}
         self._submitted: dict[str, Submission] = {}
         self._ledgers: dict[str, Ledger] = {}
+        self._refusals: Counter[str] = Counter()
+        self._site_limits: tuple[int | None, int | None] | None = None
 
     def new_key(self, iteration: int, attempt: int) -> str:
-        """Return a fresh key. It names the schedd: from another host the local one is another."""
+        """Return the key. It names the schedd: from another host the local one is another.
+
+        One that was used already (the checkpoint that knew is lost) has to be asked for.
+        """
         schedd = self._schedd.name(at=None)
-        own = f"{self._workspace_id}-{iteration:02d}-{attempt:02d}-{secrets.token_hex(4)}"
-        key = f"{own}@{schedd}"
-        self._fresh.add(key)
+        key = f"{self._workspace_id}-{iteration:02d}-{attempt:02d}@{schedd}"
+        if self._records is None or not (self._records / key).exists():
+            self._fresh.add(key)
         return key
 
     def find(self, key: str) -> Submission | None:
@@ -123,18 +141,45 @@ class HTCondorBatch:
             raise TransientError("a cluster without input does not go away", HALF_SPOOLED_AFTER_S)
         del self._half_spooled_since[key]
 
+    def site_limits(self) -> tuple[int | None, int | None]:
+        """Return CERN's limits for spooled jobs where the schedd is CERN's."""
+        if not self._config.spool:
+            return None, None
+        if self._site_limits is None:
+            is_cern = self._schedd.name(at=None).endswith(CERN)
+            self._site_limits = AT_CERN if is_cern else (None, None)
+        return self._site_limits
+
     def submit(self, batch: Batch) -> Submission:
-        """Submit one cluster with one job for each raw file, and send its input."""
+        """Submit one cluster with one job for each raw file, and send its input.
+
+        The same refusal, `REFUSALS` times, is final: InputError with the schedd's own words.
+        """
         found = self.find(batch.key)
         if found is not None:
             return found
-        at = _schedd_in(batch.key)
+        try:
+            submission = self._submit(batch, _schedd_in(batch.key))
+        except RefusedError as error:
+            self._refusals[str(error)] += 1
+            if self._refusals[str(error)] < REFUSALS:
+                raise
+            raise InputError(
+                str(error), "ask the site, or mend what the words name; `auto-iter resume` goes on"
+            ) from None
+        self._refusals.clear()
+        return submission
+
+    def _submit(self, batch: Batch, at: str | None) -> Submission:
+        if self._config.spool:
+            _check_readable(batch)
         event_log = None if self._config.spool else _event_log(batch)
         description, rows = ads.describe(batch, self._config, event_log)
         (batch.directory / "logs").mkdir(parents=True, exist_ok=True)
         if self._config.send_credential:
             # What is stored lives about as long as a ticket; an alignment takes days.
             self._schedd.store_credential(at=at)
+        self._note_use(batch.key)
         self._fresh.discard(batch.key)
         placed = self._schedd.submit(description, rows, spool=self._config.spool, at=at)
         if self._config.spool:
@@ -150,6 +195,12 @@ class HTCondorBatch:
         )
         self._submitted[batch.key] = submission
         return submission
+
+    def _note_use(self, key: str) -> None:
+        """Remember, apart from the checkpoint, that a key may be in use."""
+        if self._records is not None:
+            self._records.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._records / key, "")
 
     def poll(self, submission: Submission) -> Tally:
         """Return how the cluster stands: one summary, and ads only of what needs a look.
@@ -193,6 +244,8 @@ class HTCondorBatch:
         if counts.held or counts != ledger.counts:
             ledger.exceptional = self._exceptional(submission, counts)
         ledger.counts, ledger.waiting, ledger.is_fetched = counts, waiting, False
+        if ledger.has_failures:
+            ledger.busy = self._busy(submission)
         return counts, waiting
 
     def _without_spooling(self, submission: Submission, ledger: Ledger, counts: Counts) -> Counts:
@@ -213,11 +266,18 @@ class HTCondorBatch:
         return replace(counts, held=counts.held - spooling, idle=counts.idle + spooling)
 
     def _exceptional(self, submission: Submission, counts: Counts) -> tuple[Problem, ...]:
-        if not (counts.held or counts.completed or counts.removed):
+        if not (counts.held or counts.completed):
             return ()
         constraint = f"{ads.of(submission)} && {ads.NEEDS_A_LOOK} && !{ads.HOME}"
         found = self._schedd.query(constraint, ads.JOB, at=submission.schedd)
         return tuple(problem for ad in found if (problem := ads.problem_of(ad)) is not None)
+
+    def _busy(self, submission: Submission) -> set[str]:
+        """Return some machines on which jobs run, anybody's: the failing one may be the only."""
+        found = self._schedd.query(
+            "JobStatus == 2", ("RemoteHost",), at=submission.schedd, limit=BUSY_SAMPLE
+        )
+        return {str(ad["RemoteHost"]).rpartition("@")[2] for ad in found if "RemoteHost" in ad}
 
     def _not_materialised(self, submission: Submission) -> int:
         if self._config.max_idle is None:
@@ -356,6 +416,13 @@ class HTCondorBatch:
 def _schedd_in(key: str) -> str | None:
     """Return the schedd that a key names."""
     return key.partition("@")[2] or None
+
+
+def _check_readable(batch: Batch) -> None:
+    """Raise OSError when what is sent with the jobs cannot be read: no cluster may come of it."""
+    for path in (batch.executable, *batch.inputs):
+        with path.open("rb"):
+            pass
 
 
 def _event_log(batch: Batch) -> Path:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from auto_iter.batch.exitcodes import describe_exit
-from auto_iter.batch.payload import KEY_ATTRIBUTE, items, quote, submit_description
+from auto_iter.batch.payload import KEY_ATTRIBUTE, items, quote, refuse_eos, submit_description
 from auto_iter.batch.schedd import Ad
 from auto_iter.config import HTCondor
-from auto_iter.errors import InputError
 from auto_iter.model import Batch, Problem, Submission, Trouble
 
 REMOVED: Final = 3
@@ -46,9 +45,6 @@ JOB: Final = (
 CLUSTER: Final = ("ClusterId", "QDate", "GlobalJobId", "AutoIterJobs", "DAGManNodesLog")
 """What is asked about a submission as a whole."""
 
-EOS: Final = Path("/eos")
-"""Schedds do not mount it; CERN's refuse it in everything that they would have to read there."""
-
 NONE: Final = "ClusterId == -1"
 """Matches nothing: for calls that only show whether we may make them."""
 
@@ -65,10 +61,11 @@ SPOOLING: Final = "(JobStatus == 5 && HoldReasonCode is 16)"
 """Held for about a second after the input arrived; released by the schedd itself."""
 
 NEEDS_A_LOOK: Final = (
-    "((JobStatus == 5 && HoldReasonCode isnt 16) || JobStatus == 3 || "
+    "((JobStatus == 5 && HoldReasonCode isnt 16) || "
     "(JobStatus == 4 && !(ExitBySignal is false && ExitCode is 0)))"
 )
-"""Held, being removed, or completed badly. What HTCondor itself will run again is none of these."""
+"""Held, or completed badly. What HTCondor itself will run again is none of these, nor what is being
+removed: it may still run."""
 
 
 def with_key(key: str) -> str:
@@ -97,8 +94,6 @@ def describe(
 
     Raises InputError when the schedd would refuse the paths.
     """
-    if not config.spool:
-        _refuse_eos(batch)
     description = submit_description(batch, config) | {
         f"My.{KEY_ATTRIBUTE}": quote(batch.key),
         "My.AutoIterJobs": str(len(batch.jobs)),
@@ -111,20 +106,12 @@ def describe(
     if event_log is not None:
         # The schedd writes all of a cluster's events here too, beside each job's own log.
         description["dagman_log"] = str(event_log)
+    refuse_eos(description, config)
     rows = [
         {**row, "rawfile": str(job.number)}
         for job, row in zip(batch.jobs, items(batch, config), strict=True)
     ]
     return description, rows
-
-
-def _refuse_eos(batch: Batch) -> None:
-    for path in (batch.directory, batch.executable, *batch.inputs):
-        if path.is_relative_to(EOS):
-            raise InputError(
-                f"{path}: jobs that are not spooled cannot be submitted from EOS",
-                "set htcondor.spool=true, or work on AFS",
-            )
 
 
 def submission_of(key: str, ad: Ad) -> Submission:

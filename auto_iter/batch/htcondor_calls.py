@@ -20,6 +20,10 @@ PR_SET_PDEATHSIG = 1
 Answer = dict[str, Any]
 
 
+class _UnknownError(Exception):
+    """The collector has no ad of a daemon."""
+
+
 class Calls:
     """The calls, with the schedd that was located last.
 
@@ -43,6 +47,8 @@ class Calls:
         try:
             method: Callable[..., Any] = getattr(self, f"call_{call}")
             return {"ok": method(**arguments)}
+        except _UnknownError as error:
+            return {"error": str(error), "kind": "unknown"}
         except self._condor.HTCondorException as error:
             self._located.pop(where, None)
             return {"error": str(error), "kind": "condor"}
@@ -54,13 +60,21 @@ class Calls:
 
     def _locate(self) -> tuple[Any, str]:
         if self._where not in self._located:
-            pool, name = self._where
-            collector = self._condor.Collector(pool) if pool else self._condor.Collector()
-            kind = self._condor.DaemonType.Schedd
-            location = collector.locate(kind, name) if name else collector.locate(kind)
+            name = self._where[1]
+            location = self._location(self._condor.DaemonType.Schedd)
             located = self._condor.Schedd(location)
             self._located[self._where] = (located, str(location.get("Name") or name or "schedd"))
         return self._located[self._where]
+
+    def _location(self, kind: Any) -> Any:
+        """Return where a daemon is. Raises when the collector does not know."""
+        pool, name = self._where
+        collector = self._condor.Collector(pool) if pool else self._condor.Collector()
+        location = collector.locate(kind, name) if name else collector.locate(kind)
+        if location is None:
+            # What the bindings make of None is the local daemon: another one's queue.
+            raise _UnknownError(f"the collector {pool or 'of this machine'} does not know it")
+        return location
 
     def call_version(self) -> str:
         """Return the version of the bindings."""
@@ -112,11 +126,7 @@ class Calls:
 
     def call_store_credential(self) -> None:
         """Have the site's producer make a credential of ours, and store it for our jobs."""
-        pool, name = self._where
-        located = None
-        if pool or name:
-            collector = self._condor.Collector(pool) if pool else self._condor.Collector()
-            located = collector.locate(self._condor.DaemonType.Credd, name)
+        located = self._location(self._condor.DaemonType.Credd) if any(self._where) else None
         credd = self._condor.Credd(located)
         credd.add_user_cred(self._condor.CredType.Kerberos, None)
 

@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
-from auto_iter.batch.schedd import Ad, Counts, JobAction, Placed, SandboxError
-from auto_iter.errors import InputError, PermanentError, TransientError
+from auto_iter.batch.schedd import (
+    Ad,
+    Counts,
+    JobAction,
+    Placed,
+    RefusedError,
+    SandboxError,
+    WriteError,
+)
+from auto_iter.errors import InputError, LimitError, PermanentError, TransientError
 
 SLICE_S = 0.2
 """How often a waiting call looks whether it should stop."""
@@ -26,12 +36,32 @@ STOP_GRACE_S = 5.0
 JOBS_AT_A_TIME = 100
 """Calls that move files, or write a job each, get the time limit once for so many jobs."""
 
+LAST_WORDS = 2000
+"""Bytes at the end of what a dead child wrote to stderr."""
+
 PATIENCE_WITH_HISTORY = 5
 """A look into the history reads all of it when nothing matches: minutes on a busy schedd."""
 
 _FOR_GOOD = ("Failed to create job ad", "Submit:-1:", "Cannot set ", "Unable to parse")
-_TOO_MANY = "Schedd says -4"
-_DENIED = ("AUTHENTICATE", "authenticat", "DENIED", "ermission denied", "not authorized")
+_NOT_WRITTEN = re.compile(r"writing to file (?P<path>.+?): \(errno (?P<number>\d+)\)")
+_NOT_READ = re.compile(r"reading from file (?P<path>.+?): \(errno (?P<number>\d+)\)")
+_TOO_MANY = re.compile(r"expected next ProcId to be \d+, but Schedd says (?P<number>-\d+)")
+_IN_THE_QUEUE, _OF_AN_OWNER, _IN_A_SUBMISSION = "-2", "-3", "-4"
+"""The schedd's answers to one job too many (NEWJOB_ERR_... in its sources)."""
+_LIMITS = {
+    _IN_THE_QUEUE: ("jobs in its queue", "htcondor.max_jobs_in_queue"),
+    _OF_AN_OWNER: ("jobs of an owner", "htcondor.max_jobs_in_queue"),
+    _IN_A_SUBMISSION: ("jobs in one submission", "htcondor.max_jobs_per_submission"),
+}
+_REFUSED = "Unable to commit transaction"
+_DENIED = (
+    "AUTHENTICATE",
+    "authenticat",
+    "DENIED",
+    "ermission denied",
+    "not authorized",
+    "Error when performing action",  # all that is said of a change that was not allowed
+)
 
 
 def never() -> bool:
@@ -56,7 +86,8 @@ class ScheddProcess:
         self._should_stop = should_stop
         self._child: subprocess.Popen[bytes] | None = None
         self._unread = b""
-        self._trouble_since: float | None = None
+        self._complaints: IO[bytes] | None = None
+        self._trouble_since: dict[str, float] = {}
 
     @property
     def pid(self) -> int | None:
@@ -179,12 +210,14 @@ class ScheddProcess:
             # come, would be taken for the next one's.
             self.close()
             if isinstance(error, TimeoutError):
-                raise self._trouble(f"{call} took longer than {limit_s:g} s", at) from None
+                raise self._trouble(call, f"took longer than {limit_s:g} s", at) from None
             if isinstance(error, (EOFError, BrokenPipeError)):
-                raise self._trouble(f"the process for {call} died", at) from None
+                why = self._last_words()
+                raise self._trouble(call, f"the process for it died{why}", at) from None
             raise
         if "ok" in answer:
-            self._trouble_since = None
+            # Only of this call: a schedd that does not know us answers questions all the same.
+            self._trouble_since.pop(call, None)
             return answer["ok"]
         raise self._translated(call, answer["kind"], " ".join(answer["error"].split()), at)
 
@@ -226,15 +259,27 @@ class ScheddProcess:
         if self._child is not None and self._child.poll() is not None:
             self.close()
         if self._child is None:
+            if self._complaints is not None:
+                self._complaints.close()
+            self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the child
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "auto_iter.batch.htcondor_calls", str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=self._complaints,
                 bufsize=0,
                 start_new_session=True,
             )
         return self._child
+
+    def _last_words(self) -> str:
+        """Return the last line that the child, or a library in it, wrote to stderr."""
+        if self._complaints is None:
+            return ""
+        self._complaints.seek(0)
+        lines = self._complaints.read()[-LAST_WORDS:].decode(errors="replace").split("\n")
+        said = [line for line in lines if line.strip()]
+        return f": {said[-1].strip()}" if said else ""
 
     def _translated(
         self, call: str, kind: str, message: str, at: str | None
@@ -245,14 +290,12 @@ class ScheddProcess:
                 f"HTCondor's Python bindings are not installed ({message})",
                 "pip install 'htcondor>=24.12.20,<26', or set batch.system=local",
             )
-        if _TOO_MANY in message:
-            return InputError(
-                f"schedd {self._called(at)} allows fewer jobs in one submission",
-                "set htcondor.max_jobs_per_submission: the raw files then go in in portions",
-            )
+        refused = self._refusal(call, message, at)
+        if refused is not None:
+            return refused
         if call == "store_credential":
             message += " (kinit, and is SEC_CREDENTIAL_PRODUCER set?)"
-            return self._trouble(f"the credential for jobs cannot be stored: {message}", at)
+            return self._trouble(call, f"the credential for jobs cannot be stored: {message}", at)
         # A new process cannot spool what the one before submitted: that is found by its key.
         is_misuse = kind == "misuse" and call != "spool"
         if is_misuse or (call == "submit" and any(text in message for text in _FOR_GOOD)):
@@ -261,17 +304,49 @@ class ScheddProcess:
                 "check the htcondor section of the configuration, htcondor.extra above all",
             )
         if "receiveJobSandbox" in message:
-            return SandboxError(message)
+            return self._no_sandbox(message, at)
+        if kind == "unknown":
+            message += (
+                ": a wrong name, or it has been away for a while; when it is gone for good, "
+                "`auto-iter resume --abandon-schedd` leaves it behind"
+            )
         if any(text in message for text in _DENIED):
             message += " (is the Kerberos ticket valid? `auto-iter doctor` tells more)"
-        return self._trouble(f"{call}: {message}", at)
+        # The next one looks for ticket, configuration and schedd anew.
+        self.close()
+        return self._trouble(call, message, at)
 
-    def _trouble(self, what: str, at: str | None) -> TransientError:
-        now = time.time()
-        if self._trouble_since is None:
-            self._trouble_since = now
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._trouble_since))
-        return TransientError(f"schedd {self._called(at)} is in trouble since {since}: {what}")
+    def _refusal(self, call: str, message: str, at: str | None) -> TransientError | None:
+        """Return why the schedd, or its client here, would not take jobs; None for all else."""
+        limit = _TOO_MANY.search(message)
+        if limit is not None and limit["number"] in _LIMITS:
+            what, setting = _LIMITS[limit["number"]]
+            return LimitError(
+                f"schedd {self._called(at)} allows fewer {what} (see {setting})",
+                is_for_good=limit["number"] == _IN_A_SUBMISSION,
+            )
+        if call == "submit" and (limit is not None or _REFUSED in message):
+            return RefusedError(f"schedd {self._called(at)} refuses the jobs: {message}")
+        unread = _NOT_READ.search(message)
+        if call == "spool" and unread is not None:
+            why = os.strerror(int(unread["number"]))
+            return RefusedError(f"{unread['path']}: the input of the jobs cannot be sent: {why}")
+        return None
+
+    def _no_sandbox(self, message: str, at: str | None) -> TransientError:
+        ours = _NOT_WRITTEN.search(message)
+        if ours is not None:
+            return WriteError(ours["path"], int(ours["number"]))
+        if _NOT_READ.search(message):
+            return SandboxError(message)
+        return self._trouble("retrieve", message, at)  # the connection broke
+
+    def _trouble(self, call: str, what: str, at: str | None) -> TransientError:
+        began = self._trouble_since.setdefault(call, time.time())
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
+        return TransientError(
+            f"schedd {self._called(at)} is in trouble since {since}: {call}: {what}"
+        )
 
     def _called(self, at: str | None) -> str:
         return at or self._name or "(the local one)"

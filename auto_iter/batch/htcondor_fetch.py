@@ -15,8 +15,8 @@ from typing import Final
 
 from auto_iter.batch import htcondor_ads as ads
 from auto_iter.batch.htcondor_ledger import Ledger
-from auto_iter.batch.schedd import Ad, SandboxError, Schedd
-from auto_iter.errors import TransientError
+from auto_iter.batch.schedd import Ad, SandboxError, Schedd, WriteError
+from auto_iter.errors import PASSING, InputError, TransientError
 from auto_iter.files import sync_directory
 from auto_iter.model import Problem, Submission, Trouble
 
@@ -28,20 +28,26 @@ AGAIN_AFTER_S: Final = 5.0
 def fetch(schedd: Schedd, submission: Submission, ledger: Ledger) -> None:
     """Fetch every completed job's files, and deliver every output that is here.
 
-    Raises TransientError when the schedd does not answer, or when some job's files did not come
-    and may next time; after `TRIES` tries that is the job's problem, and no longer ours.
+    Raises TransientError when the schedd does not answer, when our own disk is full, or when the
+    schedd could not read some job's files and may next time; after `TRIES` tries that is the job's
+    problem. What cannot be written here never is: the files stay with the schedd until it can.
     """
     _deliver(ledger)
     waiting = [ad for ad in _completed(schedd, submission) if _is_wanted(ad, ledger)]
     failed: dict[int, str] = {}
+    unwritten: list[WriteError] = []
     for group in _groups(waiting):
         for ad, complaint in _retrieve(schedd, submission, group):
             if complaint is None:
                 _note_home(ad, ledger)
+            elif isinstance(complaint, WriteError):
+                unwritten.append(complaint)
             else:
-                failed[ads.number_of(ad)] = complaint
-                _note_failure(ad, complaint, ledger)
+                failed[ads.number_of(ad)] = str(complaint)
+                _note_failure(ad, str(complaint), ledger)
         _deliver(ledger)
+    if unwritten:
+        raise _ours(unwritten[0])
     again = [number for number in failed if number not in ledger.unfetchable]
     if again:
         raise TransientError(
@@ -49,6 +55,17 @@ def fetch(schedd: Schedd, submission: Submission, ledger: Ledger) -> None:
             f"{failed[again[0]]}",
             delay_s=AGAIN_AFTER_S,
         )
+
+
+def _ours(error: WriteError) -> TransientError | InputError:
+    """Return what a person hears of an output that cannot be written here."""
+    what = f"{error.path}: {os.strerror(error.number)}"
+    if error.number in PASSING:
+        return TransientError(f"{what}: make room; the outputs wait with the schedd", AGAIN_AFTER_S)
+    return InputError(
+        f"{what}: an output cannot be written there, and waits with the schedd",
+        "mend that, then `auto-iter resume` fetches it",
+    )
 
 
 def _completed(schedd: Schedd, submission: Submission) -> list[Ad]:
@@ -70,16 +87,18 @@ def _groups(waiting: Sequence[Ad]) -> Iterator[Sequence[Ad]]:
 
 def _retrieve(
     schedd: Schedd, submission: Submission, group: Sequence[Ad]
-) -> Iterator[tuple[Ad, str | None]]:
+) -> Iterator[tuple[Ad, SandboxError | WriteError | None]]:
     """Retrieve a group at once or, when one of it does not come, each alone."""
     for ad in group:
         _make_room(ad)
     try:
         _retrieve_all(schedd, submission, group)
-    except SandboxError as error:
+    except (SandboxError, WriteError) as error:
         if len(group) == 1:
-            yield group[0], str(error)
+            yield group[0], error
             return
+        if isinstance(error, WriteError) and error.number in PASSING:
+            raise _ours(error) from None  # the next one would not come either
         for ad in group:
             yield from _retrieve(schedd, submission, [ad])
     else:

@@ -29,6 +29,8 @@ class Ledger:
     """Jobs that do not exist yet, as last asked."""
     proven: set[str] = field(default_factory=set)
     """Machines on which a job of this submission ended well."""
+    busy: set[str] = field(default_factory=set)
+    """Some machines on which jobs run, anybody's; asked only when jobs fail."""
     ended: dict[int, Problem | None] = field(default_factory=dict)
     """Raw file → what is wrong, of jobs that left the queue or whose files were fetched."""
     unnamed_lost: int = 0
@@ -88,12 +90,21 @@ class Ledger:
         gone = self.jobs - counts.total - waiting
         return Tally(
             idle=counts.idle + waiting,
-            running=counts.running + self.missing(gone),
+            # A removed job leaves the queue when its machine has confirmed its end. Until then it
+            # may still run, for as long as the machine cannot be reached.
+            running=counts.running + counts.removed,
             held=counts.held,
-            ended=counts.completed + counts.removed + self.known_gone(gone),
+            ended=counts.completed + self.known_gone(gone),
+            unknown=self.missing(gone),
             problems=tuple(self._problems()),
             proven_machines=frozenset(self.proven),
+            busy_machines=frozenset(self.busy),
         )
+
+    @property
+    def has_failures(self) -> bool:
+        """Tell whether jobs are known that ended badly by themselves."""
+        return any(each.trouble is Trouble.FAILED for each in self._problems())
 
     def _problems(self) -> Iterable[Problem]:
         known = {number: problem for number, problem in self.ended.items() if problem is not None}

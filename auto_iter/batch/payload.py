@@ -7,48 +7,84 @@ Commands of the submit description are those of the HTCondor manual, `condor_sub
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 from auto_iter.config import HTCondor, Reco
-from auto_iter.errors import UsageError
+from auto_iter.errors import InputError, UsageError
 from auto_iter.model import Batch, Job
+from auto_iter.presets import TagChain, tag_chain
 
 KEY_ATTRIBUTE = "AutoIterKey"
 """The job-ad attribute that carries the submission key."""
 
-ITEM_VARIABLES = ("number", "directory", "outfile", "options")
+ITEM_VARIABLES = ("number", "directory", "outfile", "memory", "options")
 """The columns of `queue ... from`; the last one takes the rest of its line, spaces and all."""
 
 AVOIDED_FOR_S = 1800
 """So long a job would rather wait than run on a machine where others failed."""
 
+EOS: Final = Path("/eos")
+"""Schedds do not mount it; CERN's refuse it in everything that they would have to read there."""
+
 _SPOOL = "-spool"
+_PLAIN_PATH = re.compile(r"[\w./:@%+=~-]+")
 _PLAIN = re.compile(r"[\w./:@%+=,~-]+")
 
 
-def job_arguments(raw: Path, run: int, number: int, stations: int, reco: Reco) -> tuple[str, ...]:
+def job_arguments(raw: str, run: int, number: int, stations: int, reco: Reco) -> tuple[str, ...]:
     """Return the arguments of `run_alignment.sh` for one raw file, none with a space or a quote.
 
     HTCondor's old argument syntax and its `queue ... from` lists take them as they are. Raises
     UsageError when a path or a setting has characters that they do not take.
     """
+    chain = tag_chain(reco)
     arguments = (
-        "--raw", str(raw),
+        "--raw", raw,
         "--run", f"{run:06d}",
         "--file", f"{number:05d}",
-        "--stations", str(stations),
-        "--tag", reco.geometry_tag,
-        "--program", reco.program,
-        "--direction", reco.direction_flag.lstrip("-"),
-        "--level", reco.output_level,
+        "--writer", Path(chain.writer).name,
+        "--schema", chain.sqlite_schema,
+        "--dbname", chain.dbname,
+        "--pool-file", chain.pool_file,
+        "--tag", chain.output_tag,
+        "--program", Path(reco.program).name,
+        "--", *reconstruction_arguments(stations, reco, chain),
     )  # fmt: skip
     return tuple(_plain(argument) for argument in arguments)
 
 
-def delivering(arguments: tuple[str, ...], directory: Path) -> tuple[str, ...]:
+def reconstruction_arguments(stations: int, reco: Reco, chain: TagChain) -> tuple[str, ...]:
+    """Return what the reconstruction program is told besides the raw file."""
+    arguments = ["--alignment", chain.direction_flag]
+    if stations == 3:
+        arguments.append("--noIFT")
+    arguments += ["--output_level", reco.output_level]
+    if chain.global_tag:
+        arguments += ["--cond", chain.global_tag]
+    if chain.geometry:
+        arguments += ["--geom", chain.geometry]
+    if reco.skip_events:
+        arguments += ["--skip", str(reco.skip_events)]
+    if reco.events is not None:
+        arguments += ["-n", str(reco.events)]
+    return (*arguments, *reco.arguments)
+
+
+def travelling(reco: Reco) -> tuple[Path, ...]:
+    """Return the programs that are given as paths: they go with the jobs."""
+    return tuple(Path(name) for name in (tag_chain(reco).writer, reco.program) if "/" in name)
+
+
+def delivering(arguments: tuple[str, ...], directory: str) -> tuple[str, ...]:
     """Return arguments that make the job deliver by itself, on a file system that we share."""
-    return (*arguments, "--deliver", _plain(str(directory)))
+    return ("--deliver", _plain(directory), *arguments)
+
+
+def through(server: str | None, path: Path) -> str:
+    """Return how a job names an absolute path: as it is, or by xrootd through `server`."""
+    return str(path) if server is None else f"{server.rstrip('/')}/{path}"
 
 
 def _plain(argument: str) -> str:
@@ -97,11 +133,41 @@ def _output_transfer(*, spool: bool) -> dict[str, str]:
     }
 
 
+def refuse_path(path: Path) -> None:
+    """Raise UsageError where a submit description would split or expand a path, as `$(HOME)`."""
+    if not _PLAIN_PATH.fullmatch(str(path)):
+        raise UsageError(
+            f"{path}: HTCondor would split or expand this path; use only letters, digits and "
+            "./:@%+=~-_ in it"
+        )
+
+
+_NOT_FROM_EOS = (
+    "executable", "initialdir", "output", "error", "log", "input", "transfer_input_files",
+    "transfer_output_files", "dagman_log",
+)  # fmt: skip
+"""Submit commands in whose values CERN's schedds refuse EOS, unless the submission is spooled."""
+
+
+def refuse_eos(description: Mapping[str, str], config: HTCondor) -> None:
+    """Raise InputError where the schedd would refuse: before anything is written or submitted."""
+    if config.spool:
+        return
+    named = {name.lower(): value for name, value in description.items()}
+    for name in _NOT_FROM_EOS:
+        for path in re.split(r"[\s,]+", named.get(name, "").strip('"')):
+            if Path(path).is_relative_to(EOS):
+                raise InputError(
+                    f"{name}: {path}: jobs that are not spooled cannot be submitted from EOS",
+                    "set htcondor.spool=true, or work on AFS (paths.outputs_dir may be on EOS)",
+                )
+
+
 def _resources(batch: Batch, config: HTCondor) -> dict[str, str]:
     resources = batch.resources
     commands = {"request_cpus": str(max(config.request_cpus, resources.cpus))}
     if resources.memory_mb is not None:
-        commands["request_memory"] = f"{resources.memory_mb}MB"
+        commands["request_memory"] = "$(memory)MB"
     if resources.disk_mb is not None:
         commands["request_disk"] = f"{resources.disk_mb}MB"
     if resources.time_limit_s is not None:
@@ -152,8 +218,15 @@ def items(batch: Batch, config: HTCondor) -> list[dict[str, str]]:
 def _item(job: Job, batch: Batch, config: HTCondor) -> dict[str, str]:
     arguments = job.arguments
     if not config.spool:
-        arguments = delivering(arguments, batch.deliver_to)
-    values = (f"{job.number:05d}", job.directory or ".", job.output, " ".join(arguments))
+        arguments = delivering(arguments, through(config.deliver_url, batch.deliver_to))
+    memory_mb = job.memory_mb or batch.resources.memory_mb or 0
+    values = (
+        f"{job.number:05d}",
+        job.directory or ".",
+        job.output,
+        str(memory_mb),
+        " ".join(arguments),
+    )
     return dict(zip(ITEM_VARIABLES, values, strict=True))
 
 

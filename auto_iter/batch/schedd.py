@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
@@ -19,7 +20,23 @@ JobAction: TypeAlias = Literal["hold", "release", "remove"]
 
 
 class SandboxError(TransientError):
-    """The schedd is there, but a job's files did not come through."""
+    """The schedd is there, but cannot read a job's files."""
+
+
+class WriteError(TransientError):
+    """A job's files came, but could not be written here: no fault of the job's, or the schedd's.
+
+    They stay with the schedd, and can be fetched again.
+    """
+
+    def __init__(self, path: str, number: int) -> None:
+        super().__init__(f"{path}: {os.strerror(number)}")
+        self.path = path
+        self.number = number
+
+
+class RefusedError(TransientError):
+    """The schedd took none of a submission, for a reason of its own: perhaps for good."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +107,10 @@ class Schedd(Protocol):
         spool: bool,
         at: str | None,
     ) -> Placed:
-        """Submit one cluster with one job a row, all or nothing; spooled ones wait for `spool`."""
+        """Submit one cluster with one job a row, all or nothing; spooled ones wait for `spool`.
+
+        Raises LimitError when they are too many, RefusedError when the schedd says no.
+        """
         ...
 
     def spool(self, placed: Placed) -> None:
@@ -100,7 +120,8 @@ class Schedd(Protocol):
     def retrieve(self, cluster: int, procs: Collection[int], *, at: str | None) -> None:
         """Bring the sandboxes of completed, spooled jobs to where they were submitted from.
 
-        Raises SandboxError when one of them does not come, after some of them may have.
+        Raises SandboxError when one of them cannot be had, WriteError when it cannot be written
+        here; after some of them may have come.
         """
         ...
 

@@ -11,7 +11,7 @@ from auto_iter.cli.options import Subparsers, add_config_options
 
 def add_parser(subparsers: Subparsers) -> None:
     """Register the command."""
-    parser = subparsers.add_parser("config", help="write, show or check the configuration")
+    parser = subparsers.add_parser("config", help="write, show, check or import the configuration")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     init = actions.add_parser("init", help="write a commented configuration with all defaults")
     init.add_argument("file", nargs="?", type=Path, default=Path("auto_iter.yaml"))
@@ -22,6 +22,15 @@ def add_parser(subparsers: Subparsers) -> None:
     validate = actions.add_parser("validate", help="check a configuration and the paths in it")
     add_config_options(validate)
     validate.set_defaults(call=_validate)
+    imported = actions.add_parser(
+        "import",
+        help="take over the collaboration's config.json (raw, workflow, dag …)",
+        description="Show what OLD means here: configuration, strategy, the command to run, and "
+        "what was not taken. With FILE, configuration and strategy are written there.",
+    )
+    imported.add_argument("old", type=Path, metavar="OLD", help="a config.json of the DAG scripts")
+    imported.add_argument("file", nargs="?", type=Path, metavar="FILE", help="e.g. auto_iter.yaml")
+    imported.set_defaults(call=_import)
 
 
 def _init(arguments: argparse.Namespace) -> int:
@@ -44,20 +53,63 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
+    from auto_iter.batch.payload import refuse_path
     from auto_iter.configfile import load_config
+    from auto_iter.presets import tag_chain
+    from auto_iter.settled import with_absolute_paths
 
-    config = load_config(arguments.config, arguments.overrides, os.environ)
-    paths = {
+    given = load_config(arguments.config, arguments.overrides, os.environ)
+    config = with_absolute_paths(given)
+    paths: dict[str, Path | None] = {
         "paths.raw_dir": config.paths.raw_dir,
         "paths.calypso_install": config.paths.calypso_install,
         "paths.pede_install": config.paths.pede_install,
         "alignment.initial_constants": config.alignment.initial_constants,
         "simulation.truth": config.simulation.truth,
+        "reco.asetup_input": Path(asetup) if (asetup := config.reco.asetup_input) else None,
     }
+    chain = tag_chain(config.reco)
+    programs = {"reco.writer": chain.writer, "reco.program": config.reco.program}
+    paths |= {key: Path(name).expanduser() for key, name in programs.items() if "/" in name}
     missing = [
         f"{key}: {path}: no such path" for key, path in paths.items() if path and not path.exists()
     ]
     for line in missing:
         print(line)
+    if config.batch.system == "htcondor":
+        refuse_path(config.paths.work_dir.absolute())
     print("the settings are valid" + (f", {len(missing)} paths are missing" if missing else ""))
     return 1 if missing else 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from auto_iter.configfile import validated
+    from auto_iter.dag_config import as_yaml, read_dag_config
+    from auto_iter.errors import UsageError
+    from auto_iter.files import write_atomically
+    from auto_iter.millepede.strategy import parse_strategy
+
+    imported = read_dag_config(arguments.old)
+    file: Path = arguments.file or Path("auto_iter.yaml")
+    strategy = file.with_name(f"{file.stem}_strategy.yaml")
+    texts = {}
+    if imported.strategy is not None:
+        texts[strategy] = f"# from {arguments.old}\n{as_yaml(imported.strategy)}"
+        parse_strategy(texts[strategy], str(arguments.old))
+        imported.put("alignment", "strategy", str(strategy.absolute()))
+    validated(imported.settings, {})
+    texts[file] = f"# from {arguments.old}\n{as_yaml(imported.settings, short_lists=False)}"
+    for path, text in texts.items():
+        if arguments.file is not None and path.exists():
+            raise UsageError(f"{path}: exists already; give another name")
+        if arguments.file is not None:
+            write_atomically(path, text)
+            print(f"written: {path}")
+        else:
+            print(f"# ---- {path}\n{text}")
+    for remark in imported.remarks:
+        print(f"not taken: {remark}")
+    if arguments.file is None:
+        print(f"write it: auto-iter config import {arguments.old} {file}")
+    print(f"align with: auto-iter run {' '.join(imported.run)} --config {file}")
+    return 0

@@ -8,6 +8,7 @@ from auto_iter.cli.options import (
     Subparsers,
     add_set_option,
     add_workspace_argument,
+    positive,
     the_workspace,
 )
 
@@ -21,13 +22,18 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add_workspace_argument(parser)
     parser.add_argument(
-        "-i", "--iterations", type=int, metavar="N", help="change the number of iterations"
+        "-i", "--iterations", type=positive, metavar="N", help="change the number of iterations"
     )
     add_set_option(parser)
     parser.add_argument(
         "--steal-lock",
         action="store_true",
         help="take the workspace from a daemon on another host that is gone for good",
+    )
+    parser.add_argument(
+        "--abandon-schedd",
+        action="store_true",
+        help="leave the jobs with a schedd that is gone for good, and submit their files anew",
     )
     parser.set_defaults(call=_resume)
 
@@ -41,5 +47,6 @@ def _resume(arguments: argparse.Namespace) -> int:
         steal_lock=arguments.steal_lock,
         iterations=arguments.iterations,
         overrides=tuple(arguments.overrides),
+        abandon_schedd=arguments.abandon_schedd,
     )
     return run_session(opened, wishes)

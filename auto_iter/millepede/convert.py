@@ -6,11 +6,8 @@ non-zero local derivatives, uncertainty, non-zero global derivatives.
 
 from __future__ import annotations
 
-import errno
 import itertools
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from auto_iter.errors import InputError
-from auto_iter.files import sync_directory
+from auto_iter.files import write_whole
 from auto_iter.millepede import kfalignment as kf
 from auto_iter.millepede.labels import (
     LAYERS,
@@ -30,6 +27,7 @@ from auto_iter.millepede.labels import (
     Scheme,
     side_labels,
 )
+from auto_iter.millepede.local_fit import independence
 from auto_iter.millepede.statistics import Statistics, total
 
 TRACK_PARAMETERS = ("x", "y", "theta", "phi", "qop")
@@ -44,13 +42,20 @@ Words = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class TrackCuts:
-    """Which tracks and hits count: chi2, pz (GeV), hits before hit cuts, |residual| (mm)."""
+    """Which tracks and hits count: chi2, pz (GeV), hits before hit cuts, |residual| (mm).
+
+    `min_independence`: what the hits that are left must tell a track's parameters apart by, see
+    `local_fit.independence`. Sound tracks have 1e-4 and more (x and y by the stereo angle alone:
+    0.02²). Where single precision is all that tells them apart it is below 1e-12, and a local fit's
+    rounding errors, 1e-16 over this number, grow to the size of the fit. 0 cuts nothing.
+    """
 
     max_chi2: float = 2000.0
     min_pz_gev: float = 100.0
     max_pz_gev: float = 5000.0
     min_hits: int = 15
     max_residual_mm: float = 0.05
+    min_independence: float = 1e-8
 
 
 def global_columns(scheme: Scheme) -> tuple[str, ...]:
@@ -109,6 +114,10 @@ class Converter:
         with np.errstate(over="ignore"):
             for column, name in enumerate(self._values):
                 values[:, column] = chunk.hits[name]
+        kept, hits = self._drop_degenerate(chunk, kept, hits, values)
+        self.statistics.add_tracks(chunk.tracks[kf.CHI2], np.diff(chunk.ends), kept)
+        self.statistics.add_residuals("after", self._layers[ids], chunk.hits[kf.RESIDUAL], hits)
+        self.statistics.add_sides(ids[hits])
         used = values != 0
         used[:, 0] = used[:, 1 + len(TRACK_PARAMETERS)] = True
         used &= hits[:, np.newaxis]
@@ -126,7 +135,6 @@ class Converter:
         for reason, dropped in reasons.items():
             self.statistics.drop_tracks(reason, int(np.count_nonzero(kept & dropped)))
             kept &= ~dropped
-        self.statistics.add_tracks(chi2, hits, kept)
         return kept
 
     def _align_ids(self, chunk: kf.Chunk) -> npt.NDArray[np.int64]:
@@ -141,8 +149,8 @@ class Converter:
     def _select_hits(self, chunk: kf.Chunk, kept: Bools, ids: npt.NDArray[np.int64]) -> Bools:
         residual = chunk.hits[kf.RESIDUAL]
         size = np.abs(residual)
-        layer = self._layers[ids]
-        self.statistics.add_residuals("before", layer, residual, size < Statistics.RANGE_MM)
+        inside = size < Statistics.RANGE_MM
+        self.statistics.add_residuals("before", self._layers[ids], residual, inside)
         self.statistics.drop_hits("track", len(kept) - int(np.count_nonzero(kept)))
         kept = self._drop_hits("residual", kept, size > self.cuts.max_residual_mm)
         for name in _GUARDED:
@@ -155,9 +163,33 @@ class Converter:
                 kept = self._drop_hits("rotation", kept, np.abs(rotation) > MAX_GLOBAL_ROTATION)
         # Mille compares the float that it stores, not the double that it was given
         uncertainty = chunk.hits[kf.UNCERTAINTY].astype(np.float32)
-        kept = self._drop_hits("uncertainty", kept, uncertainty <= 0)
-        self.statistics.add_residuals("after", layer, residual, kept)
-        return kept
+        return self._drop_hits("uncertainty", kept, uncertainty <= 0)
+
+    def _drop_degenerate(
+        self, chunk: kf.Chunk, kept: Bools, hits: Bools, values: npt.NDArray[np.float32]
+    ) -> tuple[Bools, Bools]:
+        """Drop tracks whose parameters the hits that are left cannot tell apart.
+
+        pede takes any local fit down to 16 roundings of double precision; what it gets from those
+        near that limit is noise, in the solution as well as in its uncertainties. Judged by the
+        numbers as Mille stores them.
+        """
+        left = np.zeros(len(hits) + 1, dtype=np.int64)
+        np.cumsum(hits, out=left[1:])
+        first = left[chunk.ends]
+        tracks = np.flatnonzero(np.diff(first))
+        if not len(tracks):
+            return kept, hits
+        stored = values[hits].T.astype(np.float64)
+        rows, sigma = stored[1 : 1 + len(TRACK_PARAMETERS)], stored[1 + len(TRACK_PARAMETERS)]
+        starts = np.append(first[tracks], first[-1])
+        bad = tracks[independence(rows, sigma, starts) < self.cuts.min_independence]
+        if len(bad):
+            self.statistics.drop_tracks("degenerate", len(bad))
+            kept = kept.copy()
+            kept[bad] = False
+            hits = self._drop_hits("track", hits, ~np.repeat(kept, np.diff(chunk.ends)))
+        return kept, hits
 
     def _drop_hits(self, reason: str, kept: Bools, dropped: Bools) -> Bools:
         remaining: Bools = kept & ~dropped
@@ -215,32 +247,6 @@ def convert_files(
     """
     with write_whole(binary) as sink:
         return total(convert_tracks(each, sink, scheme, cuts) for each in sources)
-
-
-@contextmanager
-def write_whole(binary: Path) -> Iterator[BinaryIO]:
-    """Give a file to write to that becomes `binary` in the end, and vanishes on any error."""
-    if binary.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a directory, not a file", str(binary))
-    # a fixed name: what a killed conversion left is overwritten by the next attempt
-    partial = binary.with_name(f".{binary.name}.part")
-    try:
-        with _open_for_writing(partial, binary) as sink:
-            yield sink
-            os.fsync(sink.fileno())
-        partial.replace(binary)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    sync_directory(binary.parent)
-
-
-def _open_for_writing(partial: Path, binary: Path) -> BinaryIO:
-    try:
-        return partial.open("wb", buffering=0)
-    except OSError as error:
-        # name what was asked for, not our partial file
-        raise OSError(error.errno, f"cannot be written ({error.strerror})", str(binary)) from error
 
 
 def _label_table(scheme: Scheme) -> Words:

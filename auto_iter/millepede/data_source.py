@@ -22,16 +22,22 @@ from auto_iter.millepede.mille_records import (
 )
 from auto_iter.millepede.steering import Binary
 
-_DIRECT = 1 << 22  # labels below are looked up in an array, larger ones by search
+_MOST_DIRECT = 1 << 20
+"""Labels below can be looked up in an array, the faster way; it takes 4 MB at the most."""
 
 
 class LabelTable:
-    """Labels in the order they are met, and their positions in that order."""
+    """Labels in the order they are met, and their positions in that order.
+
+    `labels` is the one list of them. Two ways to search it are made anew whenever it grows: sorted,
+    for any label, and an array indexed by the label, for blocks that have none beyond its end.
+    """
 
     def __init__(self) -> None:
         self.labels = np.empty(0, np.int64)
-        self._direct = np.full(1 << 12, -1, np.int32)
-        self._large: dict[int, int] = {}
+        self._direct = np.empty(0, np.int32)
+        self._order = np.empty(0, np.int32)
+        self._sorted = np.empty(0, np.int64)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -40,38 +46,28 @@ class LabelTable:
         """Positions of `labels`; new ones are appended in increasing order."""
         if not len(labels):
             return np.empty(0, np.int32)
-        largest = int(labels.max())
-        if largest >= _DIRECT:
-            return self._search(labels)
-        if largest >= len(self._direct):
-            room = np.full(2 * largest, -1, np.int32)
-            room[: len(self._direct)] = self._direct
-            self._direct = room
-        found = self._direct[labels]
+        found = self._find(labels)
         if found.min() < 0:
             self._append(np.unique(labels[found < 0]).astype(np.int64))
-            found = self._direct[labels]
+            found = self._find(labels)
         return found
 
-    def _search(self, labels: Integers) -> Integers:
-        unique, inverse = np.unique(labels, return_inverse=True)
-        new = [int(label) for label in unique if self._position(int(label)) < 0]
-        self._append(np.array(new, np.int64))
-        positions = np.array([self._position(int(label)) for label in unique], np.int32)
-        return positions[inverse]
-
-    def _position(self, label: int) -> int:
-        if label < len(self._direct):
-            return int(self._direct[label])
-        return self._large.get(label, -1)
+    def _find(self, labels: Integers) -> Integers:
+        """Positions of `labels`, -1 for new ones."""
+        if labels.max() < len(self._direct):
+            return self._direct[labels]
+        if not len(self):
+            return np.full(len(labels), -1, np.int32)
+        at = np.minimum(np.searchsorted(self._sorted, labels), len(self) - 1)
+        return np.where(self._sorted[at] == labels, self._order[at], np.int32(-1))
 
     def _append(self, labels: Indices) -> None:
-        for position, label in enumerate(labels.tolist(), start=len(self.labels)):
-            if label < len(self._direct):
-                self._direct[label] = position
-            else:
-                self._large[label] = position
         self.labels = np.concatenate((self.labels, labels))
+        self._order = np.argsort(self.labels).astype(np.int32)
+        self._sorted = self.labels[self._order]
+        small = self._sorted[: np.searchsorted(self._sorted, _MOST_DIRECT)]
+        self._direct = np.full(int(small.max(initial=-1)) + 1, -1, np.int32)
+        self._direct[small] = self._order[: len(small)]
 
 
 @dataclass

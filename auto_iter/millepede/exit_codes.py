@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from auto_iter.errors import InputError
+from auto_iter.millepede.rejects import Rejects
 
 MESSAGES = {
     -1: "Still running or crashed",
@@ -31,6 +32,8 @@ MESSAGES = {
 class PedeAbortError(InputError):
     """The input is such that pede ends with `pede_code` (10 and above) and gives no result."""
 
+    exit_code = 1
+
     def __init__(
         self,
         message: str,
@@ -43,3 +46,15 @@ class PedeAbortError(InputError):
         super().__init__(message, remedy)
         self.pede_code = pede_code
         self.pede_text = text or MESSAGES[pede_code] + number
+
+
+class TooManyRejectsError(PedeAbortError):
+    """More than a third of the records are rejected; `rejects` tells why."""
+
+    def __init__(self, rejects: Rejects, records: int) -> None:
+        super().__init__(
+            f"{rejects.total} of {records} records are rejected, more than a third ({rejects})",
+            26,
+            rejects.remedy,
+        )
+        self.rejects = rejects

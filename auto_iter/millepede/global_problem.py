@@ -91,6 +91,18 @@ class Extra:
     position: Integers
     factor: Floats
 
+    def add_to(self, matrix: Floats) -> None:
+        """Add its weight times the products of its factors, as pede does: pair by pair.
+
+        A label that comes twice has the product of its two factors once on the diagonal, not twice.
+        """
+        row, column = np.tril_indices(len(self.position))
+        product = self.weight * self.factor[row] * self.factor[column]
+        at, other = self.position[row], self.position[column]
+        np.add.at(matrix, (at, other), product)
+        mirrored = at != other
+        np.add.at(matrix, (other[mirrored], at[mirrored]), product[mirrored])
+
 
 def build_extras(measurements: Sequence[Combination], source: DataSource) -> list[Extra]:
     """Measurements with their labels translated; sigma 0 or less gives no weight."""
@@ -225,9 +237,7 @@ class Evaluator:
             raise RuntimeError("no data loop with matrix has been made")
         full = self.hessian.copy()
         for extra in self.extras:
-            full[np.ix_(extra.position, extra.position)] += extra.weight * np.outer(
-                extra.factor, extra.factor
-            )
+            extra.add_to(full)
         variable = self.unknowns.variable
         matrix = full[np.ix_(variable, variable)]
         matrix[np.diag_indices_from(matrix)] += self.unknowns.weights(self.options)

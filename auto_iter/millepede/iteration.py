@@ -12,11 +12,12 @@ from enum import Enum
 import numpy as np
 
 from auto_iter.millepede.elimination import Constraints, Elimination
-from auto_iter.millepede.exit_codes import PedeAbortError
+from auto_iter.millepede.exit_codes import PedeAbortError, TooManyRejectsError
 from auto_iter.millepede.global_matrix import Inverse, invert
 from auto_iter.millepede.global_problem import Evaluation, Evaluator
 from auto_iter.millepede.line_search import LineSearch
 from auto_iter.millepede.mille_records import Floats
+from auto_iter.millepede.rejects import Rejects
 
 _START_LIMIT = 1e-12  # rms of constraint discrepancies that is corrected, at the start and later
 _LATER_LIMIT = 1e-6
@@ -166,13 +167,8 @@ class Iteration:
     def _limit_rejects(self) -> None:
         sums, records = self.evaluation.sums, self.evaluator.source.records
         if 3 * sums.rejects > records:
-            raise PedeAbortError(
-                f"{sums.rejects} of {records} records are rejected, more than a third "
-                f"({sums.singular} singular or NaN, {sums.no_freedom} with ndf 0, "
-                f"{sums.huge} huge, {sums.large} large chi2)",
-                26,
-                "loosen chisqcut or improve the start values",
-            )
+            kinds = Rejects(sums.singular, sums.no_freedom, sums.huge, sums.large)
+            raise TooManyRejectsError(kinds, records)
 
     def _tighten_cut(self) -> None:
         if self.iteration == 1:

@@ -59,9 +59,7 @@ def solution_record(
             _step_record(step.name, end)
             for step, end in zip(steps.phase.steps, steps.ends, strict=True)
         ),
-        warnings=tuple(
-            warning for number, end in enumerate(steps.ends) for warning in end.warnings(number)
-        ),
+        warnings=steps.warnings,
         statistics=statistics,
         parameters=tuple(_parameter_record(each, strategy) for each in steps.merged.values()),
         changes=tuple(_change_record(change) for change in moved),

@@ -15,7 +15,11 @@ from auto_iter.millepede.mille_records import Floats, Indices, Measurements
 
 HUBER = 1.345
 CAUCHY = 2.3849
-_PIVOT = 1e-10  # pede's limit: a pivot below that fraction of its diagonal counts as zero
+_PIVOT = 1e-10
+"""A pivot below that fraction of its diagonal counts as zero, as in pede's global fit.
+
+Its local fit goes down to 16 roundings, and gets noise there; such tracks are cut at conversion.
+"""
 _UNROLLED = 12  # up to here the factorisation is spelled out over the batch, beyond LAPACK does it
 
 
@@ -46,12 +50,8 @@ def fit(
     """Fit each record's local parameters; every record has at least one measurement."""
     count, starts = len(rows), record_first[:-1]
     weighted = rows * weight
-    matrix = np.empty((count, count, len(starts)))
-    for i in range(count):
-        for j in range(i + 1):
-            matrix[i, j] = matrix[j, i] = np.add.reduceat(weighted[i] * rows[j], starts)
     vector = np.stack([np.add.reduceat(weighted[i] * value, starts) for i in range(count)])
-    factor, regular = _inverse_factors(matrix)
+    factor, regular = _inverse_factors(_normal_matrices(rows, weighted, starts))
     half = np.einsum("ijt,jt->it", factor, vector)
     solution = np.einsum("jit,jt->it", factor, half)
     regular &= np.isfinite(solution).all(axis=0)
@@ -62,13 +62,52 @@ def fit(
     return LocalFit(factor, fitted, regular)
 
 
+def independence(rows: Floats, sigma: Floats, record_first: Indices) -> Floats:
+    """Return how well each record's local parameters are told apart: 1 fully, 0 not at all.
+
+    It is the smallest 1 - ρ² of a record's parameters, ρ the global correlation of one with the
+    others: 1 / ((Γ⁻¹)ⱼⱼ Γⱼⱼ), Γ = AᵀwA. The smallest pivot, relative to its diagonal element, is no
+    smaller, whatever the order of a Cholesky decomposition. No units, and none of the residuals.
+    A parameter without any derivative counts as 0, unless there are none behind it: then the record
+    has fewer parameters. NaN where a derivative is not finite.
+    """
+    starts = record_first[:-1]
+    scaled = rows / sigma
+    with np.errstate(all="ignore"):
+        matrix = _normal_matrices(scaled, scaled, starts)
+        diagonal = np.einsum("iit->it", matrix)  # a view
+        finite = np.isfinite(diagonal).all(axis=0)
+        is_behind_all = np.cumsum(diagonal[::-1] != 0, axis=0)[::-1] == 0
+        diagonal[is_behind_all] = 1.0
+        factor = _unrolled(matrix)
+        smallest = _smallest_pivots(matrix, factor)
+    smallest[~(smallest > 0)] = 0.0
+    return np.where(finite, smallest, np.nan)
+
+
+def _normal_matrices(rows: Floats, weighted: Floats, starts: Indices) -> Floats:
+    """AᵀwA of all records, shape (L, L, records)."""
+    count = len(rows)
+    matrix = np.empty((count, count, len(starts)))
+    for i in range(count):
+        for j in range(i + 1):
+            matrix[i, j] = matrix[j, i] = np.add.reduceat(weighted[i] * rows[j], starts)
+    return matrix
+
+
+def _smallest_pivots(matrix: Floats, inverse_factor: Floats) -> Floats:
+    """Return the smallest pivot, relative to its diagonal, that a parameter can have: 1 - ρ²."""
+    diagonal = np.einsum("iit->it", matrix)
+    product = np.einsum("ijt,ijt->jt", inverse_factor, inverse_factor) * diagonal
+    smallest: Floats = 1.0 / product.max(axis=0)
+    return smallest
+
+
 def _inverse_factors(matrix: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """Inverse Cholesky factors (L, L, records), and which matrices have full rank."""
     with np.errstate(all="ignore"):
         factor = _unrolled(matrix) if len(matrix) <= _UNROLLED else _lapack(matrix)
-        diagonal = np.einsum("iit->it", matrix)
-        # 1 / ((C⁻¹)ⱼⱼ Cⱼⱼ) is the smallest pivot, relative to its diagonal, that j can ever have
-        smallest = 1.0 / (np.einsum("ijt,ijt->jt", factor, factor) * diagonal).max(axis=0)
+        smallest = _smallest_pivots(matrix, factor)
         regular = (smallest > 10 * _PIVOT) & np.isfinite(smallest)
     for t in np.flatnonzero(~regular):
         regular[t] = bool(smallest[t] > 0) and rank(matrix[:, :, t]) == len(matrix)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 
 class Verdict(StrEnum):
-    """What is done with a result."""
+    """What is done with a result. REFUSE: not used unless `millepede.accept_bad_matrix` says so."""
 
     ACCEPT = "accept"
     WARN = "warn"
+    REFUSE = "refuse"
     FAIL = "fail"
 
 
@@ -35,7 +36,8 @@ class Ending:
 
 _INPUT = "look at the steering file and the names in it"
 _BINARIES = "convert the ROOT files again; `auto-iter millepede check FILE` tells which is bad"
-_GEOMETRY = "look at what the strategy leaves free, and at the hits per layer"
+_GEOMETRY = "look at what the strategy leaves free and holds, and at the hits per layer"
+_METHOD = "set pede.method to `inversion 3 0.001` in the strategy"
 _MEMORY = "give the machine more memory, or solve fewer parameters"
 _BUG = "look at millepede.log; this looks like a fault of pede"
 
@@ -44,7 +46,7 @@ _TABLE = (
     (0, "ended normally", Verdict.ACCEPT, ""),
     (1, "ended with warnings (bad measurements)", Verdict.ACCEPT, ""),
     (2, "ended with severe warnings (insufficient measurements)", Verdict.WARN, "use more data"),
-    (3, "ended with severe warnings (bad global matrix)", Verdict.WARN, _GEOMETRY),
+    (3, "ended with severe warnings (bad global matrix)", Verdict.REFUSE, _GEOMETRY),
     (4, "ended with severe warnings (bad binary files)", Verdict.FAIL, _BINARIES),
     (5, "ended without solution (empty constraints)", Verdict.FAIL, _GEOMETRY),
     (10, "no steering file", Verdict.FAIL, _INPUT),
@@ -63,17 +65,17 @@ _TABLE = (
     (23, "bad matrix index", Verdict.FAIL, _BUG),
     (24, "sizes of vector and matrix differ", Verdict.FAIL, _BUG),
     (25, "the result contains NaN", Verdict.FAIL, _GEOMETRY),
-    (26, "too many rejects", Verdict.FAIL, "loosen the chi2 cut, or look at the constants"),
+    (26, "too many rejects", Verdict.FAIL, "look at the cuts on hits, and at the constants"),
     (27, "the constraints are singular", Verdict.FAIL, _GEOMETRY),
     (28, "no local parameters", Verdict.FAIL, _BINARIES),
     (29, "factorization of the global matrix failed", Verdict.FAIL, _GEOMETRY),
     (30, "memory allocation failed", Verdict.FAIL, _MEMORY),
     (31, "memory deallocation failed", Verdict.FAIL, _BUG),
-    (32, "iteration limit reached in diagonalization", Verdict.FAIL, "use method inversion"),
+    (32, "iteration limit reached in diagonalization", Verdict.FAIL, _METHOD),
     (33, "stack overflow in quicksort", Verdict.FAIL, _BUG),
     (34, "pattern string too long", Verdict.FAIL, _INPUT),
     (35, "numbers of global parameters differ", Verdict.FAIL, _BUG),
-    (36, "a solution method that this pede lacks", Verdict.FAIL, "use method inversion"),
+    (36, "a solution method that this pede lacks", Verdict.FAIL, _METHOD),
     (40, "other errors", Verdict.FAIL, "look at pede.out and millepede.log"),
 )
 ENDINGS = {row[0]: Ending(*row) for row in _TABLE}

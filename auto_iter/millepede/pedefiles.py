@@ -5,23 +5,22 @@ Format: Millepede II's manual, "Steering files"; layout and names as in FASER's 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auto_iter.errors import InputError
 from auto_iter.files import write_atomically
 from auto_iter.millepede.constants import ZERO, Constants, combinations
 from auto_iter.millepede.labels import (
-    LAYERS,
-    POSITIVE_STEREO,
+    PARAMETERS as SIX,
+)
+from auto_iter.millepede.labels import (
     Place,
     component_of_key,
     places,
 )
-from auto_iter.millepede.labels import (
-    PARAMETERS as SIX,
-)
+from auto_iter.millepede.module_sums import Member, Sum, independent, layer_sums, pinned
 from auto_iter.millepede.strategy import Pede, Phase, Step, Strategy
 
 CONSTRAINTS = "mp2con_ss.txt"
@@ -51,27 +50,43 @@ class StepParameter:
 
 
 def step_parameters(
-    strategy: Strategy, step: Step, found: Mapping[int, float], seen_stations: Collection[int] = ()
+    strategy: Strategy,
+    step: Step,
+    found: Mapping[int, float],
+    seen_stations: Collection[int] = (),
+    short: Collection[Place] = (),
 ) -> list[StepParameter]:
     """Return every parameter of a step in the file's order, with start value and presigma.
 
     What a step fixes stays at the value that the step before `found`; what it frees starts at 0,
     so that presigmas pull towards the constants that the tracks were made with, in each step.
     `seen_stations` have hits: those which the strategy leaves out are fixed at 0, because pede
-    would take a parameter that it does not know from the parameter file as free.
+    would take a parameter that it does not know from the parameter file as free. `short` of hits
+    are fixed as well: pede would leave them, too, but not out of the constraints.
     """
     stations = sorted({*strategy.station_numbers, *seen_stations})
     presigmas = step.presigmas or strategy.presigmas
     parameters: list[StepParameter] = []
     for label, place in places(stations, strategy.scheme).items():
         is_ours = place.component.station in strategy.station_numbers
-        if is_ours and not step.fixes(place):
+        if is_ours and not step.fixes(place) and place not in short:
             presigma = FREE if presigmas is None else presigmas.of(place)
             parameters.append(StepParameter(label, place, 0.0, presigma))
         else:
             value = found.get(label, 0.0) if step.start == "previous" else 0.0
             parameters.append(StepParameter(label, place, value, FIXED))
-    return parameters
+    return _without_pinned(strategy, parameters)
+
+
+def _without_pinned(strategy: Strategy, parameters: Sequence[StepParameter]) -> list[StepParameter]:
+    """Fix what the sums leave no choice, where they put it."""
+    values = {
+        label: v for sums in _layer_sums(strategy, parameters) for label, v in pinned(sums).items()
+    }
+    return [
+        replace(each, start=values[each.label], presigma=FIXED) if each.label in values else each
+        for each in parameters
+    ]
 
 
 def format_parameters(parameters: Iterable[StepParameter]) -> str:
@@ -86,38 +101,20 @@ def format_parameters(parameters: Iterable[StepParameter]) -> str:
 def format_constraints(strategy: Strategy, parameters: Sequence[StepParameter]) -> str:
     """Return the content of the constraint file: for each layer, Σ of its modules' x (y, rz) = 0.
 
-    A sum of fixed parameters alone says nothing, and is left out.
+    A sum of fixed parameters alone says nothing, and is left out; so is one that others imply.
     """
-    stations = sorted({parameter.place.component.station for parameter in parameters})
     lines: list[str] = []
-    for layer in ((station, layer) for station in stations for layer in range(LAYERS)):
-        for kind in strategy.constraints:
-            factors = {
-                item: factor
-                for item in parameters
-                if (factor := _factor(item.place, layer, kind.removeprefix("module_")))
-            }
-            if factors and not all(member.is_fixed for member in factors):
-                lines.append("Constraint 0.0")
-                lines += [f"  {member.label} {factor}" for member, factor in factors.items()]
+    for sums in _layer_sums(strategy, parameters):
+        for each in independent(sums):
+            lines.append("Constraint 0.0")
+            lines += [f"  {member.label} {factor}" for member, factor in each.items()]
     return "\n".join([*lines, ""]) if lines else ""
 
 
-def _factor(place: Place, layer: tuple[int, int], kind: str) -> float:
-    """Return the factor of a label in the sum over a layer's modules; 0: it is not in there.
-
-    Up to 1/(2·20 mrad), which is the same for all, a module's y is ±(x₁ − x₀) of its sides.
-    """
-    component = place.component
-    is_in_layer = (component.station, component.layer) == layer
-    if component.depth not in ("module", "side") or not is_in_layer:
-        return 0.0
-    if kind == "y":
-        if place.parameter != "x" or component.depth != "side":
-            return 0.0
-        is_positive = (component.module in POSITIVE_STEREO) == bool(component.side)
-        return 1.0 if is_positive else -1.0
-    return 1.0 if place.parameter == kind else 0.0
+def _layer_sums(strategy: Strategy, parameters: Sequence[StepParameter]) -> Iterator[list[Sum]]:
+    kinds = [kind.removeprefix("module_") for kind in strategy.constraints]
+    members = {each.place: Member(each.label, each.start, each.is_fixed) for each in parameters}
+    return layer_sums(kinds, members)
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,9 @@ def format_prior(
         if sigma is None or all(by_place[place].is_fixed for place in weights):
             continue
         lines.append(f"Measurement {knowledge.missing(key, name) + 0.0!r} {sigma!r}")
-        lines += [f"  {by_place[place].label} {weight!r}" for place, weight in weights.items()]
+        # pede before V04-15-00 takes what stands before a label for all of it: what moves is last
+        ordered = sorted(weights.items(), key=lambda item: not by_place[item[0]].is_fixed)
+        lines += [f"  {by_place[place].label} {weight!r}" for place, weight in ordered]
     return "\n".join([*lines, ""]) if lines else ""
 
 
@@ -168,6 +167,8 @@ def format_steering(pede: Pede, texts: Sequence[str], binaries: Sequence[str], t
         "Cfiles",
         *binaries,
         *options,
+        # what leaves a constraint without a variable parameter ends differently in each version
+        "skipemptycons",
         *pede.options,
         f"method {pede.method}",
         "end",

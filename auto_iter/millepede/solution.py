@@ -48,6 +48,7 @@ class Solution:
         self.old_defects = old_defects
         self.warnings: list[str] = list(steering.notes)
         self.rows: list[Row] = []
+        self.empty: list[str] = []
         self.source = DataSource(
             steering.binaries,
             self.options.max_records,
@@ -137,7 +138,8 @@ class Solution:
             ]
         variable = set(labels[unknowns.variable].tolist())
         empty = [c for c in combinations if not any(label in variable for label, _ in c.terms)]
-        self.warnings += [f"{c.where}: the constraint has no variable parameter" for c in empty]
+        self.empty = [f"{c.where}: the constraint has no variable parameter" for c in empty]
+        self.warnings += self.empty
         if self.options.skip_empty_constraints:
             combinations = [c for c in combinations if c not in empty]
         return combinations, len(empty)
@@ -147,8 +149,9 @@ class Solution:
             return None
         elimination = eliminate(self.constraints.factors)
         if elimination.singular:
-            where = self.warnings[0] if self.warnings else "a constraint has no variable parameter"
-            raise PedeAbortError(where, 27, "remove it or say skipemptycons")
+            where = self.empty[0] if self.empty else "the constraints depend on each other"
+            remedy = "remove it or say skipemptycons" if self.empty else "remove one of them"
+            raise PedeAbortError(where, 27, remedy)
         return elimination
 
     def _announce(self) -> None:
@@ -189,6 +192,7 @@ class Solution:
             exit_code=code,
             text=MESSAGES[code],
             warnings=(*self.warnings, *reasons),
+            reasons=tuple(reasons),
             labels=labels[order],
             values=outcome.parameters[order],
             start=unknowns.start[order],

@@ -14,7 +14,8 @@ import numpy as np
 
 from auto_iter.errors import InputError
 from auto_iter.files import write_atomically
-from auto_iter.millepede.exit_codes import MESSAGES, PedeAbortError
+from auto_iter.millepede.exit_codes import MESSAGES, PedeAbortError, TooManyRejectsError
+from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.result_files import set_aside, write_end, write_result
 from auto_iter.millepede.solution import Solution
 from auto_iter.millepede.solver_result import SolverResult
@@ -71,9 +72,15 @@ def solve(
 
 
 def _aborted(where: Path, abort: PedeAbortError, log: Iterable[str]) -> SolverResult:
-    _write_log(where, [*log, str(abort)])
+    _write_log(where, list(log) or [str(abort)])
     write_end(where, abort.pede_code, abort.pede_text)
-    return SolverResult(abort.pede_code, abort.pede_text, (str(abort),))
+    return SolverResult(
+        abort.pede_code,
+        abort.pede_text,
+        (abort.reason,),
+        remedy=abort.remedy,
+        reject_kinds=abort.rejects if isinstance(abort, TooManyRejectsError) else Rejects(),
+    )
 
 
 def _write_log(where: Path, lines: Iterable[str]) -> None:

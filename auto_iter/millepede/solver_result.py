@@ -8,6 +8,7 @@ import numpy as np
 
 from auto_iter.millepede.iteration import Outcome
 from auto_iter.millepede.mille_records import Floats, Indices
+from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.spectrum import Spectrum
 from auto_iter.millepede.steering_options import Options
 
@@ -32,11 +33,13 @@ class SolverResult:
     arrays are empty. `difference` is value - start. `entries` counts accepted measurements.
     `covariance` and, on request, `data_hessian` (no presigma, no constraints) and `spectrum` run
     over `variable`, the labels that are fitted. `ndf` is reduced by the fitted parameters.
+    `remedy`: what to do when there is no result. `reasons`: for an exit code other than 0.
     """
 
     exit_code: int
     text: str
     warnings: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
     labels: Indices = field(default_factory=_no_indices)
     values: Floats = field(default_factory=_no_floats)
     start: Floats = field(default_factory=_no_floats)
@@ -53,6 +56,8 @@ class SolverResult:
     ndf: int = 0
     records: int = 0
     rejects: int = 0
+    reject_kinds: Rejects = field(default_factory=Rejects)
+    remedy: str = ""
     loops: int = 0
 
     @property

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from auto_iter.errors import PhysicsError
-from auto_iter.millepede.pede import Limits, find_pede, require_pede, run_pede
+from auto_iter.millepede.pede import OUTPUT, Limits, find_pede, require_pede, run_pede
 from auto_iter.millepede.pede_end import Ending, Verdict, ending_of
-from auto_iter.millepede.pede_log import FitFigures, read_log
+from auto_iter.millepede.pede_log import FitFigures, read_log, read_output
+from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.requests import Solver
 
 if TYPE_CHECKING:
@@ -28,30 +29,39 @@ FIRST_MODULE_LABEL = 10_000
 
 @dataclass(frozen=True)
 class StepEnd:
-    """How a step ended. `covariance` (label pairs) only where the solver tells it."""
+    """How a step ended. `covariance` (label pairs) only where the solver tells it.
+
+    `said`: the solver's own reasons; `remedy`: what to do, where it knows better than `ending`.
+    """
 
     ending: Ending
     figures: FitFigures
     covariance: Mapping[tuple[int, int], float] = field(default_factory=dict)
     said: str = ""
+    remedy: str = ""
+    rejects: Rejects = field(default_factory=Rejects)
     notes: tuple[str, ...] = ()  # what the built-in solver has to say about its result
     spectrum: Spectrum | None = None
 
-    def raise_if_failed(self, step: str, directory: Path) -> None:
-        """Raise PhysicsError when the result must not be used."""
-        if self.ending.verdict is Verdict.FAIL:
+    def raise_if_failed(
+        self, step: str, directory: Path, remedy: str = "", *, accept_bad_matrix: bool = False
+    ) -> None:
+        """Raise PhysicsError when the result must not be used. `remedy` replaces other advice."""
+        verdict = self.ending.verdict
+        if verdict is Verdict.FAIL or (verdict is Verdict.REFUSE and not accept_bad_matrix):
             said = f": {self.said}" if self.said else ""
             raise PhysicsError(
-                f"pede, {step}: exit code {self.ending.code}, {self.ending.meaning}{said} "
+                f"{step}: pede's exit code {self.ending.code}, {self.ending.meaning}{said} "
                 f"({directory})",
-                self.ending.remedy,
+                remedy or self.remedy or self.ending.remedy,
             )
 
     def warnings(self, step: int) -> list[str]:
         """Return what a person should know about a result that is used all the same."""
-        if self.ending.verdict is not Verdict.WARN:
+        if self.ending.verdict is Verdict.ACCEPT:
             return []
-        return [f"step {step}: pede {self.ending.meaning}; {self.ending.remedy}"]
+        said = f": {self.said}" if self.said else ""
+        return [f"step {step}: pede {self.ending.meaning}{said}; {self.ending.remedy}"]
 
 
 @dataclass(frozen=True)
@@ -59,12 +69,14 @@ class Engine:
     """What solves: `program` is a pede, None the built-in solver.
 
     `modes`: how many of the least determined combinations the built-in solver shall tell.
+    `accept_bad_matrix`: use a result in spite of exit code 3 or uncertainties that are none.
     """
 
     program: Path | None
     env: Mapping[str, str]
     limits: Limits
     modes: int = 0
+    accept_bad_matrix: bool = False
 
     @property
     def name(self) -> Literal["builtin", "pede"]:
@@ -80,7 +92,13 @@ class Engine:
             with _time_limit(self.limits.time_s):
                 return _run_builtin(directory, steering, modes=self.modes)
         run = run_pede(self.program, steering, directory, env=self.env, limits=self.limits)
-        return StepEnd(run.ending, read_log(directory / "millepede.log"))
+        complaints = read_output(directory / OUTPUT)
+        return StepEnd(
+            run.ending,
+            read_log(directory / "millepede.log"),
+            said="; ".join(complaints.warnings),
+            rejects=complaints.rejects,
+        )
 
 
 @contextlib.contextmanager
@@ -134,11 +152,18 @@ def _run_builtin(directory: Path, steering: str, *, modes: int) -> StepEnd:
     )
     ending = ending_of(result.exit_code)
     if not result.succeeded:
-        return StepEnd(ending, FitFigures(), said="; ".join(result.warnings))
+        return StepEnd(
+            ending,
+            FitFigures(),
+            said="; ".join(result.warnings),
+            remedy=result.remedy,
+            rejects=result.reject_kinds,
+        )
     return StepEnd(
         ending,
         FitFigures(result.records, result.rejects, result.chi2, result.ndf),
         _within_modules(result.variable.tolist(), result.covariance),
+        said="; ".join(result.reasons),
         notes=result.warnings,
         spectrum=result.spectrum,
     )

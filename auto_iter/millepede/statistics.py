@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from auto_iter.millepede.labels import LAYERS, STATIONS, Component
+from auto_iter.millepede.labels import LAYERS, STATIONS, Component, align_id_component
 
 TRACK_PARAMETERS = 5
 
@@ -36,6 +37,11 @@ class Spread(BaseModel):
         mean = self.sum_mm / self.hits
         return float(1e3 * np.sqrt(max(self.sum_mm2 / self.hits - mean**2, 0.0)))
 
+    @property
+    def rms_um(self) -> float:
+        """The root of the mean square in µm, about zero; 0 without hits."""
+        return float(1e3 * np.sqrt(self.sum_mm2 / self.hits)) if self.hits else 0.0
+
     def __add__(self, other: Spread) -> Spread:
         return Spread(
             hits=self.hits + other.hits,
@@ -59,6 +65,7 @@ class Statistics(BaseModel):
     `dropped_tracks`, `dropped_hits`: by the first reason that applied. `chi2`, `ndf`: of all
     tracks as fitted; `chi2_kept`, `ndf_kept`: of those that passed the track cuts. `layers`: keyed
     by the layer's component number (station from 1); "before" leaves out what is beyond RANGE_MM.
+    `sides`: hits after all cuts by the side's component number.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -76,6 +83,7 @@ class Statistics(BaseModel):
     dropped_tracks: dict[str, int] = Field(default_factory=dict)
     dropped_hits: dict[str, int] = Field(default_factory=dict)
     layers: dict[str, LayerResiduals] = Field(default_factory=dict)
+    sides: dict[str, int] = Field(default_factory=dict)
 
     def drop_tracks(self, reason: str, count: int) -> None:
         """Count dropped tracks."""
@@ -103,6 +111,13 @@ class Statistics(BaseModel):
         self.ndf += int(ndf.sum())
         self.chi2_kept += float(chi2[kept].sum())
         self.ndf_kept += int(ndf[kept].sum())
+
+    def add_sides(self, align_ids: npt.NDArray[np.int64]) -> None:
+        """Count hits after all cuts by the side that they are on."""
+        counts = np.bincount(align_ids)
+        for align_id in np.flatnonzero(counts).tolist():
+            number = _side_number(align_id)
+            self.sides[number] = self.sides.get(number, 0) + int(counts[align_id])
 
     def add_residuals(
         self,
@@ -147,7 +162,13 @@ class Statistics(BaseModel):
             dropped_tracks=_sum(self.dropped_tracks, other.dropped_tracks),
             dropped_hits=_sum(self.dropped_hits, other.dropped_hits),
             layers=layers,
+            sides=_sum(self.sides, other.sides),
         )
+
+
+@cache
+def _side_number(align_id: int) -> str:
+    return align_id_component(align_id).number
 
 
 def total(parts: Iterable[Statistics]) -> Statistics:

@@ -87,8 +87,7 @@ def read_steering(path: Path, directory: Path | None = None) -> Steering:
     reader.read(base / path, rest)
     for text in texts:
         reader.read(base / text, list(enumerate(_read_lines(base / text), start=1)))
-    if reader.unknown:
-        raise PedeAbortError("; ".join(reader.unknown), 13)
+    reader.finish()
     if not binaries:
         raise PedeAbortError(f"{path}: names no Mille binary that exists", 14)
     return Steering(
@@ -106,8 +105,7 @@ def read_text(path: Path) -> Steering:
     """Sections and options of one parameter or constraint file, without any binary."""
     reader = _Reader()
     reader.read(path, list(enumerate(_read_lines(path), start=1)))
-    if reader.unknown:
-        raise PedeAbortError("; ".join(reader.unknown), 13)
+    reader.finish()
     return Steering(
         parameters=tuple(reader.parameters),
         constraints=tuple(reader.constraints),
@@ -174,6 +172,16 @@ class _Reader:
                 self._keyword(line)
             elif line.numbers:
                 self._continue(line)
+
+    def finish(self) -> None:
+        """Refuse what only the end of all files tells."""
+        if self.unknown:
+            raise PedeAbortError("; ".join(self.unknown), 13)
+        for measurement in self.measurements:
+            if not measurement.terms:  # pede would take the next one's value and sigma for a label
+                raise InputError(
+                    f"{measurement.where}: a measurement without a label (factor 0 is none)"
+                )
 
     def _keyword(self, line: Line) -> None:
         for section in _SECTIONS:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from auto_iter.errors import InputError, PhysicsError
+from auto_iter.millepede.evidence import EXAMPLES, Evidence
+from auto_iter.millepede.labels import Place, Scheme
 from auto_iter.millepede.pedefiles import (
     CONSTRAINTS,
     PARAMETERS,
@@ -25,6 +27,9 @@ from auto_iter.millepede.result import Parameter, read_result
 from auto_iter.millepede.solving import Engine, StepEnd
 from auto_iter.millepede.strategy import Phase, Strategy
 
+TOO_FEW_ENTRIES, TOO_MANY_REJECTS = 2, 26
+"""Exit codes of pede of which the tracks tell more than pede does."""
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -32,14 +37,22 @@ class Steps:
 
     `merged`: value of each parameter after the last step; one that the last step fixed keeps
     presigma and uncertainty from the last step that had it free. `covariance`: of label pairs,
-    where the solver tells it.
+    where the solver tells it. `remarks`: what the data lack.
     """
 
+    scheme: Scheme
     phase: Phase
     engine: Engine
     ends: tuple[StepEnd, ...]
     merged: Mapping[int, Parameter]
     covariance: Mapping[tuple[int, int], float]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know about the solution."""
+        of_steps = (each for number, end in enumerate(self.ends) for each in end.warnings(number))
+        return (*self.remarks, *of_steps)
 
 
 def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
@@ -47,7 +60,7 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
     binaries: Sequence[Path],
     strategy: Strategy,
     phase: Phase,
-    seen_stations: Collection[int],
+    evidence: Evidence,
     knowledge: Knowledge,
     engine: Engine,
 ) -> Steps:
@@ -55,29 +68,43 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
 
     All paths absolute. Raises PhysicsError when there is nothing to solve or pede refuses.
     """
-    filled = _with_records(binaries)
+    filled = _with_records(binaries, evidence)
+    short = evidence.short(strategy.places.values())
     for stale in directory.glob("step[0-9]*"):
         shutil.rmtree(stale)
     values: dict[int, float] = {}
     merged: dict[int, Parameter] = {}
     covariance: dict[tuple[int, int], float] = {}
     ends: list[StepEnd] = []
+    remarks = list(evidence.remarks(strategy, phase))
     for number, step in enumerate(phase.steps):
         where = directory / f"step{number}"
         where.mkdir(parents=True)
-        parameters = step_parameters(strategy, step, values, seen_stations)
+        parameters = step_parameters(strategy, step, values, evidence.seen_stations, short)
+        _refuse_when_all_is_short(f"step {number}", parameters, short, evidence)
         names = [os.path.relpath(binary, where) for binary in filled]
         title = f"{strategy.name}, {phase.name}, step {number}, fixed: {', '.join(step.fix)}"
         texts = _texts(strategy, phase, parameters, knowledge)
-        steering = write_step_files(where, strategy.pede, texts, names, title)
+        pede = strategy.pede.in_one_step() if PRIOR in texts else strategy.pede
+        steering = write_step_files(where, pede, texts, names, title)
         end = engine.run(where, steering.name)
-        end.raise_if_failed(f"step {number}", where)
+        end.raise_if_failed(
+            f"step {number}",
+            where,
+            evidence.losses.by_rejects(end.rejects) if end.ending.code == TOO_MANY_REJECTS else "",
+            accept_bad_matrix=engine.accept_bad_matrix,
+        )
         found = read_result(where / "millepede.res")
+        if not engine.accept_bad_matrix:
+            _refuse_bad_uncertainties(f"step {number}", where, found.values(), strategy)
         values = {label: parameter.value for label, parameter in found.items()}
         _merge(merged, found)
         covariance.update(end.covariance)
         ends.append(end)
-    return Steps(phase, engine, tuple(ends), merged, covariance)
+        if end.ending.code == TOO_FEW_ENTRIES:
+            moved = [each.place for each in parameters if not each.is_fixed]
+            remarks.append(f"step {number}: fewest hits: {evidence.fewest(moved)}")
+    return Steps(strategy.scheme, phase, engine, tuple(ends), merged, covariance, tuple(remarks))
 
 
 def _texts(
@@ -91,17 +118,47 @@ def _texts(
     return texts | {PRIOR: prior} if prior else texts
 
 
-def _with_records(binaries: Sequence[Path]) -> list[Path]:
+def _with_records(binaries: Sequence[Path], evidence: Evidence) -> list[Path]:
     """Return the binaries that hold anything: pede stumbles over empty files."""
     try:
         filled = [binary for binary in binaries if binary.stat().st_size > 0]
     except OSError as error:
         raise InputError(f"{error.filename}: no such Mille file; convert it again") from error
     if not filled:
-        raise PhysicsError(
-            "no track passed the cuts", "look at the statistics in 3millepede/mille, or loosen cuts"
-        )
+        raise PhysicsError("no track passed the cuts", evidence.losses.of_tracks())
     return filled
+
+
+def _refuse_when_all_is_short(
+    step: str, parameters: Sequence[StepParameter], short: Collection[Place], evidence: Evidence
+) -> None:
+    """Raise PhysicsError when nothing that the step frees has enough hits."""
+    if not all(parameter.is_fixed for parameter in parameters):
+        return
+    raise PhysicsError(
+        f"{step}: too few hits: what it may move has at most {evidence.most_hits(short)} for a "
+        f"parameter, and {evidence.fewest_hits} are needed",
+        evidence.losses.want_of_hits(),
+    )
+
+
+def _refuse_bad_uncertainties(
+    step: str, where: Path, found: Iterable[Parameter], strategy: Strategy
+) -> None:
+    """Raise PhysicsError when a fitted parameter has no uncertainty, or one that is none."""
+    bad = [parameter for parameter in found if parameter.is_without_uncertainty]
+    if not bad:
+        return
+    names = [
+        strategy.places[each.label].name if each.label in strategy.places else f"label {each.label}"
+        for each in bad[:EXAMPLES]
+    ]
+    raise PhysicsError(
+        f"{step}: {len(bad)} fitted parameters have no uncertainty, or a negative one: "
+        f"{', '.join(names)}{', …' if len(bad) > EXAMPLES else ''} ({where})",
+        "the data do not fix them: `auto-iter millepede solve --modes 5 steer.txt` there tells "
+        "which combinations are weak and want holding; millepede.accept_bad_matrix goes on anyway",
+    )
 
 
 def _merge(merged: dict[int, Parameter], found: Mapping[int, Parameter]) -> None:

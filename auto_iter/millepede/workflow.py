@@ -6,7 +6,8 @@ depends on time, place or order of arrival.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -23,17 +24,16 @@ from auto_iter.millepede.constants import (
 )
 from auto_iter.millepede.constants_yaml import format_yaml
 from auto_iter.millepede.conversion import read_record
+from auto_iter.millepede.evidence import Evidence
 from auto_iter.millepede.iteration_record import solution_record
 from auto_iter.millepede.pede import Limits
 from auto_iter.millepede.pedefiles import CONSTRAINTS, PARAMETERS, PRIOR, STEERING, Knowledge
-from auto_iter.millepede.requests import (
-    SolutionRecord,
-    SolveRequest,
-)
+from auto_iter.millepede.prediction import predict
+from auto_iter.millepede.requests import Cuts, SolutionRecord, SolveRequest
 from auto_iter.millepede.rules import NAMED
 from auto_iter.millepede.solving import choose_engine
-from auto_iter.millepede.statistics import Statistics, total
-from auto_iter.millepede.steps import run_steps
+from auto_iter.millepede.statistics import total
+from auto_iter.millepede.steps import Steps, run_steps
 from auto_iter.millepede.strategy import WITH_IFT, load_strategy
 
 KEPT = (
@@ -56,7 +56,17 @@ MODES = 10
 """How many of the least determined combinations of constants are told on request."""
 
 
-def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
+Remarks = Callable[[SolveRequest, Path, Steps, Constants], list[str]]
+"""Who looks at a solution before it is written, and what there is to warn of."""
+
+
+def _no_remarks(*_: object) -> list[str]:
+    return []
+
+
+def solve(
+    request: SolveRequest, env: Mapping[str, str], remarks: Remarks = _no_remarks
+) -> SolutionRecord:
     """Run the steps of the iteration's phase, write the new constants, then `solution.json`.
 
     Raises InputError for bad input, PhysicsError when pede or the numbers say no; then there is no
@@ -66,7 +76,10 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
     (directory / SOLUTION).unlink(missing_ok=True)
     strategy = load_strategy(request.strategy)
     previous = read_constants(request.previous)
-    statistics = _statistics(request)
+    records = [read_record(path) for path in request.statistics]
+    statistics = total(record.statistics for record in records if record.error is None)
+    cuts = records[0].cuts if records else Cuts()
+    evidence = Evidence(statistics, cuts, strategy.pede.entries)
     engine = choose_engine(
         request.solver,
         request.pede_install,
@@ -74,8 +87,8 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
         Limits(request.time_limit_s, MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
         modes=MODES if request.eigen else 0,
     )
-    seen = {int(number[0]) - 1 for number in statistics.layers}
-    if request.stations == WITH_IFT and seen.isdisjoint(NAMED["IFT"]):
+    engine = replace(engine, accept_bad_matrix=request.accept_bad_matrix)
+    if request.stations == WITH_IFT and evidence.seen_stations.isdisjoint(NAMED["IFT"]):
         raise PhysicsError(
             "no track has a hit in the interface tracker (IFT), although 4 stations were "
             "reconstructed: these data were taken with 3",
@@ -86,7 +99,7 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
         [binary.absolute() for binary in request.binaries],
         strategy,
         strategy.phases[request.phase],
-        seen,
+        evidence,
         Knowledge(_centre(request), previous),
         engine,
     )
@@ -94,8 +107,15 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
     constants = accumulate(previous, moved)
     check_limits(constants, moved, request.max_shift_mm, request.max_rotation_rad)
     record = solution_record(request, strategy, steps, moved, statistics)
+    said = tuple(remarks(request, directory, steps, constants))
+    text = format_constants(constants)
+    change = {label: parameter.value for label, parameter in steps.merged.items()}
+    prediction = predict(change, text, strategy.labels, records, request.binaries)
+    record = record.model_copy(
+        update={"warnings": (*record.warnings, *said), "prediction": prediction}
+    )
     _keep_last_step(directory, len(steps.ends) - 1)
-    write_atomically(directory / NEW_CONSTANTS, format_constants(constants))
+    write_atomically(directory / NEW_CONSTANTS, text)
     write_atomically(directory / CONSTANTS_YAML, format_yaml(constants, moved))
     write_atomically(directory / SOLUTION, record.model_dump_json(indent=1) + "\n")
     return record
@@ -104,11 +124,6 @@ def solve(request: SolveRequest, env: Mapping[str, str]) -> SolutionRecord:
 def _centre(request: SolveRequest) -> Constants:
     """Return what the prior pulls to: where the alignment began; the nominal places otherwise."""
     return {} if request.centre is None else read_constants(request.centre)
-
-
-def _statistics(request: SolveRequest) -> Statistics:
-    records = map(read_record, request.statistics)
-    return total(record.statistics for record in records if record.error is None)
 
 
 def _keep_last_step(directory: Path, last: int) -> None:

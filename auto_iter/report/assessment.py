@@ -125,6 +125,11 @@ def known_before(places: Sequence[Path], free: Mapping[int, float]) -> Floats:
     return of_sigmas(np.array([presigma or UNKNOWN for presigma in free.values()]))
 
 
+def has_prior(places: Sequence[Path]) -> bool:
+    """Tell whether the steps in `3millepede` directories had a prior."""
+    return bool(_prior(places))
+
+
 def _prior(places: Sequence[Path]) -> list[Combination]:
     """Return the prior's measurements of all steps, each constant's once: the latest."""
     found: dict[tuple[tuple[int, float], ...], Combination] = {}

@@ -9,7 +9,7 @@ data know less: such a combination ends wherever it started, and its mode is cal
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -65,12 +65,14 @@ class WeakMode:
 
     `information`: the largest of their eigenvalues, data relative to what is known. `shares`:
     the parameters that make up the first of them most, with their part (in those units).
+    `directions`: the combinations, as orthonormal columns over the weak modes.
     """
 
     name: str
     count: int
     information: float
     shares: tuple[tuple[int, float], ...]
+    directions: Floats = field(compare=False, repr=False)
 
 
 def eigenmodes(
@@ -171,6 +173,7 @@ def _described(name: str, directions: Floats, modes: Eigenmodes) -> WeakMode:
         directions.shape[1],
         max(float(information.max()), 0.0),
         largest_shares(vector, modes.labels),
+        directions,
     )
 
 

@@ -17,8 +17,8 @@ from auto_iter.simulation import conditions
 
 
 def write_alignment_config(geometry: str, arguments: Sequence[str]) -> int:
-    """Stand in for `WriteAlignmentConfig_Faser<geometry>.py PROPERTY`."""
-    parser = _parser(f"WriteAlignmentConfig_Faser{geometry}.py")
+    """Stand in for `WriteAlignmentConfig_Faser04.py PROPERTY`; its files are named `geometry`."""
+    parser = _parser("WriteAlignmentConfig")
     parser.add_argument("property")
     parsed = parser.parse_args(arguments)
     return _reported(parser.prog, lambda: _write(geometry, parsed.property))
@@ -45,11 +45,13 @@ def atl_cool_copy(arguments: Sequence[str]) -> int:
     )
 
 
-def faser_reco_alignment(arguments: Sequence[str], flipped: str | None = None) -> int:
-    """Stand in for `faser_reco_alignment.py RAW --alignment --noBackward [--noIFT]`.
+def faser_reco_alignment(
+    arguments: Sequence[str], flipped: str | None = None, global_tag: str = "OFLCOND-FASER-05"
+) -> int:
+    """Stand in for `faser_reco_alignment.py RAW --alignment --noForward [--noIFT]`.
 
-    Constants come from the conditions database under ATLAS_POOLCOND_PATH; output goes to the
-    current directory, named after the raw file.
+    Constants come from the conditions database under ATLAS_POOLCOND_PATH, by `global_tag` unless
+    `--cond` names another; output goes to the current directory, named after the raw file.
     """
     parser = _parser("faser_reco_alignment.py")
     parser.add_argument("raw", type=Path)
@@ -59,10 +61,12 @@ def faser_reco_alignment(arguments: Sequence[str], flipped: str | None = None) -
     direction.add_argument("--noForward", action="store_true")
     parser.add_argument("--noIFT", action="store_true")
     parser.add_argument("--output_level", default="INFO")
+    parser.add_argument("-c", "--cond", default=global_tag)
+    parser.add_argument("-g", "--geom")
+    parser.add_argument("-n", "--nevents", type=int, default=-1)
+    parser.add_argument("--skip", type=int, default=0)
     parsed = parser.parse_args(arguments)
-    return _reported(
-        parser.prog, lambda: _reconstruct(parsed.raw, with_ift=not parsed.noIFT, flipped=flipped)
-    )
+    return _reported(parser.prog, lambda: _reconstruct(parsed, flipped))
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
@@ -93,11 +97,19 @@ def _console(connection: str) -> None:
         sys.stdout.write("".join(f"{tag}\n" for tag in tags))
 
 
-def _reconstruct(raw: Path, *, with_ift: bool, flipped: str | None) -> None:
+def _reconstruct(parsed: argparse.Namespace, flipped: str | None) -> None:
     from auto_iter.simulation.reconstruct import reconstruct
 
-    constants = conditions.read_alignment(Path(os.environ.get("ATLAS_POOLCOND_PATH", ".")))
+    raw: Path = parsed.raw
+    sys.stdout.write(f"IOVDbSvc    INFO Global tag: {parsed.cond} set from joboptions\n")
+    constants = conditions.read_alignment(
+        Path(os.environ.get("ATLAS_POOLCOND_PATH", ".")), parsed.cond
+    )
     output = Path(f"{raw.stem}-kfalignment.root")
-    tracks = reconstruct(raw, constants, output, with_ift=with_ift, flipped=flipped)
+    stop = parsed.skip + parsed.nevents if parsed.nevents >= 0 else None
+    tracks = reconstruct(
+        raw, constants, output,
+        with_ift=not parsed.noIFT, flipped=flipped, events=slice(parsed.skip, stop),
+    )  # fmt: skip
     Path(f"{raw.stem}-xAOD.root").write_bytes(b"")
     sys.stdout.write(f"{tracks} tracks written to {output}\n")

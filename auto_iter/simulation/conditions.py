@@ -1,16 +1,17 @@
-"""The conditions database of the stand-in, with production's files and calls.
+"""The conditions database of the stand-in, with production's files, calls and tables.
 
-`WriteAlignmentConfig` leaves constants in a pool file, its name in `PoolFileCatalog.xml` and its id
-under the tag `TRACKER-ALIGN-<geometry>` in a small SQLite database; `AtlCoolCopy` copies that tag
-into `ALLP200.db`; reconstruction goes the way back from there. What is inside the pool file and the
-tables is the stand-in's own.
+`WriteAlignmentConfig` leaves constants in a pool file, its name in `PoolFileCatalog.xml` and a
+reference to it in a small SQLite database; `AtlCoolCopy` copies that reference into `ALLP200.db`
+under the tag that it is told; reconstruction goes from its global tag to the folder's tag to the
+pool file. As in production nothing complains when that tag has no constants of ours: it is then
+the detector of the release, here an aligned one. Tables and columns are COOL's, as far as anybody
+looks at them; what is inside the pool file is the stand-in's own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import sqlite3
 import xml.etree.ElementTree as ET
@@ -18,39 +19,44 @@ from contextlib import closing
 from pathlib import Path
 
 from auto_iter.errors import InputError
+from auto_iter.millepede.constants import parse_constants
 
-GEOMETRIES = ("01", "02", "03", "04", "05")
+GEOMETRIES = ("01", "02", "03", "04", "05", "06")
 PROPERTY = "AlignDbTool.AlignmentConstants="
-_TAG = "TRACKER-ALIGN-"
-_TABLE = "CREATE TABLE IF NOT EXISTS tags (tag TEXT PRIMARY KEY, pool_id TEXT NOT NULL)"
-_CONNECTION = re.compile(r"sqlite://;schema=(?P<path>[^;]+);dbname=CONDBR3")
+FOLDER = "/Tracker/Align"
+_TRACKER, _ALIGN = 1, 2
+"""Nodes of the folder set and of the folder; the root is 0."""
+_TABLES = """
+CREATE TABLE IF NOT EXISTS {0}_NODES (
+    NODE_ID INTEGER PRIMARY KEY, NODE_FULLPATH TEXT, FOLDER_IOVTABLENAME TEXT);
+CREATE TABLE IF NOT EXISTS {0}_TAGS (
+    NODE_ID INTEGER, TAG_ID INTEGER, TAG_NAME TEXT UNIQUE, PRIMARY KEY (NODE_ID, TAG_ID));
+CREATE TABLE IF NOT EXISTS {0}_TAG2TAG (
+    PARENT_NODEID INTEGER, PARENT_TAGID INTEGER, CHILD_NODEID INTEGER, CHILD_TAGID INTEGER,
+    PRIMARY KEY (PARENT_NODEID, PARENT_TAGID, CHILD_NODEID, CHILD_TAGID));
+CREATE TABLE IF NOT EXISTS {0}_F0002_IOVS (USER_TAG_ID INTEGER PRIMARY KEY, POOLREF TEXT);
+INSERT OR IGNORE INTO {0}_NODES VALUES
+    (0, '/', NULL), (1, '/Tracker', NULL), (2, '/Tracker/Align', '{0}_F0002_IOVS');
+"""
+_CONNECTION = re.compile(r"sqlite://;schema=(?P<path>[^;]+);dbname=(?P<dbname>\w+)")
+_ALIGNED = "0" * 32
+"""The pool file of the release, which nobody has: a detector where it should be."""
+_REFERENCE = re.compile(r"\[DB=([0-9A-F]+)\]")
 Constants = dict[str, list[float]]
 
 
 def parse_property(argument: str) -> Constants:
     """Return the constants of `AlignDbTool.AlignmentConstants={"10": [six numbers], …}`."""
-    if not argument.startswith(PROPERTY):
+    value = argument.removeprefix(PROPERTY).strip()
+    if not (argument.startswith(PROPERTY) and value.startswith("{") and value.endswith("}")):
         raise InputError(f"expected {PROPERTY}{{…}}, got {argument[:60]!r}")
-    try:
-        content = json.loads(argument.removeprefix(PROPERTY))
-    except json.JSONDecodeError as error:
-        raise InputError(f"the alignment constants are malformed: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError("the alignment constants are no mapping")
-    return {key: _six_numbers(key, values) for key, values in content.items()}
+    parsed = parse_constants(value[1:-1], "alignment constants")
+    return {key: list(values) for key, values in parsed.items()}
 
 
-def _six_numbers(key: str, values: object) -> list[float]:
-    if not re.fullmatch(r"[0-3]([0-2][0-7]?)?", key):
-        raise InputError(f"alignment constants: no station, layer or module has the key {key!r}")
-    if not isinstance(values, list) or len(values) != 6:
-        raise InputError(f"alignment constants of {key}: six numbers are needed")
-    if not all(isinstance(v, int | float) and math.isfinite(v) for v in values):
-        raise InputError(f"alignment constants of {key}: not finite numbers: {values}")
-    return [float(value) for value in values]
-
-
-def write_alignment(directory: Path, geometry: str, constants: Constants) -> None:
+def write_alignment(
+    directory: Path, geometry: str, constants: Constants, *, dbname: str = "CONDBR3"
+) -> None:
     """Write the pool file, its catalogue and its database into `directory`."""
     payload = json.dumps(constants, sort_keys=True)
     pool_id = hashlib.sha256(payload.encode()).hexdigest()[:32].upper()
@@ -60,40 +66,80 @@ def write_alignment(directory: Path, geometry: str, constants: Constants) -> Non
     physical = ET.SubElement(ET.SubElement(catalogue, "File", ID=pool_id), "physical")
     ET.SubElement(physical, "pfn", filetype="ROOT_All", name=pool.name)
     ET.ElementTree(catalogue).write(directory / "PoolFileCatalog.xml")
-    _store(directory / f"FASER-{geometry}_ALLP200.db", f"{_TAG}{geometry}", pool_id)
+    # The writer's own tag comes from the geometry's name; AtlCoolCopy -ot gives another.
+    _store(directory / f"FASER-{geometry}_ALLP200.db", dbname, "TRACKER-ALIGNNU-04", pool_id)
 
 
 def write_release(path: Path) -> None:
-    """Write the database of the stand-in's DBRelease: everything but an alignment."""
-    _store(path, "TRACKER-CABLING-01", "0" * 32)
+    """Write the database of the stand-in's DBRelease: tags of all geometries, no constants."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executescript(_TABLES.format("CONDBR3"))
+        for number in map(int, GEOMETRIES):
+            names = (f"OFLCOND-FASER-{number:02d}", f"TRACKER-{number:02d}", _align_tag(number))
+            nodes = (0, _TRACKER, _ALIGN)
+            tags = [(node, number, name) for node, name in zip(nodes, names, strict=True)]
+            database.executemany("INSERT OR IGNORE INTO CONDBR3_TAGS VALUES (?, ?, ?)", tags)
+            links = [(0, number, _TRACKER, number), (_TRACKER, number, _ALIGN, number)]
+            database.executemany("INSERT OR IGNORE INTO CONDBR3_TAG2TAG VALUES (?, ?, ?, ?)", links)
+            database.execute(
+                "INSERT OR IGNORE INTO CONDBR3_F0002_IOVS VALUES (?, ?)",
+                (number, _reference(_ALIGNED)),
+            )
+
+
+def _reference(pool_id: str) -> str:
+    return f"[DB={pool_id}][CNT=ConditionsContainer]"
+
+
+def _align_tag(number: int) -> str:
+    return f"TRACKER-ALIGN-{number:02d}"
 
 
 def copy_tag(source: str, target: str, tag: str) -> None:
-    """Copy `tag` between databases, given as `sqlite://;schema=PATH;dbname=CONDBR3`."""
-    _store(_existing(target), tag, tags_in(source).get(tag, ""))
+    """Copy the one alignment in `source` to `target`, under `tag`.
+
+    Both are `sqlite://;schema=PATH;dbname=NAME`.
+    """
+    path, dbname = _existing(target)
+    ids = list(tags_in(source).values())
+    if not ids:
+        raise InputError(f"{source} holds no alignment")
+    _store(path, dbname, tag, ids[-1])
 
 
 def tags_in(connection: str) -> dict[str, str]:
-    """Return pool ids by tag."""
-    path = _existing(connection)
+    """Return the pool file's id by tag of the folder."""
+    path, dbname = _existing(connection)
+    query = (
+        f"SELECT TAG_NAME, POOLREF FROM {dbname}_TAGS JOIN {dbname}_F0002_IOVS"  # noqa: S608
+        " ON USER_TAG_ID = TAG_ID WHERE NODE_ID = ?"
+    )
     try:
         with closing(sqlite3.connect(path)) as database:
-            return dict(database.execute("SELECT tag, pool_id FROM tags"))
+            rows = database.execute(query, (_ALIGN,)).fetchall()
     except sqlite3.Error as error:
         raise InputError(f"{path} is no conditions database: {error}") from error
+    found = {tag: _REFERENCE.search(reference) for tag, reference in rows}
+    return {tag: match[1] for tag, match in found.items() if match}
 
 
-def read_alignment(conditions: Path) -> Constants:
-    """Return the constants that `conditions` (ATLAS_POOLCOND_PATH) holds.
+def read_alignment(conditions: Path, global_tag: str) -> Constants:
+    """Return the constants that `conditions` (ATLAS_POOLCOND_PATH) holds for `global_tag`.
 
-    Raises InputError when any link from database to pool file is missing.
+    None where its tag has just the release's. Raises InputError when a link from the database
+    to the pool file is missing.
     """
     database = conditions / "sqlite200" / "ALLP200.db"
     tags = tags_in(f"sqlite://;schema={database};dbname=CONDBR3")
-    ids = [pool_id for tag, pool_id in sorted(tags.items()) if tag.startswith(_TAG)]
-    if len(ids) != 1:
-        raise InputError(f"{database} has {len(ids)} alignment tags instead of one")
-    pool = conditions / "poolcond" / _file_name(conditions / "poolcond/PoolCat_oflcond.xml", ids[0])
+    tag = global_tag.replace("OFLCOND-FASER", "TRACKER-ALIGN")
+    if tag not in tags:
+        raise InputError(f"{database} knows no global tag {global_tag}")
+    pool_id = tags[tag]
+    if pool_id == _ALIGNED:
+        return {}
+    pool = (
+        conditions / "poolcond" / _file_name(conditions / "poolcond/PoolCat_oflcond.xml", pool_id)
+    )
     try:
         return parse_property(PROPERTY + pool.read_text())
     except OSError as error:
@@ -112,22 +158,29 @@ def _file_name(catalogue: Path, pool_id: str) -> str:
     return pfn.attrib["name"]
 
 
-def _existing(connection: str) -> Path:
+def _existing(connection: str) -> tuple[Path, str]:
     match = _CONNECTION.fullmatch(connection)
     if match is None:
         raise InputError(f"not a connection string: {connection!r}")
     path = Path(match["path"])
     if not path.is_file():
         raise InputError(f"no such database: {path}")
-    return path
+    return path, match["dbname"]
 
 
-def _store(path: Path, tag: str, pool_id: str) -> None:
-    if not pool_id:
-        raise InputError(f"no tag {tag} to copy to {path}")
+def _store(path: Path, dbname: str, tag: str, pool_id: str) -> None:
     try:
         with closing(sqlite3.connect(path)) as database, database:
-            database.execute(_TABLE)
-            database.execute("INSERT OR REPLACE INTO tags VALUES (?, ?)", (tag, pool_id))
+            database.executescript(_TABLES.format(dbname))
+            database.execute(
+                f"INSERT OR IGNORE INTO {dbname}_TAGS SELECT ?, 1 + COALESCE(MAX(TAG_ID), 0), ?"  # noqa: S608
+                f" FROM {dbname}_TAGS",
+                (_ALIGN, tag),
+            )
+            database.execute(
+                f"INSERT OR REPLACE INTO {dbname}_F0002_IOVS"  # noqa: S608
+                f" SELECT TAG_ID, ? FROM {dbname}_TAGS WHERE TAG_NAME = ?",
+                (_reference(pool_id), tag),
+            )
     except sqlite3.Error as error:
         raise InputError(f"cannot write database {path}: {error}") from error

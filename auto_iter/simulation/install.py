@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from auto_iter.files import write_atomically
-from auto_iter.simulation.conditions import GEOMETRIES, write_release
+from auto_iter.simulation.conditions import write_release
 
 _SETUP = """\
 # Stand-in for a Calypso installation, written by `auto-iter simulate`. Source it from bash.
@@ -28,6 +28,7 @@ asetup() {
     echo "asetup (stand-in): $*"
 }
 """
+_ASETUP_INPUT = "# Stand-in: the real one names the releases that Calypso needs.\n"
 _ASETUP = '#!/bin/sh\necho "asetup (stand-in): $*"\n'
 _PROGRAM = """\
 #!/usr/bin/env python
@@ -53,6 +54,7 @@ def write_install(install: Path, *, flipped: str | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     write_atomically(install / "setup.sh", _SETUP)
     write_atomically(user / "atlasLocalSetup.sh", _LOCAL_SETUP)
+    write_atomically(install / "asetup.faser", _ASETUP_INPUT)
     write_release(release / "ALLP200.db")
     interpreter = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n'
     scripts = {"python": interpreter, "asetup": _ASETUP} | _programs(flipped)
@@ -63,10 +65,9 @@ def write_install(install: Path, *, flipped: str | None = None) -> None:
 def _programs(flipped: str | None) -> dict[str, str]:
     calls = {
         "faser_reco_alignment.py": f"faser_reco_alignment(sys.argv[1:], {flipped!r})",
+        # as the collaboration's, since March 2026: the name says 04, the files 05
+        "WriteAlignmentConfig_Faser04.py": 'write_alignment_config("05", sys.argv[1:])',
         "AtlCoolConsole.py": "atl_cool_console(sys.argv[1:])",
         "AtlCoolCopy": "atl_cool_copy(sys.argv[1:])",
-    } | {
-        f"WriteAlignmentConfig_Faser{tag}.py": f'write_alignment_config("{tag}", sys.argv[1:])'
-        for tag in GEOMETRIES
     }
     return {name: _PROGRAM.format(call=call) for name, call in calls.items()}

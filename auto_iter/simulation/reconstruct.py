@@ -14,22 +14,29 @@ from auto_iter.simulation.pattern import Found, find_tracks
 from auto_iter.simulation.rawfile import RawFile, read_raw
 from auto_iter.simulation.rootfile import branches, write_tree
 
+ALL = slice(None)
+"""All events of a raw file."""
 
-def reconstruct(
+
+def reconstruct(  # noqa: PLR0913 - what the real one is told on its command line
     raw_file: Path,
     constants: Constants,
     output: Path,
     *,
     with_ift: bool = True,
     flipped: str | None = None,
+    events: slice = ALL,
 ) -> int:
     """Fit the muons of `raw_file` under `constants`, write them to `output`, return their number.
+
+    `events` are those to look at, counted from the beginning of the file.
 
     `flipped` turns the sign of one derivative branch, e.g. `align_local_derivation_x_rz`: a test's
     way to break an alignment. Raises InputError when the raw file cannot be used.
     """
     detector = build_detector(constants)
-    found = find_tracks(_in_use(read_raw(raw_file), with_ift=with_ift), detector)
+    in_use = _in_use(read_raw(raw_file), with_ift=with_ift, events=events)
+    found = find_tracks(in_use, detector)
     hits_per_track = np.asarray(
         np.bincount(found.hits.track, minlength=len(found.tracks)), np.int64
     )
@@ -56,10 +63,13 @@ def _chi2(found: Found, constants: Constants) -> np.ndarray[tuple[int], np.dtype
     return np.asarray(chi2_of(residual, found.hits, len(found.tracks)))
 
 
-def _in_use(raw: RawFile, *, with_ift: bool) -> RawFile:
-    if with_ift:
-        return raw
-    kept = raw.sensor >= LAYERS * MODULES * SIDES
+def _in_use(raw: RawFile, *, with_ift: bool, events: slice = ALL) -> RawFile:
+    first, stop = events.start or 0, events.stop
+    kept = raw.event >= first
+    if stop is not None:
+        kept &= raw.event < stop
+    if not with_ift:
+        kept &= raw.sensor >= LAYERS * MODULES * SIDES
     return replace(
         raw,
         event=raw.event[kept],

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from auto_iter.errors import UsageError
+from auto_iter.errors import InputError, UsageError
 from auto_iter.files import write_atomically
 from auto_iter.rawdata import raw_path
 from auto_iter.simulation.generation import Beam, generate
@@ -36,15 +36,15 @@ reco:
 batch:
   system: local
 alignment:
-  default_iterations: 5
+  default_iterations: 10
   polling_interval_seconds: 2
-  strategy: {strategy}
 millepede:
   cuts:
     # FASER's cut of 0.05 mm is for a detector that is nearly aligned. At first, hits are as far
     # from their tracks as sensors from their nominal places: misalignments of 0.1 mm and 1 mrad
     # (over 60 mm) add up to some 0.5 mm, and a narrow cut would keep just the tracks that happen
-    # to fit the wrong geometry. One value for each iteration; the last one holds from then on.
+    # to fit the wrong geometry. One value for each iteration of a phase; the last one holds
+    # from then on.
     max_residual_mm: [1.0, 0.3, 0.1, 0.05]
 simulation:
   truth: {truth}
@@ -84,6 +84,8 @@ def simulate(directory: Path, options: Options) -> Simulated:
     """
     _check(options)
     directory = directory.absolute()
+    if not directory.parent.is_dir():
+        raise InputError(f"{directory.parent}: no such directory", "mistyped? else make it first")
     simulated = _layout(directory, options)
     described = _description(options)
     _check_same(simulated.truth, described)
@@ -95,7 +97,7 @@ def simulate(directory: Path, options: Options) -> Simulated:
     write_atomically(simulated.truth, _TRUTH_HEAD + truth)
     _write_raw_files(simulated, options)
     write_install(simulated.install, flipped=options.flipped)
-    write_atomically(simulated.config, _config_text(simulated, options))
+    write_atomically(simulated.config, _config_text(simulated))
     return simulated
 
 
@@ -150,13 +152,12 @@ def _write_raw_files(simulated: Simulated, options: Options) -> None:
         write_raw(path, generate(random, detector, options.beam, options.run, number))
 
 
-def _config_text(simulated: Simulated, options: Options) -> str:
+def _config_text(simulated: Simulated) -> str:
     return _CONFIG.format(
         raw_dir=_quoted(simulated.raw_dir),
         install=_quoted(simulated.install),
         env_script=_quoted(simulated.config.parent / "reco_condor_env.sh"),
         truth=_quoted(simulated.truth),
-        strategy="3st" if options.beam.stations == 3 else "4st",
     )
 
 

@@ -1,27 +1,31 @@
 #!/bin/bash
 # Reconstructs one raw file with given alignment constants; the same script on every batch system.
 #
-#   run_alignment.sh --raw PATH --run 011705 --file 00400 --stations 3|4 --tag 04
-#                    --program faser_reco_alignment.py --direction noBackward --level INFO
-#                    [--deliver DIR]
+#   run_alignment.sh [--deliver DIR] --raw PATH --run 011705 --file 00400
+#                    --writer WriteAlignmentConfig_Faser04.py --schema FASER-05_ALLP200.db
+#                    --dbname CONDBR3 --pool-file FASER-05_Align.pool.root --tag TRACKER-ALIGN-05
+#                    --program faser_reco_alignment.py -- ARGUMENT...
 #
-# Starts in the job's sandbox. reco_condor_env.sh, aligndb_copy.sh and inputforalign.txt are taken
-# from the sandbox (HTCondor's file transfer puts them there), else from beside this script. Leaves
-# kfalignment_<run>_<file>.root in the sandbox, or puts it into DIR, whole or not at all. Works in a
-# scratch directory under $_CONDOR_SCRATCH_DIR that does not outlive it.
+# Starts in the job's sandbox. reco_condor_env.sh, aligndb_copy.sh, check_tags.py, inputforalign.txt
+# and programs that are not on PATH are taken from the sandbox (HTCondor's file transfer puts them
+# there), else from beside this script. The program gets the raw file and the arguments. Leaves
+# kfalignment_<run>_<file>.root in the sandbox, or puts it into DIR (root://HOST//PATH works too),
+# whole or not at all. Works in a scratch directory under $_CONDOR_SCRATCH_DIR that does not outlive
+# it.
 #
 # Exit codes (auto_iter/batch/exitcodes.py has the same list, with remedies):
 #   0    the output was delivered
 #   10   the arguments make no sense
-#   11   reco_condor_env.sh, aligndb_copy.sh or inputforalign.txt is missing
+#   11   an input that travels with the job is missing
 #   12   the raw file cannot be read
-#   20   the environment script failed, or did not put the programs on PATH
+#   20   the environment script failed, or a program is missing after it
 #   21   no scratch directory could be made
 #   22   the conditions database cannot be copied
-#   30   WriteAlignmentConfig failed
-#   31   AtlCoolConsole failed
-#   32   AtlCoolCopy failed
-#   33   the constants' pool files were not written
+#   30   the writer of the alignment database failed
+#   31   the writer's sqlite file is not the expected one, or holds no alignment
+#   32   AtlCoolCopy did not put the constants under the tag
+#   33   the constants' pool files were not written, or are not the expected ones
+#   34   the reconstruction reads another alignment tag than was written
 #   40   the reconstruction failed
 #   41   the reconstruction left no kfalignment file
 #   42   the kfalignment file is empty, cut short or no ROOT file
@@ -95,41 +99,53 @@ find_input() {
     return 1
 }
 
-# Calypso's scripts are executable; one that is not is a Python program.
-launcher() { [ -x "$1" ] || echo python; }
+# A program by name: one that travelled, else the one on PATH - also when nobody made it executable.
+find_program() {
+    local directory directories
+    find_input "$1" && return 0
+    type -P -- "$1" && return 0
+    IFS=: read -ra directories <<<"$PATH"
+    for directory in "${directories[@]}"; do
+        if [ -f "$directory/$1" ] && [ -r "$directory/$1" ]; then
+            echo "$directory/$1"
+            return 0
+        fi
+    done
+    return 1
+}
 
 trap clean_up EXIT
 trap told_to_end TERM INT
 
-raw='' run='' file='' stations='' tag='' program='' direction='' level='' deliver=''
-while [ $# -gt 0 ]; do
+raw='' run='' file='' writer='' schema='' dbname='' pool_file='' tag='' program='' deliver=''
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
     [ $# -ge 2 ] || give_up 10 "$1 needs a value"
     case $1 in
         --raw) raw=$2 ;;
         --run) run=$2 ;;
         --file) file=$2 ;;
-        --stations) stations=$2 ;;
+        --writer) writer=$2 ;;
+        --schema) schema=$2 ;;
+        --dbname) dbname=$2 ;;
+        --pool-file) pool_file=$2 ;;
         --tag) tag=$2 ;;
         --program) program=$2 ;;
-        --direction) direction=$2 ;;
-        --level) level=$2 ;;
         --deliver) deliver=$2 ;;
         *) give_up 10 "unknown argument $1" ;;
     esac
     shift 2
 done
-for name in raw run file stations tag program direction level; do
-    [ -n "${!name}" ] || give_up 10 "--$name is missing"
+[ $# -gt 0 ] || give_up 10 "-- and the arguments of the reconstruction are missing"
+shift
+reco_arguments=("$@")
+for name in raw run file writer schema dbname pool_file tag program; do
+    [ -n "${!name}" ] || give_up 10 "--${name/_/-} is missing"
 done
-case $stations in
-    3) station_flag=--noIFT ;;
-    4) station_flag= ;;
-    *) give_up 10 "--stations is 3 or 4, not $stations" ;;
-esac
 
-say "raw file $file of run $run on $HOSTNAME, $stations stations, geometry $tag"
+say "raw file $file of run $run on $HOSTNAME: $writer, $schema, $tag"
 env_script=$(find_input reco_condor_env.sh) || give_up 11 "reco_condor_env.sh is missing"
 aligndb_copy=$(find_input aligndb_copy.sh) || give_up 11 "aligndb_copy.sh is missing"
+check_tags=$(find_input check_tags.py) || give_up 11 "check_tags.py is missing"
 constants=$(find_input inputforalign.txt) || give_up 11 "inputforalign.txt is missing"
 case $raw in
     root://*) ;; # read through xrootd: only the reconstruction can tell
@@ -138,8 +154,8 @@ esac
 
 # Foreign setup scripts read unset variables, overwrite ours, and return what they like: what counts
 # is whether the programs are there afterwards.
-run_alignment_settings=$(declare -p sandbox raw run file tag program direction level deliver \
-    station_flag env_script aligndb_copy constants)
+run_alignment_settings=$(declare -p sandbox beside raw run file writer schema dbname pool_file tag \
+    program deliver reco_arguments env_script aligndb_copy check_tags constants)
 sourcing=yes
 set +u
 source "$env_script"
@@ -150,12 +166,19 @@ eval "$run_alignment_settings"
 trap clean_up EXIT
 trap told_to_end TERM INT
 [ "$status" -eq 0 ] || say "$env_script returned $status" >&2
-reco=$(command -v -- "$program") \
-    || give_up 20 "$program is not on PATH after $env_script (which returned $status)"
-for name in "WriteAlignmentConfig_Faser$tag.py" AtlCoolConsole.py AtlCoolCopy; do
-    command -v -- "$name" >/dev/null \
-        || give_up 20 "$name is not on PATH after $env_script (which returned $status)"
+after="after $env_script (which returned $status)"
+reco=$(find_program "$program") || give_up 20 "the reconstruction program $program is not on PATH" \
+    "$after and did not travel with the job: give reco.program as a path"
+writer_path=$(find_program "$writer") || give_up 20 "the writer $writer is not on PATH" \
+    "$after and did not travel with the job: give reco.writer as a path"
+for name in AtlCoolConsole.py AtlCoolCopy; do
+    type -P -- "$name" >/dev/null \
+        || give_up 20 "$name is not on PATH $after: Athena was not set up (asetup)"
 done
+python=$(type -P python || type -P python3) || give_up 20 "python is not on PATH $after"
+# Calypso's scripts are executable; one that is not is a Python program.
+launcher=()
+[ -x "$reco" ] || launcher=("$python")
 
 scratch=$(mktemp -d "${_CONDOR_SCRATCH_DIR:-${TMPDIR:-/tmp}}/alignment.XXXXXX") \
     && mkdir -p "$scratch/data/sqlite200" "$scratch/data/poolcond" && cd "$scratch" \
@@ -169,7 +192,8 @@ step cp -- "$release/sqlite200/ALLP200.db" data/sqlite200/ALLP200.db \
 chmod u+w data/sqlite200/ALLP200.db || give_up 22 "data/sqlite200/ALLP200.db stays read-only"
 
 say "writing the alignment database from $constants"
-step bash "$aligndb_copy" "$tag" "$constants"
+step bash "$aligndb_copy" "$writer_path" "$schema" "$dbname" "$pool_file" "$tag" "$constants" \
+    "$check_tags"
 status=$?
 case $status in
     0) ;;
@@ -177,11 +201,35 @@ case $status in
     *) give_up 30 "aligndb_copy.sh failed with exit code $status" ;;
 esac
 
+# Asks whether the reconstruction's global tag leads to the tag that was written. What nobody can
+# tell is said and believed: the next iteration's residuals tell.
+refuse_other_tag() {
+    local asked=$1 database=data/sqlite200/ALLP200.db
+    "$python" "$check_tags" reads "$database" "$dbname" "$tag" "$asked"
+    case $? in
+        0) say "global tag $asked leads to $tag, where the constants are" ;;
+        1) give_up 34 "reco.output_tag is $tag, but the reconstruction reads $asked, which leads to" \
+            "another: the constants are ignored. Set reco.output_tag or reco.global_tag" ;;
+        *) say "cannot tell whether global tag $asked leads to $tag" ;;
+    esac
+}
+given=
+for name in "${reco_arguments[@]}"; do
+    [ "$given" != --cond ] || refuse_other_tag "$name"
+    given=$name
+done
+
 say "reconstructing $raw"
-# shellcheck disable=SC2046,SC2086 # both vanish when empty
-step $(launcher "$reco") "$reco" "$raw" --alignment "--$direction" $station_flag \
-    --output_level "$level" \
-    || give_up 40 "$program failed with exit code $?"
+reconstruct() {
+    "${launcher[@]}" "$reco" "$raw" "${reco_arguments[@]}" | tee reconstruction.log
+    return "${PIPESTATUS[0]}"
+}
+step reconstruct || give_up 40 "$program failed with exit code $?"
+if asked=$("$python" "$check_tags" global reconstruction.log); then
+    refuse_other_tag "$asked"
+else
+    say "the reconstruction's log names no global tag: cannot tell whether it leads to $tag"
+fi
 
 shopt -s nullglob
 outputs=(Faser-Physics-*kfalignment.root)
@@ -222,6 +270,15 @@ PYTHON
 fi
 
 name=kfalignment_${run}_$file.root
+case $deliver in
+    root://*)
+        # --posc: whole or not at all; --path makes the directory.
+        step xrdcp --force --posc --path --silent "$output" "$deliver/$name" \
+            || give_up 50 "xrdcp cannot deliver $name to $deliver (exit code $?)"
+        say "delivered $name, $size bytes, to $deliver"
+        exit 0
+        ;;
+esac
 partial=${deliver:-$sandbox}/.$name.$HOSTNAME.$$
 step cp -- "$output" "$partial" && sync -- "$partial" \
     && mv -f -- "$partial" "${deliver:-$sandbox}/$name" \

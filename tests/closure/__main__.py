@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from auto_iter.files import write_atomically
-from auto_iter.millepede.strategy import strategy_names
 from tests.closure import strategies, walking
 
 Outcome = TypeVar("Outcome")

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from auto_iter.errors import PhysicsError
-from auto_iter.millepede.strategy import strategy_names
 from auto_iter.simulation.misalignment import Sizes
 from tests.closure import strategies, walking
 from tests.closure.harness import Case, align, shipped_case
@@ -20,7 +19,7 @@ from tests.closure.judging import judge
 EVENTS = 400
 
 
-@pytest.mark.parametrize("name", strategy_names())
+@pytest.mark.parametrize("name", strategies.of_ours())
 def test_a_strategy_finds_the_truth(name: str, tmp_path: Path) -> None:
     aligned = align(tmp_path, shipped_case(name, 1, events=EVENTS))
     assert strategies.problems([strategies.rows_of(aligned)]) == []

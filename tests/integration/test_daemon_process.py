@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -68,11 +69,11 @@ class Alignment:
 
     def jobs(self) -> set[int]:
         """Return the pids of the waiting reconstructions."""
-        name = str(self.directory / "reco.sh")
+        mine = re.compile(rf"{re.escape(str(self.directory))}/.*/reco\.sh")
         found = {}
         for process in psutil.process_iter(["cmdline", "ppid"]):
             line = process.info["cmdline"] or []
-            if name in line and "--alignment" in line:
+            if any(map(mine.fullmatch, line)) and "--alignment" in line:
                 found[process.pid] = process.info["ppid"]
         # A child that the shell has just forked looks like the shell until it runs its command.
         return {pid for pid, parent in found.items() if parent not in found}
@@ -155,10 +156,29 @@ def test_stop_ends_daemon_and_jobs_when_asked(alignment: Alignment) -> None:
     assert checkpoint(alignment.workspace)["state"] == "stopped"
 
 
+def test_a_broken_configuration_keeps_nobody_from_stopping(alignment: Alignment) -> None:
+    daemon = alignment.start()
+    config = alignment.workspace / "config.yaml"
+    good = config.read_text()
+    config.write_text("reco: [")
+    stopped = call(command("stop", "--jobs"), alignment.directory)
+    assert stopped.returncode == 0, stopped.stderr
+    assert daemon.wait(PATIENCE_S) == 0
+    assert not alignment.jobs()
+    assert "the jobs are found without it" in stopped.stdout
+    assert f"jobs of {JOBS} raw files are removed" in stopped.stdout
+    config.write_text(good)
+    alignment.let_go()
+    resumed = call(command("resume", str(alignment.workspace)), alignment.directory)
+    assert resumed.returncode == 0, resumed.stderr
+    assert checkpoint(alignment.workspace)["state"] == "done"
+
+
 def in_a_terminal(alignment: Alignment, line: str) -> Callable[[], None]:
     """Type `line` into a shell on a terminal of its own; return what closes that terminal."""
     shell, terminal = pty.fork()
     if shell == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may be under nohup
         os.chdir(alignment.directory)
         os.execv("/bin/bash", ["bash", "--norc", "-i"])  # noqa: S606 - the test's own shell
     os.write(terminal, f"{line}\n".encode())

@@ -6,25 +6,33 @@ import os
 import signal
 import struct
 import subprocess
+import sys
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from auto_iter.batch.payload import job_arguments
+from auto_iter.config import Reco
+from auto_iter.simulation import conditions
+
 RECO = """#!/bin/bash
 echo "$@" > "$SPY/reco.arguments"
 cp data/sqlite200/ALLP200.db "$SPY/" && ls data/poolcond > "$SPY/poolcond"
 cp "$SPY/good.root" "Faser-Physics-011705-00400-kfalignment.root"
 echo x > Faser-Physics-011705-00400-xAOD.root
+echo "IOVDbSvc    INFO Global tag: OFLCOND-FASER-05 set from joboptions"
 """
 WRITER = """#!/bin/bash
 echo "$1" > "$SPY/constants"
-touch FASER-04_ALLP200.db Faser_Align.pool.root PoolFileCatalog.xml
+exec python -c 'import sys; from auto_iter.simulation import calypso
+sys.exit(calypso.write_alignment_config("05", sys.argv[1:]))' "$1"
 """
 COPY = """#!/bin/bash
 echo "$@" > "$SPY/copy.arguments"
-echo aligned >> data/sqlite200/ALLP200.db
+exec python -c 'import sys; from auto_iter.simulation import calypso
+sys.exit(calypso.atl_cool_copy(sys.argv[1:]))' "$@"
 """
 CONSOLE = '#!/bin/bash\nread -r word && [ "$word" = exit ]\n'
 
@@ -45,11 +53,11 @@ class Site:
             root / "release/sqlite200",
         ):  # fmt: skip
             directory.mkdir(parents=True)
-        for name in ("run_alignment.sh", "aligndb_copy.sh"):
+        for name in ("run_alignment.sh", "aligndb_copy.sh", "check_tags.py"):
             script = files("conf").joinpath("job", name).read_text()
             (self.beside / name).write_text(script)
         self.database = root / "release/sqlite200/ALLP200.db"
-        self.database.write_text("conditions\n")
+        conditions.write_release(self.database)
         self.database.chmod(0o444)
         self.raw = root / "Faser-Physics-011705-00400.raw"
         self.raw.write_text("raw")
@@ -60,6 +68,7 @@ class Site:
             f"export PATH={self.bin}:$PATH FASER_DBRELEASE={root}/release SPY={self.spy}\n"
             "raw=clobbered; : $NOT_SET; return_value=3; return 3\n"
         )
+        self.program("python", f'#!/bin/bash\nexec {sys.executable} "$@"\n')
         self.program("faser_reco_alignment.py", RECO)
         self.program("WriteAlignmentConfig_Faser04.py", WRITER)
         self.program("AtlCoolConsole.py", CONSOLE)
@@ -72,13 +81,9 @@ class Site:
         (self.bin / name).write_text(text)
         (self.bin / name).chmod(0o755)
 
-    def command(self, *extra: str, stations: str = "3") -> list[str]:
-        return [
-            "bash", str(self.beside / "run_alignment.sh"), "--raw", str(self.raw),
-            "--run", "011705", "--file", "00400", "--stations", stations, "--tag", "04",
-            "--program", "faser_reco_alignment.py", "--direction", "noBackward",
-            "--level", "INFO", *extra,
-        ]  # fmt: skip
+    def command(self, *extra: str, stations: int = 3, **reco: object) -> list[str]:
+        arguments = job_arguments(str(self.raw), 11705, 400, stations, Reco.model_validate(reco))
+        return ["bash", str(self.beside / "run_alignment.sh"), *extra, *arguments]
 
     def environment(self) -> dict[str, str]:
         return {
@@ -87,10 +92,12 @@ class Site:
             "_CONDOR_SCRATCH_DIR": str(self.scratch),
         }
 
-    def run(self, *extra: str, stations: str = "3") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *extra: str, stations: int = 3, **reco: object
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(*extra, stations=stations), cwd=self.sandbox, env=self.environment(),
-            capture_output=True, text=True, timeout=30, check=False,
+            self.command(*extra, stations=stations, **reco), cwd=self.sandbox,
+            env=self.environment(), capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip
 
 
@@ -110,23 +117,27 @@ def test_the_output_is_left_in_the_sandbox_and_nothing_else(site: Site) -> None:
 def test_the_steps_get_what_production_gives_them(site: Site) -> None:
     assert site.run().returncode == 0
     assert (site.spy / "reco.arguments").read_text() == (
-        f"{site.raw} --alignment --noBackward --noIFT --output_level INFO\n"
+        f"{site.raw} --alignment --noForward --noIFT --output_level INFO\n"
     )
     assert (site.spy / "constants").read_text() == (
         'AlignDbTool.AlignmentConstants={"10": [0.1, 0, 0, 0, 0, 0]}\n'
     )
     assert (site.spy / "copy.arguments").read_text() == (
-        "sqlite://;schema=./FASER-04_ALLP200.db;dbname=CONDBR3 "
-        "sqlite://;schema=data/sqlite200/ALLP200.db;dbname=CONDBR3 -fnp -ot TRACKER-ALIGN-04\n"
+        "sqlite://;schema=./FASER-05_ALLP200.db;dbname=CONDBR3 "
+        "sqlite://;schema=data/sqlite200/ALLP200.db;dbname=CONDBR3 -fnp -ot TRACKER-ALIGN-05\n"
     )
-    assert (site.spy / "ALLP200.db").read_text() == "conditions\naligned\n"
+    before, after = (
+        conditions.tags_in(f"sqlite://;schema={database};dbname=CONDBR3")
+        for database in (site.database, site.spy / "ALLP200.db")
+    )
+    assert {tag for tag in after if after[tag] != before[tag]} == {"TRACKER-ALIGN-05"}
     assert (site.spy / "poolcond").read_text().split() == [
-        "Faser_Align.pool.root", "PoolCat_oflcond.xml", "PoolFileCatalog.xml",
+        "FASER-05_Align.pool.root", "PoolCat_oflcond.xml", "PoolFileCatalog.xml",
     ]  # fmt: skip
 
 
 def test_four_stations_keep_the_interface_tracker(site: Site) -> None:
-    assert site.run(stations="4").returncode == 0
+    assert site.run(stations=4).returncode == 0
     assert "--noIFT" not in (site.spy / "reco.arguments").read_text()
 
 
@@ -142,8 +153,9 @@ def test_inputs_in_the_sandbox_win_over_those_beside_the_script(site: Site) -> N
     assert (site.spy / "constants").read_text() == "AlignDbTool.AlignmentConstants={}\n"
 
 
-def _remove_catalogue(site: Site) -> None:
-    site.program("WriteAlignmentConfig_Faser04.py", WRITER + "rm PoolFileCatalog.xml\n")
+def _writer(*afterwards: str) -> Callable[[Site], object]:
+    text = WRITER.replace("exec ", "") + "\n".join(afterwards)
+    return lambda site: site.program("WriteAlignmentConfig_Faser04.py", text + "\n")
 
 
 def _no_scratch(site: Site) -> None:
@@ -163,6 +175,10 @@ def _idle(site: Site) -> None:
     site.program("faser_reco_alignment.py", "#!/bin/bash\n")
 
 
+def _remove(site: Site, name: str) -> None:
+    (site.bin / name).unlink()
+
+
 def _fails(name: str) -> Callable[[Site], object]:
     return lambda site: site.program(name, "#!/bin/bash\nexit 7\n")
 
@@ -174,12 +190,28 @@ FAILURES: dict[str, tuple[int, Callable[[Site], object], str]] = {
     "missing raw file": (12, lambda site: site.raw.unlink(), "cannot read"),
     "env script exits": (20, lambda site: site.env.write_text("exit 0\n"), "ended the shell"),
     "env without programs": (20, lambda site: site.env.write_text("set -e\n"), "not on PATH"),
+    "no program": (20, lambda site: _remove(site, "faser_reco_alignment.py"), "give reco.program"),
+    "no writer": (20, lambda site: _remove(site, "WriteAlignmentConfig_Faser04.py"),
+                  "the writer WriteAlignmentConfig_Faser04.py is not on PATH"),
+    "no Athena": (20, lambda site: _remove(site, "AtlCoolCopy"), "Athena was not set up"),
     "scratch": (21, _no_scratch, "no scratch directory"),
     "database": (22, lambda site: site.database.unlink(), "ALLP200.db"),
     "writer": (30, _fails("WriteAlignmentConfig_Faser04.py"), "exit code 7"),
-    "console": (31, _fails("AtlCoolConsole.py"), "exit code 7"),
+    "writer's words": (30, _writer("echo no geometry; exit 7"), "no geometry"),
+    "schema": (31, _writer("mv FASER-05_ALLP200.db FASER-04_ALLP200.db"),
+               "sqlite_schema disagree: WriteAlignmentConfig_Faser04.py left FASER-04_A"),
+    "empty schema": (31, _writer(": > FASER-05_ALLP200.db"), "sqlite_schema disagree"),
+    "no database": (31, _writer("echo no database > FASER-05_ALLP200.db"),
+                    "reco.writer and reco.dbname disagree"),
     "copy": (32, _fails("AtlCoolCopy"), "exit code 7"),
-    "pool files": (33, _remove_catalogue, "PoolFileCatalog.xml"),
+    "copy does nothing": (32, lambda site: site.program("AtlCoolCopy", "#!/bin/bash\nexit 0\n"),
+                          "does not refer to the pool file"),
+    "catalogue": (33, _writer("rm PoolFileCatalog.xml"), "PoolFileCatalog.xml"),
+    "pool file": (33, _writer("mv FASER-05_Align.pool.root FASER-04_Align.pool.root"),
+                  "reco.writer and reco.pool_file disagree"),
+    "tag": (34, lambda site: site.program("faser_reco_alignment.py", RECO.replace(
+                "OFLCOND-FASER-05", "OFLCOND-FASER-04")),
+            "OFLCOND-FASER-04 leads to TRACKER-ALIGN-04, not to TRACKER-ALIGN-05"),
     "reconstruction": (40, _fails("faser_reco_alignment.py"), "exit code 7"),
     "no output": (41, _idle, "left 0 files"),
     "empty output": (42, lambda site: site.good.write_bytes(b""), "not a ROOT file"),
@@ -200,8 +232,104 @@ def test_each_step_that_fails_has_its_exit_code_and_says_why(site: Site, name: s
     assert not site.scratch.is_dir() or list(site.scratch.iterdir()) == []
 
 
+def test_what_the_console_returns_does_not_count(site: Site) -> None:
+    _fails("AtlCoolConsole.py")(site)
+    done = site.run()
+    assert done.returncode == 0, done.stderr
+    assert "AtlCoolConsole.py returned 7" in done.stderr
+
+
+def test_a_copy_that_is_there_counts_whatever_the_program_returned(site: Site) -> None:
+    site.program("AtlCoolCopy", COPY.replace("exec ", "") + "exit 3\n")
+    done = site.run()
+    assert done.returncode == 0, done.stderr
+    assert "AtlCoolCopy returned 3, but TRACKER-ALIGN-05 is there" in done.stderr
+
+
+def test_a_global_tag_that_leads_elsewhere_is_refused_before_the_reconstruction(
+    site: Site,
+) -> None:
+    done = site.run(global_tag="OFLCOND-FASER-04")
+    assert (done.returncode, "reads OFLCOND-FASER-04" in done.stderr) == (34, True), done.stderr
+    assert not (site.spy / "reco.arguments").exists()
+
+
+def test_constants_go_to_any_tag_that_the_reconstruction_reads(site: Site) -> None:
+    site.program("faser_reco_alignment.py", RECO.replace("FASER-05", "FASER-06"))
+    done = site.run(output_tag="TRACKER-ALIGN-06", global_tag="OFLCOND-FASER-06")
+    assert done.returncode == 0, done.stderr
+    assert "global tag OFLCOND-FASER-06 leads to TRACKER-ALIGN-06" in done.stdout
+
+
+@pytest.mark.parametrize("said", ["", "Global tag: OFLCOND-MINE-01 set from joboptions"])
+def test_what_nobody_can_tell_is_said_and_believed(site: Site, said: str) -> None:
+    told = "Global tag: OFLCOND-FASER-05 set from joboptions"
+    site.program("faser_reco_alignment.py", RECO.replace(told, said))
+    done = site.run()
+    assert done.returncode == 0, done.stderr
+    assert "cannot tell whether" in done.stdout
+
+
+def test_the_constants_are_looked_for_where_the_last_global_tag_leads(site: Site) -> None:
+    overridden = "echo 'Override global tag configFlags.IOVDb.GlobalTag = OFLCOND-FASER-04'\n"
+    site.program("faser_reco_alignment.py", RECO + overridden)
+    assert site.run().returncode == 34
+
+
+def test_programs_that_travel_need_neither_path_nor_permission(site: Site) -> None:
+    for name in ("faser_reco_alignment.py", "WriteAlignmentConfig_Faser04.py"):
+        (site.bin / name).unlink()
+        (site.sandbox / name).write_text(_as_python(site, name))
+        (site.sandbox / name).chmod(0o644)
+    done = site.run()
+    assert done.returncode == 0, done.stderr
+    assert (site.spy / "reco.arguments").read_text().startswith(f"{site.raw} --alignment")
+
+
+def test_a_program_on_path_that_nobody_made_executable_is_a_python_program(site: Site) -> None:
+    for name in ("faser_reco_alignment.py", "WriteAlignmentConfig_Faser04.py"):
+        (site.bin / name).write_text(_as_python(site, name))
+        (site.bin / name).chmod(0o644)
+    done = site.run()
+    assert done.returncode == 0, done.stderr
+
+
+def _as_python(site: Site, name: str) -> str:
+    """Return a Python program that does what the shell stub of this name does."""
+    stub = site.spy / f"{name}.sh"
+    stub.write_text(RECO if "reco" in name else WRITER)
+    return (
+        "import subprocess, sys\n"
+        f"sys.exit(subprocess.call(['bash', {str(stub)!r}, *sys.argv[1:]]))\n"
+    )
+
+
+XRDCP = """#!/bin/bash
+echo "$@" > "$SPY/xrdcp.arguments"
+[ -z "$BROKEN" ] || exit 54
+"""
+
+
+def test_an_output_is_delivered_by_xrootd_whole_or_not_at_all(site: Site) -> None:
+    site.program("xrdcp", XRDCP)
+    place = "root://eosuser.cern.ch//eos/user/f/faser/2kfalignment"
+    done = site.run("--deliver", place)
+    assert done.returncode == 0, done.stderr
+    assert (site.spy / "xrdcp.arguments").read_text() == (
+        "--force --posc --path --silent Faser-Physics-011705-00400-kfalignment.root "
+        f"{place}/{site.output.name}\n"
+    )
+    assert list(site.sandbox.iterdir()) == []
+    site.env.write_text(site.env.read_text().replace("export ", "export BROKEN=1 "))
+    done = site.run("--deliver", place)
+    assert (done.returncode, "xrdcp cannot deliver" in done.stderr) == (50, True)
+
+
 def test_an_output_without_tracks_is_found_where_root_is_at_hand(site: Site) -> None:
-    site.program("python", "#!/bin/bash\ncat > $SPY/check.py\nexit 43\n")
+    site.program(
+        "python",
+        f'#!/bin/bash\n[ "$1" != - ] && exec {sys.executable} "$@"\ncat > $SPY/check.py\nexit 43\n',
+    )
     done = site.run()
     assert (done.returncode, "holds no track" in done.stderr) == (43, True)
     compile((site.spy / "check.py").read_text(), "check.py", "exec")

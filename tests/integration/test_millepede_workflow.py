@@ -21,6 +21,7 @@ from auto_iter.millepede.workflow import solve
 DATA = Path(__file__).parents[1] / "data"
 REFERENCE = DATA / "kfalignment"
 SINGLE = DATA / "strategies/3st-single.yaml"
+TWO_STEPS = SINGLE.with_name("3st-two-steps.yaml")
 ENV = {**os.environ, "PATH": "/nowhere"}
 
 
@@ -101,7 +102,7 @@ def test_the_new_constants_are_those_of_the_tools_in_use(converted: Path, tmp_pa
 def test_two_steps_leave_their_files_and_the_second_one_counts(
     converted: Path, tmp_path: Path
 ) -> None:
-    record = solve(request(converted, tmp_path, strategy="3st"), ENV)
+    record = solve(request(converted, tmp_path, strategy=str(TWO_STEPS)), ENV)
     assert len(record.exit_codes) == len(record.steps) == 2
     for name in ("millepede.res", "millepede.end", "mp2par_ss.txt", "steer.txt"):
         assert (tmp_path / name).read_bytes() == (tmp_path / "step1" / name).read_bytes()
@@ -190,7 +191,8 @@ def test_pede_is_used_when_there_is_one(converted: Path, tmp_path: Path) -> None
     assert ours == (REFERENCE / "clean/inputforalign.txt").read_text()
     assert (record.solver, record.records) == ("pede", 1092)
     assert record.chi2_ndf == pytest.approx(0.88186143692559715)
-    (warning,) = record.warnings
+    fewest, warning = record.warnings
+    assert fewest.startswith("step 0: fewest hits: station 2 layer 2 module 0 side 0 x: 40, ")
     assert "insufficient measurements" in warning
     assert (tmp_path / "out/step0/millepede.his").exists()
 
@@ -225,14 +227,25 @@ needs_pede = pytest.mark.skipif(shutil.which("pede") is None, reason="there is n
 
 
 @needs_pede
+@pytest.mark.parametrize("strategy", ["3st", str(SINGLE), str(TWO_STEPS)])
 def test_pede_and_the_built_in_solver_give_the_same_constants(
-    converted: Path, tmp_path: Path
+    converted: Path, tmp_path: Path, strategy: str
 ) -> None:
     results = []
     for solver in ("builtin", "pede"):
-        changed = {"solver": solver, "strategy": "3st"}
+        changed = {"solver": solver, "strategy": strategy}
         record = solve(request(converted, tmp_path / solver, **changed), os.environ)
         results.append({each.label: each for each in record.parameters})
     for label, ours in results[0].items():
         theirs = results[1][label]
-        assert ours.value == pytest.approx(theirs.value, rel=2e-5, abs=0.02 * (ours.sigma or 0))
+        assert ours.value == pytest.approx(theirs.value, rel=2e-5, abs=1e-4 * (ours.sigma or 0))
+        assert ours.sigma == (
+            None if theirs.sigma is None else pytest.approx(theirs.sigma, rel=1e-4)
+        )
+
+
+def test_four_stations_without_a_hit_in_the_ift_are_said_in_those_words(
+    converted: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(PhysicsError, match=r"no track has a hit in the interface tracker \(IFT\)"):
+        solve(request(converted, tmp_path / "solved", stations=4), ENV)

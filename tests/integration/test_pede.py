@@ -34,7 +34,7 @@ def ends_with(code: int) -> str:
         (0, Verdict.ACCEPT, True),
         (1, Verdict.ACCEPT, True),
         (2, Verdict.WARN, True),
-        (3, Verdict.WARN, True),
+        (3, Verdict.REFUSE, True),
         (4, Verdict.FAIL, False),
         (5, Verdict.FAIL, False),
         (-1, Verdict.FAIL, False),

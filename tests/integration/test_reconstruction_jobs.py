@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from auto_iter.millepede.strategy import load_strategy
 from auto_iter.model import Stage, Trouble
 from auto_iter.rawdata import RawRange, raw_path
 from auto_iter.reconstruction import WorkspaceReconstruction
+from auto_iter.simulation import conditions
 from auto_iter.workspace import Workspace
 from tests.integration.test_job_script import CONSOLE, COPY, WRITER, root_file
 from tests.integration.test_local_batch import open_batch, settled
@@ -27,12 +29,14 @@ def reconstruction(tmp_path: Path) -> WorkspaceReconstruction:
     (install / "ATLASLocalRootBase/user").mkdir(parents=True)
     (install / "bin").mkdir()
     (install / "release/sqlite200").mkdir(parents=True)
-    (install / "release/sqlite200/ALLP200.db").touch()
+    conditions.write_release(install / "release/sqlite200/ALLP200.db")
     (install / "ATLASLocalRootBase/user/atlasLocalSetup.sh").write_text(
         f"asetup() {{ [ $# = 2 ] && export PATH={install}/bin:$PATH; }}\n"
     )
     (install / "setup.sh").write_text(f"export FASER_DBRELEASE={install}/release SPY={spy}\n")
+    (install / "asetup.faser").touch()
     programs = {
+        "python": f'#!/bin/bash\nexec {sys.executable} "$@"\n',
         "faser_reco_alignment.py": RECO,
         "WriteAlignmentConfig_Faser04.py": WRITER,
         "AtlCoolConsole.py": CONSOLE,

@@ -181,6 +181,8 @@ DAGMAN_QUEUE_UPDATE_INTERVAL = 2
 # a test pool's queue need not survive a power cut
 CONDOR_FSYNC = False
 EOF_DAEMONS
+    # what tests change: theirs to write, read by the schedd at a hangup
+    install -o $POOL_UID -g $POOL_UID /dev/null "$POOL_DIR/etc/condor/config.d/99-z-site.conf"
     inside sh -c "cd $HOME_IN && mkdir -p condor/run condor/log condor/lock condor/spool \
         condor/execute condor/cred && chmod 700 condor/cred"
 }

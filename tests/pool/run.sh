@@ -39,6 +39,7 @@ take_down() {
         for pid in $(ours); do kill -KILL "$pid" 2>/dev/null || true; done
         sleep 0.1
     done
+    unmount_small_disk
     if [ "${KEEP:-}" != 1 ]; then
         "$here/pool.sh" destroy || code=1
         rm -rf "$SCRATCH"
@@ -53,7 +54,7 @@ as_user() { # in the background: bash would not obey a signal before a foregroun
         HOME="$SCRATCH/home" USER=faser LOGNAME=faser LANG=C.UTF-8 \
         PATH="$SCRATCH/venv/bin:$SCRATCH/bin:/usr/bin:/bin" CONDOR_CONFIG="$SCRATCH/client.conf" \
         PYTHONDONTWRITEBYTECODE=1 \
-        POOL_DIR="$POOL_DIR" POOL_COLLECTOR="127.0.0.1:$POOL_PORT" "$@" &
+        SMALL_DISK="$SCRATCH/small" POOL_DIR="$POOL_DIR" POOL_COLLECTOR="127.0.0.1:$POOL_PORT" "$@" &
     wait $!
 }
 
@@ -62,6 +63,20 @@ make_venv() { # from Debian's own Python: the pool has a copy of it
     /usr/bin/python3 -c 'import ensurepip' 2>/dev/null ||
         apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
     /usr/bin/python3 -m venv "$SCRATCH/venv"
+}
+
+mount_small_disk() { # for what happens when it is full
+    mkdir -p "$SCRATCH/small"
+    unmount_small_disk
+    mount -t tmpfs -o "size=40m,uid=$UID_IN_POOL,gid=$UID_IN_POOL,mode=755" tmpfs "$SCRATCH/small"
+    # the pool's /tmp is a bind mount, and shows no file system that was mounted later
+    mountpoint -q "$POOL_DIR$SCRATCH/small" ||
+        mount --bind "$SCRATCH/small" "$POOL_DIR$SCRATCH/small"
+}
+
+unmount_small_disk() {
+    umount -l "$POOL_DIR$SCRATCH/small" 2>/dev/null || true
+    umount -l "$SCRATCH/small" 2>/dev/null || true
 }
 
 make_condor_q() { # the pool's own, for this machine's side: with the libraries that it was built for
@@ -84,7 +99,7 @@ install_checkout() {
     tar -C "$checkout" --exclude=__pycache__ -c tests benchmarks setup.cfg |
         tar -C "$SCRATCH/project" -x
     "$SCRATCH/venv/bin/pip" install --quiet --disable-pip-version-check --no-warn-script-location \
-        "${constraints[@]}" "$SCRATCH/source" pytest hypothesis 2> >(grep -v '^WARNING: Location' >&2)
+        "${constraints[@]}" "$SCRATCH/source" pytest pytest-timeout hypothesis 2> >(grep -v '^WARNING: Location' >&2)
     "$SCRATCH/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps \
         --force-reinstall "$SCRATCH/source" 2> >(grep -v '^WARNING: Location' >&2)
 }
@@ -96,6 +111,7 @@ mkdir -p "$SCRATCH/home" "$SCRATCH/work"
 "$here/pool.sh" client >"$SCRATCH/client.conf"
 make_condor_q
 make_venv
+mount_small_disk
 install_checkout
 chown $UID_IN_POOL:$UID_IN_POOL "$SCRATCH/home" "$SCRATCH/work" "$SCRATCH/project"
 chmod 755 "$SCRATCH"

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -18,9 +19,10 @@ from auto_iter.batch import htcondor_ads as ads
 from auto_iter.batch.htcondor import HTCondorBatch
 from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.batch.schedd import Ad
-from auto_iter.model import Submission
+from auto_iter.model import Submission, Trouble
 from tests.batch_contract import make_batch
 from tests.pool.conftest import Opener, settled, wait_for
+from tests.pool.processes import is_in_the_pool
 from tests.pool.submitter import NUMBERS
 
 
@@ -142,3 +144,45 @@ def _is_ours(process: psutil.Process) -> bool:
     uids = process.info["uids"]
     command = process.info["cmdline"] or []
     return "auto_iter.batch.htcondor_calls" in command and uids and uids.real == os.getuid()
+
+
+@contextmanager
+def silent_machine() -> Iterator[Callable[[], None]]:
+    """Freeze all that talks for the machine on which jobs run; give what thaws it again."""
+    frozen = [
+        process
+        for process in psutil.process_iter(["name"])
+        if process.info["name"] in {"condor_startd", "condor_starter"}
+        and is_in_the_pool(process.pid)
+    ]
+    for process in frozen:
+        process.suspend()
+
+    def thaw() -> None:
+        for process in frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    try:
+        yield thaw
+    finally:
+        thaw()
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_a_removed_job_may_still_run_until_its_machine_says_that_it_does_not(
+    spool: bool, open_batch: Opener, calls: ScheddProcess, tmp_path: Path
+) -> None:
+    system = open_batch(spool=spool)
+    submission = system.submit(make_batch(tmp_path, system.new_key(1, 1), 40))
+    settled(system, submission, lambda tally: tally.running == 1)
+    with silent_machine() as thaw:
+        system.remove(submission, "too long")
+        wait_for(lambda: calls.count("JobStatus == 3", at=None).total == 1)
+        for _ in range(10):
+            tally = system.poll(submission)
+            assert (tally.running, tally.is_over) == (1, False)
+            time.sleep(0.1)
+        thaw()
+    (problem,) = settled(system, submission, lambda tally: tally.is_over).problems
+    assert problem.trouble is Trouble.REMOVED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from auto_iter.batch.htcondor_child import ScheddProcess
 from tests.batch_contract import make_batch
 from tests.pool.alignments import (
+    DONE,
     FILES,
     Aligner,
     Alignment,
@@ -19,7 +21,7 @@ from tests.pool.alignments import (
     make_detector,
     with_hook,
 )
-from tests.pool.conftest import Opener, settled, wait_for
+from tests.pool.conftest import Opener, fill, settled, wait_for
 
 A_SCREEN = 40
 HUNGRY = """\
@@ -46,7 +48,7 @@ def fragile(tmp_path: Path) -> Detector:
 
 def ends_well(alignment: Alignment) -> None:
     ran = alignment.run()
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.returncode in DONE, ran.stdout + ran.stderr
 
 
 def test_a_file_that_always_fails_is_told_in_one_screen_and_continues_alone_once_mended(
@@ -101,7 +103,7 @@ def test_a_job_that_needs_more_memory_gets_it(
     on_the_pool: Aligner, detector: Detector, tmp_path: Path, calls: ScheddProcess
 ) -> None:
     hook = with_hook(detector, tmp_path, HUNGRY.format(flag=tmp_path / "eaten"))
-    alignment = on_the_pool(hook, "reco.memory_mb=600", iterations=1)
+    alignment = on_the_pool(hook, "reco.memory_mb=600", iterations=2)
     ends_well(alignment)
     (told,) = alignment.logged("held")
     assert (told["file"], told["action"], told["memory_mb"]) == (
@@ -110,7 +112,9 @@ def test_a_job_that_needs_more_memory_gets_it(
         900,
     )
     asked = calls.history("AutoIterRawFile == 402", ("RequestMemory",), at=None, limit=1)
-    assert asked == [{"RequestMemory": 900}]
+    assert asked == [{"RequestMemory": 900}]  # of the second iteration, where it was never held
+    others = calls.history("AutoIterRawFile == 401", ("RequestMemory",), at=None, limit=1)
+    assert others == [{"RequestMemory": 600}]
 
 
 def test_what_a_person_holds_stays_held_and_is_told(
@@ -133,7 +137,7 @@ def test_what_a_person_holds_stays_held_and_is_told(
     wait_for(lambda: calls.count(others, at=None).total == 0)
     assert calls.count(f"{one} && JobStatus == 5", at=None).total == 1
     calls.act("release", one, "looked at it", at=None)
-    assert daemon.wait(timeout=120) == 0
+    assert daemon.wait(timeout=120) in DONE
 
 
 def test_an_input_that_comes_late_is_waited_for(
@@ -149,7 +153,7 @@ def test_an_input_that_comes_late_is_waited_for(
     daemon = alignment.start()
     wait_for(lambda: calls.count("JobStatus == 5", at=None).total == len(FILES))
     late.write_text("here now\n")
-    assert daemon.wait(timeout=120) == 0
+    assert daemon.wait(timeout=120) in DONE
     assert {(told["code"], told["action"]) for told in alignment.logged("held")} == {
         (13, "release")
     }
@@ -169,6 +173,73 @@ def test_an_input_that_never_comes_fails_with_the_reason_and_what_to_do(
     for told in ("the input could not be transferred", "released once in vain", str(never)):
         assert told in ran.stdout
     assert calls.count("true", at=None).total == 0
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_a_full_disk_of_ours_costs_no_job_a_try(  # noqa: PLR0917 - fixtures, mostly
+    spool: bool,
+    on_the_pool: Aligner,
+    detector: Detector,
+    tmp_path: Path,
+    small_disk: Path,
+    calls: ScheddProcess,
+) -> None:
+    hook = with_hook(detector, tmp_path, f"until [ -e {tmp_path / 'go'} ]; do sleep 0.1; done\n")
+    alignment = on_the_pool(
+        hook,
+        f"htcondor.spool={spool}",
+        f"paths.work_dir={small_disk}",
+        "reco.max_attempts=1",
+        iterations=1,
+        place=small_disk,
+    )
+    daemon = alignment.start()
+    wait_for(lambda: calls.count("JobStatus == 2", at=None).total == len(FILES))
+    wait_for(lambda: bool(alignment.logged("transition")))
+    filler = fill(small_disk)
+    (tmp_path / "go").touch()
+    still_there = "JobStatus == 1 || JobStatus == 2 || JobStatus == 6"
+    wait_for(lambda: calls.count(still_there, at=None).total == 0)
+    time.sleep(12)  # as long as three tries to fetch took
+    filler.unlink()
+    assert daemon.wait(timeout=120) in DONE
+    assert alignment.logged("job failed") == []
+    if spool:  # what is with the schedd is never run again
+        assert len(jobs_of(alignment, calls)) == len(FILES)
+
+
+def test_what_all_jobs_fail_of_ends_the_alignment_with_one_reason_and_no_second_try(
+    on_the_pool: Aligner, detector: Detector, tmp_path: Path, calls: ScheddProcess
+) -> None:
+    alignment = on_the_pool(with_hook(detector, tmp_path, "exit 1\n"), iterations=1)
+    ran = alignment.run()
+    assert ran.returncode == 1
+    assert "raw files failed in the same way and none succeeded: exit code 20" in ran.stdout
+    assert len(ran.stdout.splitlines()) <= A_SCREEN
+    assert {job.attempt for job in jobs_of(alignment, calls)} == {1}
+    wait_for(lambda: calls.count("true", at=None).total == 0)
+    with_hook(detector, tmp_path, "")
+    ends_well(alignment)
+
+
+def test_a_failed_file_is_done_before_the_slowest_of_the_others(
+    on_the_pool: Aligner, detector: Detector, tmp_path: Path, calls: ScheddProcess
+) -> None:
+    hook = with_hook(
+        detector,
+        tmp_path,
+        f'[ "$file" != 00404 ] || until [ -e {tmp_path / "go"} ]; do sleep 0.1; done\n'
+        f'[ "$file" != 00400 ] || [ -e {tmp_path / "failed"} ] || '
+        f"{{ touch {tmp_path / 'failed'}; exit 7; }}\n",
+    )
+    alignment = on_the_pool(hook, iterations=1)
+    daemon = alignment.start()
+    wait_for(lambda: alignment.delivered() == {400, 401, 402, 403})
+    (tmp_path / "go").touch()
+    assert daemon.wait(timeout=180) in DONE
+    assert sorted((job.attempt, job.number) for job in jobs_of(alignment, calls)) == [
+        (1, 400), (1, 401), (1, 402), (1, 403), (1, 404), (2, 400),
+    ]  # fmt: skip
 
 
 def test_a_machine_to_be_avoided_is_not_given_the_job(

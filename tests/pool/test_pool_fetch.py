@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import pytest
 
 from auto_iter.batch import htcondor_ads as ads
 from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.errors import InputError
 from tests.batch_contract import make_batch
 from tests.pool.conftest import Opener, managed, settled, wait_for
 
@@ -52,19 +56,38 @@ def test_retiring_leaves_the_queue_empty_and_the_verdict_as_it_was(
     assert settled(open_batch(spool=True), submission, lambda now: now.is_over) == tally
 
 
-def test_a_sandbox_that_does_not_come_is_the_jobs_problem_and_no_one_elses(
+def test_a_sandbox_that_the_schedd_cannot_read_is_the_jobs_problem_and_no_one_elses(
     open_batch: Opener, calls: ScheddProcess, tmp_path: Path
 ) -> None:
     system = open_batch(spool=True)
     submission = system.submit(make_batch(tmp_path, system.new_key(1, 1), 10, 11))
     settled(system, submission, lambda tally: tally.is_over)
-    # A directory where the log of one job should go cannot be overwritten by it.
-    (tmp_path / "1reco" / "logs" / "reco_00010.out").mkdir()
+    (ad,) = calls.query(f"{ads.of(submission)} && ProcId == 0", ("Iwd",), at=None)
+    (Path(os.environ["POOL_DIR"] + str(ad["Iwd"])) / "result_10").unlink()
     managed(lambda: system.fetch(submission))
     (problem,) = system.poll(submission).problems
     assert (problem.number, "did not come" in problem.reason) == (10, True)
     assert [path.name for path in (tmp_path / "2kfalignment").iterdir()] == ["result_11"]
     assert calls.count(ads.of(submission), at=None).total >= 1
+
+
+def test_what_cannot_be_written_here_stays_with_the_schedd_and_no_job_is_blamed(
+    open_batch: Opener, tmp_path: Path
+) -> None:
+    system = open_batch(spool=True)
+    submission = system.submit(make_batch(tmp_path, system.new_key(1, 1), 10, 11))
+    settled(system, submission, lambda tally: tally.is_over)
+    # A directory where the log of one job should go cannot be overwritten by it.
+    in_the_way = tmp_path / "1reco" / "logs" / "reco_00010.out"
+    in_the_way.mkdir()
+    for _ in range(4):
+        with pytest.raises(InputError, match=r"reco_00010.out: Is a directory.*resume"):
+            system.fetch(submission)
+    assert [path.name for path in (tmp_path / "2kfalignment").iterdir()] == ["result_11"]
+    in_the_way.rmdir()
+    system.fetch(submission)
+    assert len(list((tmp_path / "2kfalignment").iterdir())) == 2
+    assert system.poll(submission).problems == ()
 
 
 def test_a_direct_submission_tells_at_once_when_its_last_job_ends(

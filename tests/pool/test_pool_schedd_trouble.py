@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from auto_iter.batch import htcondor_ads as ads
 from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.errors import InputError, TransientError
 from tests.batch_contract import make_batch
@@ -22,11 +23,11 @@ def test_a_hung_schedd_costs_a_call_its_time_limit_and_no_more(
     schedd_daemon.stop()
     began = time.monotonic()
     with pytest.raises(
-        TransientError, match=r"since [-\d]+ \d\d:\d\d:\d\d: submit took longer than 1 s"
+        TransientError, match=r"since [-\d]+ \d\d:\d\d:\d\d: submit: took longer than 1 s"
     ):
         system.submit(batch)
     assert time.monotonic() - began < 3
-    with pytest.raises(TransientError, match="query took longer"):
+    with pytest.raises(TransientError, match="query: took longer"):
         system.find(batch.key)
     schedd_daemon.go_on()
     managed(lambda: system.find(batch.key))
@@ -66,7 +67,43 @@ def test_a_killed_schedd_comes_back_with_its_queue(
 def test_a_schedd_that_nobody_knows_is_trouble_and_not_an_empty_queue() -> None:
     process = ScheddProcess(schedd="nobody@nowhere", timeout_s=20)
     try:
-        with pytest.raises(TransientError, match="schedd nobody@nowhere is in trouble"):
+        for call in (process.locate, lambda: process.count("true", at=None)):
+            with pytest.raises(
+                TransientError, match=r"schedd nobody@nowhere .* does not know it.*--abandon-schedd"
+            ):
+                call()
+    finally:
+        process.close()
+
+
+def test_who_is_known_again_is_let_in_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = Path(os.environ["CONDOR_CONFIG"]).read_text()
+    ours = tmp_path / "client.conf"
+    ours.write_text(f"{good}\nSEC_CLIENT_AUTHENTICATION_METHODS = CLAIMTOBE\n")
+    monkeypatch.setenv("CONDOR_CONFIG", str(ours))
+    process = ScheddProcess(timeout_s=20)
+    since = set()
+    try:
+        for _ in range(2):
+            with pytest.raises(TransientError, match="is the Kerberos ticket valid") as error:
+                process.act("release", ads.NONE, "are we known?", at=None)
+            since.add(str(error.value).partition("since ")[2][:19])
+            process.count("true", at=None)  # which answers whoever asks
+            time.sleep(1.1)
+        assert len(since) == 1
+        ours.write_text(good)
+        managed(lambda: process.act("release", ads.NONE, "are we known?", at=None))
+    finally:
+        process.close()
+
+
+def test_a_child_that_dies_leaves_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    process = ScheddProcess(timeout_s=20)
+    try:
+        with pytest.raises(TransientError, match=r"the process for it died: <no Python frame>"):
             process.count("true", at=None)
     finally:
         process.close()

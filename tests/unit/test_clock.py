@@ -19,7 +19,8 @@ LONG_S = 300.0
 def signals() -> Iterator[Signals]:
     """Return installed signals; the process's own handlers come back afterwards."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
-    before = {number: signal.getsignal(number) for number in numbers}
+    # Under nohup hangups are ignored, and would stay so: these tests mean them to arrive.
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
     made = Signals()
     made.install()
     yield made

@@ -11,34 +11,21 @@ import pytest
 import uproot
 
 from auto_iter.errors import InputError
+from auto_iter.files import write_whole
 from auto_iter.millepede import kfalignment as kf
-from auto_iter.millepede.convert import Converter, TrackCuts, convert_files, convert_tracks
+from auto_iter.millepede.convert import (
+    TRACK_PARAMETERS,
+    Converter,
+    TrackCuts,
+    convert_files,
+    convert_tracks,
+)
 from auto_iter.millepede.labels import Scheme
 from auto_iter.millepede.parallel import convert_by_workers
 from auto_iter.millepede.statistics import Statistics, total
+from tests.kfalignment import REFERENCE, branches, sources, with_degenerate_tracks, write
 
-REFERENCE = Path(__file__).parents[1] / "data/kfalignment"
 SCALARS = ("fitParam_chi2", "fitParam_pz")
-
-
-def sources(name: str) -> list[Path]:
-    return sorted((REFERENCE / name / "2kfalignment").glob("*.root"))
-
-
-def branches(path: Path) -> dict[str, Any]:
-    with uproot.open(path) as file:
-        record = file["tree"].arrays(library="ak")
-    return {name: record[name] for name in record.fields}
-
-
-def write(path: Path, content: dict[str, Any], **options: Any) -> Path:
-    types = {
-        name: "f8" if name.startswith("fitParam_") and "align" not in name else "var * float64"
-        for name in content
-    }
-    with uproot.recreate(path, **options) as file:
-        file.mktree("tree", types).extend(content)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +96,10 @@ def one_track(**changed: Any) -> dict[str, Any]:
     ids = [1000.0 + 100 * layer + 10 * m + side for layer in range(3) for m, side in sides]
     names = [*Converter().branches, kf.ALIGN_ID]
     hits = {name: [[0.5] * 15] for name in names}
+    derivatives = np.random.default_rng(1).uniform(0.5, 1, (5, 15)).tolist()
+    hits |= {
+        kf.track_derivative(n): [d] for n, d in zip(TRACK_PARAMETERS, derivatives, strict=True)
+    }
     hits |= {kf.ALIGN_ID: [ids], kf.RESIDUAL: [[0.01] * 15], kf.UNCERTAINTY: [[0.02] * 15]}
     content = {"fitParam_chi2": [10.0], "fitParam_pz": [1000.0], **hits}
     for ending, value in changed.items():
@@ -183,6 +174,79 @@ def test_a_hit_is_dropped_for_a_reason(
     lengths, statistics = convert(tmp_path, one_track(**changed))
     assert lengths == [FULL - 2 * 14]
     assert {key for key, count in statistics.dropped_hits.items() if count} == {reason}
+
+
+def degenerate(noise: float) -> dict[str, Any]:
+    """Return changes that make `qop` a combination of `x` and `theta`, but for `noise`."""
+    rng = np.random.default_rng(2)
+    x, theta, free = rng.uniform(0.5, 1, (3, 15))
+    return {
+        "par_x": [x.tolist()],
+        "par_theta": [theta.tolist()],
+        "par_qop": [(0.3 * x - 2.0 * theta + noise * free).tolist()],
+    }
+
+
+@pytest.mark.parametrize(
+    ("noise", "limit", "kept"),
+    [
+        (0.0, 1e-8, False),  # what single precision leaves of nothing: about 1e-14
+        (1e-6, 1e-8, False),
+        (1e-5, 1e-8, False),
+        (1e-2, 1e-8, True),
+        (1e-5, 1e-13, True),
+        (0.0, 0.0, True),
+    ],
+)
+def test_a_track_whose_parameters_its_hits_cannot_tell_apart_is_dropped(
+    tmp_path: Path, noise: float, limit: float, kept: bool
+) -> None:
+    cuts = TrackCuts(min_independence=limit)
+    lengths, statistics = convert(tmp_path, one_track(**degenerate(noise)), cuts=cuts)
+    assert lengths == ([FULL] if kept else [])
+    assert statistics.dropped_tracks.get("degenerate", 0) == (0 if kept else 1)
+    assert statistics.tracks_kept == statistics.records == (1 if kept else 0)
+    assert statistics.hits_kept == (15 if kept else 0)
+    assert statistics.dropped_hits.get("track", 0) == (0 if kept else 15)
+    assert statistics.layers["20"].after.hits == (5 if kept else 0)
+    assert (statistics.chi2_kept > 0) == kept
+
+
+def test_degenerate_tracks_among_sound_ones_leave_no_trace(tmp_path: Path) -> None:
+    original = branches(sources("clean")[0])
+    chosen = np.zeros(600, dtype=bool)
+    chosen[np.arange(10, 600, 42)] = True
+    mixed = write(tmp_path / "mixed.root", with_degenerate_tracks(original, chosen))
+    sound = write(tmp_path / "sound.root", {name: v[~chosen] for name, v in original.items()})
+    results = [io.BytesIO(), io.BytesIO()]
+    cut, _ = (
+        convert_tracks(path, sink, Scheme(), TrackCuts())
+        for path, sink in zip((mixed, sound), results, strict=True)
+    )
+    assert results[0].getvalue() == results[1].getvalue()
+    assert cut.dropped_tracks["degenerate"] > 10
+
+
+def test_a_track_that_the_cut_on_hits_leaves_too_few_of_is_dropped(tmp_path: Path) -> None:
+    residuals = [[0.01] * 4 + [0.06] * 11]
+    lengths, statistics = convert(tmp_path, one_track(residual_x=residuals))
+    assert lengths == []
+    assert statistics.dropped_tracks["degenerate"] == 1
+    assert statistics.dropped_hits["residual"] == 11
+
+
+def test_a_track_parameter_without_any_derivative_is_none(tmp_path: Path) -> None:
+    no_momentum = one_track(par_qop=[[0.0] * 15])
+    assert convert(tmp_path, no_momentum)[0] == [FULL - 2 * 15]
+    # with one behind it, pede's matrix of the local fit has an empty row
+    assert convert(tmp_path, one_track(par_theta=[[0.0] * 15]))[0] == []
+
+
+@pytest.mark.parametrize("name", ["clean", "dirty"])
+def test_no_track_of_the_reference_is_near_the_limit(tmp_path: Path, name: str) -> None:
+    cuts = TrackCuts(min_independence=1e-4)
+    statistics = convert_files(sources(name), tmp_path / "out.bin", Scheme(), cuts)
+    assert statistics.dropped_tracks.get("degenerate", 0) == 0
 
 
 def test_large_rotations_matter_only_with_layer_parameters(tmp_path: Path) -> None:
@@ -293,9 +357,14 @@ def test_a_scheme_without_labels_is_refused() -> None:
         Converter(Scheme(modules="off", layers=False))
 
 
-def test_what_a_killed_conversion_left_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / ".out.bin.part").write_text("half")
-    convert_files(sources("clean"), tmp_path / "out.bin", Scheme(), TrackCuts())
+def test_two_conversions_to_one_place_do_not_write_into_each_other(tmp_path: Path) -> None:
+    binary = tmp_path / "out.bin"
+    with write_whole(binary) as orphaned:
+        orphaned.write(b"half of")
+        convert_files(sources("clean"), binary, Scheme(), TrackCuts())
+        converted = binary.read_bytes()
+        orphaned.write(converted)
+    assert binary.read_bytes() == b"half of" + converted
     assert [path.name for path in tmp_path.iterdir()] == ["out.bin"]
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from auto_iter.daemon import Ending
 from auto_iter.errors import TransientError
-from auto_iter.snapshot import Snapshot
+from auto_iter.lock import Holder
+from auto_iter.model import Submission
+from auto_iter.snapshot import ByHand, Snapshot
+from auto_iter.solution import SolutionSummary
 from auto_iter.status import Status
 from auto_iter.workspace import Workspace
 from tests.fakes import MemorySubmission
@@ -57,6 +63,19 @@ def test_a_kill_before_or_after_any_action_changes_nothing(at: int) -> None:
     assert max(Counter(world.ran).values()) == 1
     keys = [each.submission.key for each in world.batch.submissions.values()]
     assert len(keys) == len(set(keys))
+    undisturbed = a_troubled_world()
+    undisturbed.run()
+    assert sorted(n for _, n in world.ran) == sorted(n for _, n in undisturbed.ran)
+
+
+@pytest.mark.parametrize("at", range(1, ACTIONS + 1))
+def test_with_the_backup_only_nothing_is_submitted_twice_either(at: int) -> None:
+    world = a_troubled_world()
+    with pytest.raises(Killed):
+        world.daemon(Killer(at)).run()
+    world.saved = world.backup
+    assert world.run() is Ending.DONE
+    assert max(Counter(world.ran).values()) == 1
     undisturbed = a_troubled_world()
     undisturbed.run()
     assert sorted(n for _, n in world.ran) == sorted(n for _, n in undisturbed.ran)
@@ -139,6 +158,35 @@ def test_a_job_that_needs_more_memory_gets_it() -> None:
     assert submission.resources.memory_mb == 1500
 
 
+def test_what_a_file_needed_once_is_asked_for_at_once_from_then_on() -> None:
+    world = World(fails={400: 1}, holds={400: [held(400, 34, subcode=102)]})
+    assert world.run() is Ending.DONE
+    asked = [job.memory_mb for each in submissions(world) for job in each.batch.jobs]
+    numbers = [job.number for each in submissions(world) for job in each.batch.jobs]
+    assert list(zip(numbers, asked, strict=True)) == [
+        (400, None), (401, None), (402, None),
+        (400, 1500),
+        (400, 1500), (401, None), (402, None),
+    ]  # fmt: skip
+
+
+def test_many_held_jobs_cost_one_call_for_each_remedy() -> None:
+    files = frozenset(range(400, 600))
+    holds = {number: [held(number, 12)] for number in files if number % 2}
+    holds |= {number: [held(number, 34, subcode=102)] for number in files if not number % 2}
+    world = World(files=files, iterations=1, holds=holds)
+    release, calls = world.batch.release, list[int]()
+
+    def counted(submission: Submission, numbers: Collection[int], *more: Any) -> None:
+        calls.append(len(numbers))
+        release(submission, numbers, *more)
+
+    world.batch.release = counted  # type: ignore[method-assign, assignment]
+    assert world.run() is Ending.DONE
+    assert calls == [100, 100]
+    assert dict(world.saved.releases) == dict.fromkeys(files, 1)
+
+
 def test_a_transfer_failure_is_released_after_a_pause() -> None:
     world = World(iterations=1, holds={400: [held(400, 12)]})
     begun = world.clock.now()
@@ -193,11 +241,32 @@ def test_what_is_waited_for_is_known_to_others_and_since_when_also_after_a_kill(
     world.clock.seconds += 1000
     world.daemon(stop_after=3).run()
     assert world.saved.hindrance == first
-    text = Status(Workspace(Path("w")), world.saved, None, 0.0).as_text()
+    at_work = Holder.this_process()
+    text = Status(Workspace(Path("w")), world.saved, at_work, 0.0).as_text()
     assert "goes on by itself: schedd unreachable" in text
+    text = Status(Workspace(Path("w")), world.saved, None, 0.0).as_text()
+    assert "had to wait since" in text
+    assert "by itself" not in text
     down = False
     assert world.run() is Ending.DONE
     assert world.saved.hindrance is None
+
+
+def test_the_status_says_when_the_jobs_were_seen_last() -> None:
+    world = World(iterations=1, stuck={400, 401, 402})
+    world.daemon(stop_after=3).run()
+    seen_at = world.clock.now() - 60  # it slept since
+    assert world.saved.progress.seen_at == seen_at
+
+    def unreachable(_submission: object) -> object:
+        raise TransientError("schedd unreachable")
+
+    world.batch.poll = unreachable  # type: ignore[method-assign, assignment]
+    world.daemon(stop_after=3).run()
+    assert world.saved.progress.seen_at == seen_at
+    text = Status(Workspace(Path("w")), world.saved, None, 0.0).as_text()
+    when = time.strftime("%H:%M:%S", time.localtime(seen_at))
+    assert f"3 running, 0 idle, 0 held (as of {when})" in text
 
 
 def test_a_full_disk_is_waited_for_and_memory_never_runs_ahead_of_it() -> None:
@@ -237,6 +306,54 @@ def test_a_bug_is_kept_as_a_failure() -> None:
     assert world.saved.failure.reason.startswith("bug: IndexError")
 
 
+def test_who_does_not_want_to_wait_gets_the_jobs_submitted_and_seen_once() -> None:
+    world = World()
+    ending = world.daemon().run(unless_waiting=frozenset({"wait_reco"}))
+    assert ending is Ending.REACHED
+    assert (world.saved.state, world.saved.progress.idle) == ("wait_reco", 3)
+    assert not world.ran  # no time was spent
+    assert world.run() is Ending.DONE
+    assert Counter(number for _, number in world.ran) == dict.fromkeys(FILES, 2)
+
+
+def test_constants_accepted_by_hand_are_recorded_and_the_next_iteration_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    figures = dict.fromkeys(("chi2_ndf", "max_shift_um", "max_rotation_mrad", "max_pull"), 9.0)
+    by_hand = ByHand(source="3millepede.accepting-x", replaced="r-1", words="accepted by hand")
+    world.saved = world.saved.but(
+        state="next_iteration", solution=SolutionSummary(tracks=7, **figures), by_hand=by_hand
+    )
+    assert world.run() is Ending.DONE
+    assert [each.by_hand for each in world.saved.history] == ["accepted by hand", None]
+    assert world.saved.by_hand is None
+    said = capsys.readouterr().out
+    assert said.count("constants accepted by hand") == 1
+    assert said.count("starts from constants by hand") == 1
+
+
+def test_what_a_person_has_accepted_is_not_solved_again() -> None:
+    world = World(iterations=1)
+    figures = dict.fromkeys(("chi2_ndf", "max_shift_um", "max_rotation_mrad", "max_pull"), 9.0)
+    by_hand = ByHand(source="3millepede.accepting-x", replaced="r-1", words="accepted by hand")
+    # as after a failure in next_iteration, and a resume
+    world.saved = world.saved.but(solution=SolutionSummary(tracks=7, **figures), by_hand=by_hand)
+    assert world.run() is Ending.DONE
+    assert world.millepede.solved == []
+    assert world.saved.history[0].tracks == 7
+
+
+def test_the_largest_change_in_sigma_is_shown_beside_the_shift() -> None:
+    world = World(iterations=1)
+    world.run()
+    status = Status(Workspace(Path("w")), world.saved, None, 0.0)
+    head, row = status.as_text().splitlines()[-2:]
+    at = head.index("change [σ]")
+    assert float(row[at : at + len("change [σ]")]) == world.saved.history[0].max_pull
+    assert status.as_json()["history"][0]["max_pull"] == 10.0
+
+
 def test_converged_is_finished_when_that_is_wanted() -> None:
     world = World(iterations=9, settings={"stop_when_converged": True})
     world.millepede.max_pulls = [9.0, 2.0, 0.1]
@@ -246,9 +363,19 @@ def test_converged_is_finished_when_that_is_wanted() -> None:
 
 def test_machines_on_which_several_jobs_fail_are_avoided() -> None:
     world = World(iterations=1, fails={400: 1, 401: 1})
+    world.batch.proven = frozenset({"good.node"})
     assert world.run() is Ending.DONE
     second = list(world.batch.submissions.values())[1]
     assert second.batch.avoid_machines == ("bad.node",)
+    text = Status(Workspace(Path("w")), world.saved.but(state="wait_reco"), None, 0.0).as_text()
+    assert "machines avoided: bad.node" in text
+
+
+def test_the_only_machine_that_is_known_is_not_avoided() -> None:
+    world = World(iterations=1, fails={400: 1, 401: 1})
+    assert world.run() is Ending.DONE
+    second = list(world.batch.submissions.values())[1]
+    assert second.batch.avoid_machines == ()
 
 
 def test_a_machine_on_which_jobs_also_succeed_is_no_black_hole() -> None:
@@ -384,6 +511,27 @@ def test_a_kill_between_portions_changes_nothing() -> None:
         assert Counter(number for _, number in world.ran) == {
             **dict.fromkeys(MANY, 1), 401: 2, 405: 2,
         }  # fmt: skip
+
+
+def test_a_kill_while_failed_files_run_again_beside_others_changes_nothing() -> None:
+    def a_slow_world() -> World:
+        world = World(
+            files=MANY, iterations=1, fails={400: 1, 403: 2, 409: 1}, spoils={401: 1},
+            exit_code=7, settings={"portion": 6},
+        )  # fmt: skip
+        world.slots = 2
+        return world
+
+    undisturbed = a_slow_world()
+    assert undisturbed.run() is Ending.DONE
+    assert len(submissions(undisturbed)) > 3
+    for at in range(1, count_actions(a_slow_world()), 3):
+        world = a_slow_world()
+        with pytest.raises(Killed):
+            world.daemon(Killer(at)).run()
+        assert world.run() is Ending.DONE
+        assert max(Counter(world.ran).values()) == 1
+        assert sorted(n for _, n in world.ran) == sorted(n for _, n in undisturbed.ran)
 
 
 def test_stragglers_are_run_again_also_where_submissions_are_limited() -> None:

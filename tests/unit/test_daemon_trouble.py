@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from auto_iter import checkpoint
-from auto_iter.app import revive
+from auto_iter.app import abandoned, revive
 from auto_iter.children import start_child
 from auto_iter.clock import Signals
 from auto_iter.daemon import Daemon, Ending, Memory
-from auto_iter.errors import InputError, TransientError
+from auto_iter.errors import FencedError, LimitError, TransientError
 from auto_iter.model import Batch, Submission
 from auto_iter.snapshot import Snapshot
 from states.next_iteration import begin
@@ -41,7 +41,7 @@ def test_an_ended_child_does_not_cut_the_pause_short() -> None:
         polls.append(time.monotonic())
         raise TransientError("the schedd is down")
 
-    child = start_child(["true"], env=os.environ)
+    child = start_child(["true"], env=os.environ, workspace=Path())
     child.process.wait()
     world.batch.poll = poll  # type: ignore[method-assign, assignment]
     world.millepede.watch = lambda: [child.pidfd]  # type: ignore[method-assign]
@@ -65,6 +65,41 @@ class _Impatient(Signals):
 
     def sleep(self, seconds: float, *args: object, **more: object) -> None:
         super().sleep(min(seconds, 1.1), *args, **more)  # type: ignore[arg-type]
+
+
+def test_jobs_that_meet_the_full_disk_first_have_not_failed() -> None:
+    world = World(iterations=1, fails={400: 1, 401: 1}, settings={"max_attempts": 1})
+    world.reconstruction.disk_is_full = False
+    turns, pass_time = Counter[str](), world.pass_time
+
+    def passing(_seconds: float) -> None:
+        turns["all"] += 1
+        world.reconstruction.disk_is_full = 1 < turns["all"] < 50
+        pass_time(_seconds)
+
+    world.pass_time = passing  # type: ignore[method-assign]
+    assert world.run() is Ending.DONE
+    assert world.saved.failures == {}
+    assert turns["all"] > 50  # it waited, and submitted nothing meanwhile
+    assert len(world.batch.submissions) == 2
+
+
+def test_on_a_full_disk_jobs_that_do_not_start_are_explained() -> None:
+    world = World(iterations=1)
+    daemon = world.daemon(stop_after=1)
+    daemon.run()
+    world.reconstruction.disk_is_full = True
+    world.pass_time = lambda _seconds: None  # type: ignore[method-assign]
+    world.daemon(stop_after=3).run()
+    assert world.saved.hindrance is not None
+    assert "disk is full" in world.saved.hindrance.reason
+
+
+def test_a_job_held_for_a_full_disk_is_released_once_there_is_room() -> None:
+    holds = {400: [held(400, 12, subcode=errno.ENOSPC)] * 6}
+    world = World(iterations=1, holds=holds, settings={"max_attempts": 1})
+    assert world.run() is Ending.DONE
+    assert world.saved.releases == {400: 6}
 
 
 @pytest.mark.parametrize("error", [TransientError("stale"), OSError(errno.ESTALE, "stale")])
@@ -157,20 +192,203 @@ def test_seven_of_a_hundred_may_fail_when_93_percent_are_enough() -> None:
     assert world.run() is Ending.DONE
 
 
-def test_after_a_refusal_portions_help_as_its_remedy_says() -> None:
-    world = World(iterations=1)
+MANY = frozenset(range(400, 440))
+
+
+def limited(world: World, *, portion: int | None = None, queue: int | None = None) -> None:
+    """Have the batch system refuse what is too much, as a schedd does: all or nothing."""
     submit = world.batch.submit
 
-    def limited(batch: Batch) -> Submission:
-        if len(batch.jobs) > 2:
-            raise InputError("fewer jobs in one submission", "set htcondor.max_jobs_per_submission")
+    def limiting(batch: Batch) -> Submission:
+        there = sum(len(each.idle | each.running) for each in world.batch.submissions.values())
+        if portion is not None and len(batch.jobs) > portion:
+            raise LimitError("fewer jobs in one submission", is_for_good=True)
+        if queue is not None and there + len(batch.jobs) > queue:
+            raise LimitError("fewer jobs of an owner", is_for_good=False)
         return submit(batch)
 
-    world.batch.submit = limited  # type: ignore[method-assign]
+    world.batch.submit = limiting  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    "limits", [{"portion": 7}, {"queue": 7}, {"portion": 3, "queue": 5}, {"queue": 1}]
+)
+def test_portions_shrink_by_themselves_to_what_a_site_takes(limits: dict[str, int]) -> None:
+    world = World(files=MANY, iterations=2, fails={401: 2, 420: 1})
+    limited(world, **limits)
+    assert world.run() is Ending.DONE
+    assert Counter(number for _, number in world.ran) == {**dict.fromkeys(MANY, 2), 401: 4, 420: 3}
+    if "portion" in limits:
+        assert world.saved.portion_limit is not None
+        assert world.saved.portion_limit <= limits["portion"]
+
+
+def test_a_queue_that_has_room_again_is_used() -> None:
+    world = World(files=MANY, iterations=1)
+    world.slots = 1
+    submit, turns, pass_time = world.batch.submit, Counter[str](), world.pass_time
+
+    def crowded(batch: Batch) -> Submission:
+        if turns["all"] < 2 and len(batch.jobs) > 1:
+            raise LimitError("others fill the queue", is_for_good=False)
+        return submit(batch)
+
+    def passing(_seconds: float) -> None:
+        turns["all"] += 1
+        pass_time(_seconds)
+
+    world.batch.submit, world.pass_time = crowded, passing  # type: ignore[method-assign]
+    assert world.run() is Ending.DONE
+    assert [each.submission.jobs for each in world.batch.submissions.values()] == [1, 39]
+
+
+def test_at_a_limit_what_runs_is_looked_after() -> None:
+    world = World(files=MANY, iterations=1, holds={400: [held(400, 12)]})
+    limited(world, queue=6)
+    world.daemon(stop_after=6).run()
+    assert world.saved.state == "wait_reco"
+    assert world.saved.releases == {400: 1}
+
+
+def test_where_others_fill_the_queue_room_is_waited_for() -> None:
+    world = World(iterations=1)
+    limited(world, queue=0)
+    world.daemon(stop_after=5).run()
+    assert world.saved.hindrance is not None
+    assert "fewer jobs of an owner" in world.saved.hindrance.reason
+
+
+def test_a_site_that_takes_not_even_one_job_is_no_trouble_but_the_end() -> None:
+    world = World(iterations=1)
+    limited(world, portion=0)
     assert world.run() is Ending.FAILED
-    world.settings = {"portion": 2}
+    assert world.saved.failure is not None
+    assert "fewer jobs in one submission" in world.saved.failure.reason
+
+
+def test_limits_that_are_known_are_kept_to_from_the_start() -> None:
+    world = World(files=MANY, iterations=1)
+    world.batch.limits = (10, 25)
+    world.daemon(stop_after=1).run()
+    assert [each.submission.jobs for each in world.batch.submissions.values()] == [10, 10, 5]
+
+
+def test_at_the_end_of_spooled_jobs_polls_come_sooner() -> None:
+    world = World(files=MANY, iterations=1, settings={"poll_interval_at_end_s": 7.0})
+    world.slots = 18  # 36 of 40 are in after two rounds
+    waits: list[float] = []
+    pass_time = world.pass_time
+
+    def passing(_seconds: float) -> None:
+        waits.append(_seconds)
+        pass_time(_seconds)
+
+    world.pass_time = passing  # type: ignore[method-assign]
+    assert world.run() is Ending.DONE
+    assert waits == [60.0, 60.0, 60.0, 7.0]
+
+
+def test_a_failed_file_goes_in_again_while_others_still_run() -> None:
+    world = World(files=MANY, iterations=1, fails={401: 2, 410: 1}, stuck={439})
+    turns, pass_time = Counter[str](), world.pass_time
+
+    def passing(_seconds: float) -> None:
+        turns["all"] += 1
+        if turns["all"] == 30:
+            assert world.reconstruction.outputs[1] == MANY - {439}
+            world.stuck = set()
+        pass_time(_seconds)
+
+    world.pass_time = passing  # type: ignore[method-assign]
+    assert world.run() is Ending.DONE
+    again = [
+        sorted(job.number for job in each.batch.jobs) for each in world.batch.submissions.values()
+    ]
+    assert again == [sorted(MANY), [401, 410], [401]]
+    assert world.saved.failures == {401: 2, 410: 1}
+
+
+def test_a_bad_output_goes_in_again_while_others_still_run() -> None:
+    world = World(files=MANY, iterations=1, spoils={401: 1}, stuck={439})
+    world.daemon(stop_after=10).run()
+    assert world.reconstruction.outputs[1] == MANY - {439}
+    world.stuck = set()
+    assert world.run() is Ending.DONE
+    assert Counter(number for _, number in world.ran)[401] == 2
+
+
+def test_a_cause_that_all_jobs_share_ends_the_alignment_at_once_with_one_reason() -> None:
+    world = World(files=MANY, iterations=1, fails=dict.fromkeys(MANY, 9), exit_code=20)
+    world.slots = 2
+    assert world.run() is Ending.FAILED
+    assert len(world.ran) <= 4
+    failure = world.saved.failure
+    assert failure is not None
+    assert (
+        "of 40 raw files failed in the same way and none succeeded: exit code 20" in failure.reason
+    )
+    assert failure.reason.count("exit code 20") < 4
+    assert not any(each.idle or each.running for each in world.batch.submissions.values())
+
+
+def test_when_that_cause_is_mended_all_files_are_done_and_none_has_lost_a_try() -> None:
+    world = World(
+        files=MANY, iterations=1, fails=dict.fromkeys(MANY, 1), exit_code=20,
+        settings={"max_attempts": 1},
+    )  # fmt: skip
+    world.slots = 2
+    assert world.run() is Ending.FAILED
+    world.fails = {}
     world.saved = revive(world.saved, world.clock.now())
     assert world.run() is Ending.DONE
+
+
+def test_all_files_failing_alike_is_a_cause_that_they_share_whatever_the_exit_code() -> None:
+    world = World(files=MANY, iterations=1, fails=dict.fromkeys(MANY, 9))
+    assert world.run() is Ending.FAILED
+    assert max(Counter(number for _, number in world.ran).values()) == 1
+
+
+def test_what_was_told_to_end_is_waited_for_and_counts_as_no_failure() -> None:
+    world = World(iterations=1, settings={"max_attempts": 1}, stuck={400, 401, 402})
+    world.daemon(stop_after=2).run()
+    (first,) = world.batch.submissions.values()
+    world.saved = world.saved.all_ended_by_us()
+    world.daemon(stop_after=3).run()
+    assert len(world.batch.submissions) == 1  # its jobs may still run
+    world.batch.remove(first.submission, "stopped by the operator")
+    world.stuck = set()
+    assert world.run() is Ending.DONE
+    assert world.saved.failures == {}
+    assert len(world.batch.submissions) == 2
+
+
+def test_the_jobs_of_a_lost_schedd_are_left_behind_and_submitted_anew() -> None:
+    world = World(iterations=1, stuck={400, 401, 402})
+    world.daemon(stop_after=1).run()
+
+    def gone(_submission: Submission) -> None:
+        raise TransientError("the collector does not know it")
+
+    poll, world.batch.poll = world.batch.poll, gone  # type: ignore[method-assign, assignment]
+    world.daemon(stop_after=3).run()
+    assert world.saved.hindrance is not None
+    world.batch.poll = poll  # type: ignore[method-assign]
+    world.saved = abandoned(world.saved)
+    assert world.run() is Ending.DONE
+    assert len(world.batch.submissions) == 2
+    assert world.saved.failures == {}
+
+
+def test_a_black_hole_is_no_common_cause() -> None:
+    fails = dict.fromkeys(range(400, 410), 1)
+    world = World(files=MANY, iterations=1, fails=fails, exit_code=22, stuck=set(range(410, 440)))
+    world.batch.busy = frozenset({"good.node"})
+    world.daemon(stop_after=5).run()
+    world.stuck = set()
+    assert world.run() is Ending.DONE
+    second = list(world.batch.submissions.values())[1]
+    assert second.batch.avoid_machines == ("bad.node",)
 
 
 def test_a_converged_alignment_goes_on_only_when_asked() -> None:
@@ -227,3 +445,53 @@ def test_a_damaged_checkpoint_never_takes_the_place_of_its_backup(
     with pytest.raises(Killed):
         checkpoint.save(path, snapshot)
     assert checkpoint.load(path)[0] == snapshot
+
+
+@pytest.mark.parametrize("checks", range(1, 12))
+def test_a_daemon_that_lost_its_workspace_ends_and_writes_nothing_more(checks: int) -> None:
+    world = World(iterations=1)
+    daemon = world.daemon()
+    left, saved_then = checks, None
+
+    def check() -> None:
+        nonlocal left, saved_then
+        left -= 1
+        if left <= 0:
+            saved_then = saved_then or world.saved
+            raise FencedError("taken over")
+
+    daemon._memory = Memory(world.save, check=check)  # noqa: SLF001 - composed here
+    with pytest.raises(FencedError):
+        daemon.run()
+    assert world.saved == saved_then
+    assert world.saved.failure is None
+
+
+def test_open_files_that_ran_out_are_waited_for() -> None:
+    world = World(iterations=1)
+    refusals = 3
+    poll = world.batch.poll
+
+    def refuse(submission: Submission) -> object:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/proc/1/stat")
+        return poll(submission)
+
+    world.batch.poll = refuse  # type: ignore[method-assign, assignment]
+    assert world.run() is Ending.DONE
+
+
+def test_reboots_use_up_no_tries() -> None:
+    world = World(iterations=1, loses={400: 7, 401: 1}, fails={401: 2})
+    assert world.run() is Ending.DONE
+    assert world.saved.failures == {401: 2}
+    assert world.saved.losses == {400: 7, 401: 1}
+
+
+def test_what_is_lost_again_and_again_fails_in_the_end() -> None:
+    world = World(iterations=1, loses={400: 100}, settings={"max_losses": 5})
+    assert world.run() is Ending.FAILED
+    assert world.saved.losses == {400: 5}
+    assert "gone" in str(world.saved.failure)

@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-from auto_iter.batch.exitcodes import EXIT_CODES, describe_exit
+from auto_iter.batch.exitcodes import EXIT_CODES, SAME_FOR_EVERY_FILE, describe_exit
 
 
 def test_the_table_is_the_one_of_the_job_script() -> None:
@@ -22,6 +22,10 @@ def test_every_code_that_the_scripts_give_is_in_the_table() -> None:
     texts = [job.joinpath(name).read_text() for name in ("run_alignment.sh", "aligndb_copy.sh")]
     given = {int(code) for text in texts for code in re.findall(r"give_up (\d+)", text)}
     assert given | {0} == set(EXIT_CODES)
+
+
+def test_codes_that_are_the_same_for_every_file_are_codes_of_the_scripts() -> None:
+    assert set(EXIT_CODES) > SAME_FOR_EVERY_FILE
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from auto_iter.batch.htcondor import HALF_SPOOLED_AFTER_S, INPUT_LOST_AFTER_S, HTCondorBatch
 from auto_iter.batch.htcondor_ledger import LOST_AFTER_S
+from auto_iter.batch.schedd import RefusedError
 from auto_iter.config import HTCondor
 from auto_iter.errors import InputError, TransientError
 from auto_iter.model import Batch, Job, Resources, Submission, Trouble
@@ -37,6 +40,7 @@ class World:
                 send_credential=send_credential,
             ),
             self.schedd,
+            records=self.root / "keys",
             monotonic=self.now,
             sleep=self.sleep,
         )
@@ -53,18 +57,21 @@ class World:
             Job(number, ("--file", str(number)), f"out_{number}", f"011705/{number:05d}")
             for number in numbers
         )
+        script = self.root / "job.sh"
+        if self.root.exists():
+            script.touch()
         return Batch(
             key=key,
             directory=self.root / "1reco",
-            executable=self.root / "job.sh",
+            executable=script,
             inputs=(),
             deliver_to=self.root / "2kfalignment",
             jobs=jobs,
             resources=Resources(memory_mb=100),
         )
 
-    def submitted(self, system: HTCondorBatch, *numbers: int) -> Submission:
-        return system.submit(self.batch(system.new_key(1, 1), *numbers))
+    def submitted(self, system: HTCondorBatch, *numbers: int, attempt: int = 1) -> Submission:
+        return system.submit(self.batch(system.new_key(1, attempt), *numbers))
 
     def delivered(self) -> set[str]:
         return {path.name for path in (self.root / "2kfalignment").glob("*")}
@@ -81,8 +88,19 @@ def test_a_fresh_key_is_known_to_be_new_without_asking(world: World) -> None:
     asked = len(world.schedd.asked)
     assert system.find(key) is None
     assert len(world.schedd.asked) == asked
-    assert key.startswith("ws-02-03-")
-    assert key.endswith("@bigbird07.cern.ch")
+    assert key == "ws-02-03@bigbird07.cern.ch"
+
+
+def test_a_key_that_was_used_is_asked_for_though_the_checkpoint_forgot(world: World) -> None:
+    first = world.open()
+    submission = first.submit(world.batch(first.new_key(1, 1), 400, 401))
+    second = world.open()
+    assert second.new_key(1, 1) == submission.key
+    found = second.find(submission.key)
+    assert found is not None
+    assert found.cluster == submission.cluster
+    assert second.submit(world.batch(submission.key, 400, 401)).cluster == submission.cluster
+    assert second.find(second.new_key(1, 2)) is None
 
 
 def test_another_daemon_finds_the_submission_in_the_queue(world: World) -> None:
@@ -122,7 +140,7 @@ def test_with_an_expired_ticket_an_empty_answer_is_not_taken_for_nothing(
     with pytest.raises(TransientError, match="ticket"):
         world.open(spool=spool).find(submission.key)
     resumed = world.open(spool=spool)
-    assert resumed.poll(submission).running == 2
+    assert resumed.poll(submission).unknown == 2
     world.seconds += LOST_AFTER_S + 1
     with pytest.raises(TransientError, match="ticket"):
         resumed.poll(submission)
@@ -218,12 +236,28 @@ def test_a_running_job_that_was_removed_is_no_success_though_its_exit_code_is_0(
     assert (problem.trouble, problem.reason) == (Trouble.REMOVED, "too long")
 
 
+def test_a_removed_job_counts_as_running_until_its_machine_has_confirmed_its_end(
+    world: World,
+) -> None:
+    system = world.open()
+    submission = world.submitted(system, 400, 401)
+    world.schedd.run(400)
+    world.schedd.machines_are_silent = True
+    system.remove(submission, "too long")
+    tally = system.poll(submission)
+    assert (tally.running, tally.ended, tally.is_over) == (1, 1, False)
+    world.schedd.leave(400)
+    tally = system.poll(submission)
+    assert (tally.ended, tally.is_over) == (2, True)
+    assert [each.trouble for each in tally.problems] == [Trouble.REMOVED] * 2
+
+
 def test_a_job_in_neither_place_is_waited_for_and_lost_at_last(world: World) -> None:
     system = world.open(spool=False)
     submission = world.submitted(system, 400, 401)
     world.schedd.queue.pop()
     tally = system.poll(submission)
-    assert (tally.running, tally.ended, tally.is_over) == (1, 0, False)
+    assert (tally.running, tally.unknown, tally.ended, tally.is_over) == (0, 1, 0, False)
     world.seconds += LOST_AFTER_S + 1
     tally = system.poll(submission)
     assert (tally.idle, tally.ended) == (1, 1)
@@ -235,7 +269,7 @@ def test_history_that_lags_is_asked_again(world: World) -> None:
     system = world.open(spool=False)
     submission = world.submitted(system, 400)
     late = world.schedd.queue.pop()
-    assert system.poll(submission).running == 1
+    assert system.poll(submission).unknown == 1
     late.update(JobStatus=4, LastJobStatus=2, ExitCode=0, ExitBySignal=False)
     world.schedd.past.append(late)
     assert system.poll(submission).is_over
@@ -271,6 +305,37 @@ def test_one_sandbox_that_does_not_come_keeps_no_other_back(world: World) -> Non
     system.fetch(submission)
     (problem,) = system.poll(submission).problems
     assert (problem.number, problem.trouble) == (401, Trouble.FAILED)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_of_ours_leaves_the_outputs_with_the_schedd_and_blames_no_job(
+    number: int, world: World
+) -> None:
+    system = world.open()
+    submission = world.submitted(system, 400, 401)
+    world.schedd.write_error = number
+    for each in (400, 401):
+        world.schedd.end(each)
+    for _ in range(10):
+        assert system.poll(submission).problems == ()
+        with pytest.raises(TransientError, match=f"{os.strerror(number)}.*wait with the schedd"):
+            system.fetch(submission)
+    world.schedd.write_error = None
+    system.fetch(submission)
+    assert system.poll(submission).problems == ()
+    assert world.delivered() == {"out_400", "out_401"}
+
+
+def test_what_can_never_be_written_ends_in_an_error_and_blames_no_job(world: World) -> None:
+    system = world.open()
+    submission = world.submitted(system, 400)
+    world.schedd.write_error = errno.EISDIR
+    world.schedd.end(400)
+    system.poll(submission)
+    for _ in range(5):
+        with pytest.raises(InputError, match=r"Is a directory.*resume.*fetches it"):
+            system.fetch(submission)
+    assert system.poll(submission).problems == ()
 
 
 def test_a_poll_asks_the_same_whatever_the_number_of_jobs(world: World) -> None:
@@ -334,11 +399,60 @@ def test_where_jobs_ended_well_is_known_also_after_a_restart(world: World) -> No
     assert system.poll(submission).proven_machines == {"node7"}
     assert world.open(spool=False).poll(submission).proven_machines == {"node7"}
     spooled = world.open()
-    submission = world.submitted(spooled, 402)
+    submission = world.submitted(spooled, 402, attempt=2)
     world.schedd.end(402)
     spooled.poll(submission)
     spooled.fetch(submission)
     assert spooled.poll(submission).proven_machines == {"node7"}
+
+
+def test_spooled_jobs_whose_input_cannot_be_read_make_no_cluster(world: World) -> None:
+    system = world.open()
+    batch = world.batch(system.new_key(1, 1), 400)
+    batch.executable.unlink()
+    with pytest.raises(FileNotFoundError):
+        system.submit(batch)
+    assert "submit" not in world.schedd.asked
+
+
+def test_the_same_refusal_three_times_is_final_and_in_the_schedds_words(world: World) -> None:
+    system = world.open()
+    batch = world.batch(system.new_key(1, 1), 400)
+    world.schedd.refusal = "no jobs of yours today"
+    for _ in range(2):
+        with pytest.raises(RefusedError, match="no jobs of yours today"):
+            system.submit(batch)
+    with pytest.raises(InputError, match="no jobs of yours today"):
+        system.submit(batch)
+
+
+def test_a_refusal_that_was_a_passing_one_is_forgotten(world: World) -> None:
+    system = world.open()
+    for attempt in range(1, 5):
+        batch = world.batch(system.new_key(1, attempt), 400)
+        world.schedd.refusal = "no jobs of yours now"
+        with pytest.raises(RefusedError):
+            system.submit(batch)
+        world.schedd.refusal = None
+        system.submit(batch)
+
+
+def test_cerns_limits_hold_for_spooled_jobs_at_cern_only(world: World) -> None:
+    assert world.open().site_limits() == (100, 500)
+    assert world.open(spool=False).site_limits() == (None, None)
+    world.schedd.called = "faser@localhost"
+    assert world.open().site_limits() == (None, None)
+
+
+def test_where_jobs_run_is_asked_only_when_some_have_failed(world: World) -> None:
+    system = world.open(spool=False)
+    submission = world.submitted(system, 400, 401, 402)
+    world.schedd.run(400, 401, 402)
+    for number in (400, 401):
+        world.schedd.job(number)["RemoteHost"] = "slot1@node8"
+    assert system.poll(submission).busy_machines == set()
+    world.schedd.end(402, 40)
+    assert system.poll(submission).busy_machines == {"node8"}
 
 
 def test_each_submission_stores_a_fresh_credential_and_none_happens_without(world: World) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auto_iter.errors import InputError
+from auto_iter.millepede.labels import Component
 from auto_iter.millepede.pedefiles import (
     Knowledge,
     format_constraints,
@@ -61,6 +62,46 @@ def test_constraints_on_fixed_parameters_alone_are_left_out() -> None:
     assert "  20001 " not in text
 
 
+def test_what_is_short_of_hits_is_fixed_where_it_is(strategy: Strategy) -> None:
+    step = strategy.phases[0].steps[0]
+    short = [strategy.places[label] for label in (20001, 20002, 201)]
+    parameters = {each.label: each for each in step_parameters(strategy, step, {}, short=short)}
+    for label in (20001, 20002, 201):
+        assert (parameters[label].start, parameters[label].is_fixed) == (0.0, True)
+    assert not parameters[20011].is_fixed
+    text = format_constraints(strategy, list(parameters.values()))
+    assert text == (REFERENCE / "mp2con.txt").read_text()
+
+
+def test_no_sum_is_asked_of_a_layer_in_which_nothing_moves(strategy: Strategy) -> None:
+    dead = Component(1, 0)
+    short = [place for place in strategy.places.values() if dead.contains(place.component)]
+    parameters = step_parameters(strategy, strategy.phases[0].steps[0], {}, short=short)
+    assert all(p.is_fixed for p in parameters if dead.contains(p.place.component))
+    text = format_constraints(strategy, parameters)
+    assert text.count("Constraint") == 2 * 8
+    assert "  20001 " not in text
+
+
+def test_the_last_free_member_of_a_sum_is_what_the_others_leave_it(strategy: Strategy) -> None:
+    """Its variance would be zero but for rounding errors, and so might come out negative."""
+    layer = Component(1, 0)
+    members = [
+        (label, place)
+        for label, place in strategy.places.items()
+        if place.parameter == "rz" and place.component.depth == "module"
+        if layer.contains(place.component)
+    ]
+    found = {members[1][0]: 2e-4, members[2][0]: -5e-5}
+    step = strategy.phases[0].steps[0]
+    short = [place for _, place in members[1:]]
+    parameters = {each.label: each for each in step_parameters(strategy, step, found, short=short)}
+    lone = parameters[members[0][0]]
+    assert lone.is_fixed
+    assert sum(parameters[label].start for label, _ in members) == pytest.approx(0.0, abs=1e-18)
+    assert lone.start == pytest.approx(-1.5e-4)
+
+
 def test_the_steering_file_names_files_then_options_then_method() -> None:
     texts = ["mp2con_ss.txt", "mp2par_ss.txt"]
     text = format_steering(Pede(), texts, ["../mille/a.bin", "b.bin"], "test")
@@ -73,6 +114,7 @@ def test_the_steering_file_names_files_then_options_then_method() -> None:
         "../mille/a.bin",
         "b.bin",
         "hugecut 2000",
+        "skipemptycons",
         "method inversion 3 0.001",
         "end",
     ]
@@ -121,6 +163,15 @@ def test_the_prior_knows_a_module_by_the_x_of_its_two_sides() -> None:
     # module 1 has the negative stereo angle: y = (x0 - x1) / 40 mrad
     assert y + "  20101 25.0\n  20111 -25.0\n" in text
     assert "Measurement -0.001 0.003\n  20102 1.0\n" in text
+
+
+def test_in_a_line_of_the_prior_what_moves_stands_last() -> None:
+    """Pede before V04-15-00 takes what stands before a label for the whole sum."""
+    strategy = load_strategy("3st")
+    short = [strategy.places[20111]]
+    parameters = step_parameters(strategy, strategy.phases[0].steps[0], {}, short=short)
+    text = format_prior(strategy, strategy.phases[0], parameters, Knowledge({}, {}))
+    assert "  20111 0.5\n  20101 0.5\n" in text
 
 
 def test_what_a_step_fixes_has_no_prior() -> None:

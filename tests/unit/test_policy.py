@@ -23,3 +23,14 @@ def test_a_schedd_is_not_asked_more_often_than_the_minimum(
         }
     )
     assert Policy.of(config).poll_interval_s == interval_s
+
+
+def test_only_spooled_jobs_are_asked_for_more_often_at_the_end() -> None:
+    def interval_s(system: str, *, spool: bool) -> float | None:
+        batch, htcondor = {"system": system}, {"spool": spool, "min_poll_interval_s": 42}
+        config = Config.model_validate({"batch": batch, "htcondor": htcondor})
+        return Policy.of(config).poll_interval_at_end_s
+
+    assert interval_s("htcondor", spool=True) == 42
+    assert interval_s("htcondor", spool=False) is None
+    assert interval_s("local", spool=True) is None

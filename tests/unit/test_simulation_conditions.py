@@ -39,20 +39,27 @@ def job_directory(root: Path, geometry: str = "04", *, copies_pool: bool = True)
 
 @pytest.mark.parametrize("geometry", conditions.GEOMETRIES)
 def test_constants_come_back_from_the_database(tmp_path: Path, geometry: str) -> None:
-    assert conditions.read_alignment(job_directory(tmp_path, geometry)) == CONSTANTS
+    data = job_directory(tmp_path, geometry)
+    assert conditions.read_alignment(data, f"OFLCOND-FASER-{geometry}") == CONSTANTS
+
+
+def test_constants_under_another_tag_than_is_read_are_ignored_without_a_word(
+    tmp_path: Path,
+) -> None:
+    assert conditions.read_alignment(job_directory(tmp_path, "04"), "OFLCOND-FASER-05") == {}
 
 
 def test_a_pool_file_that_was_not_copied_is_missed(tmp_path: Path) -> None:
     data = job_directory(tmp_path, copies_pool=False)
     with pytest.raises(InputError, match=r"FASER-04_Align\.pool\.root"):
-        conditions.read_alignment(data)
+        conditions.read_alignment(data, "OFLCOND-FASER-04")
 
 
-def test_a_release_without_alignment_is_not_taken_for_an_aligned_detector(tmp_path: Path) -> None:
+def test_a_global_tag_that_no_release_has_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "sqlite200").mkdir()
     conditions.write_release(tmp_path / "sqlite200/ALLP200.db")
-    with pytest.raises(InputError, match="0 alignment tags"):
-        conditions.read_alignment(tmp_path)
+    with pytest.raises(InputError, match="OFLCOND-FASER-99"):
+        conditions.read_alignment(tmp_path, "OFLCOND-FASER-99")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +67,7 @@ def test_a_release_without_alignment_is_not_taken_for_an_aligned_detector(tmp_pa
     ["nonsense", '{"10": [1, 2]}', '{"10": [NaN, 0, 0, 0, 0, 0]}', '{"99": [0, 0, 0, 0, 0, 0]}'],
 )
 def test_malformed_constants_are_refused(text: str) -> None:
-    with pytest.raises(InputError, match="constants"):
+    with pytest.raises(InputError, match=r"[Cc]onstants"):
         conditions.parse_property(conditions.PROPERTY + text)
 
 

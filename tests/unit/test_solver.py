@@ -17,6 +17,7 @@ from auto_iter.millepede.chi2_cuts import chi2_limit_per_ndf
 from auto_iter.millepede.data_loop import Request, add_block, empty_sums
 from auto_iter.millepede.elimination import sweep_inverse
 from auto_iter.millepede.line_search import LineSearch
+from auto_iter.millepede.local_fit import independence
 from auto_iter.millepede.mille_file import Flavour, encode_records
 from auto_iter.millepede.mille_records import Measurements, select_records
 from auto_iter.millepede.result_files import fortran_g
@@ -108,6 +109,28 @@ def test_constraints_hold_to_a_billionth(tmp_path: Path, options: str) -> None:
     log = (tmp_path / "millepede.log").read_text()
     told = float(log.split("constraints are satisfied to ")[1].split()[0])
     assert told == pytest.approx(max(map(abs, sums)), abs=1e-15)
+
+
+@given(st.integers(1, 5), st.integers(0, 99), st.floats(-4, 0))
+def test_independence_is_what_the_others_do_not_explain(
+    count: int, seed: int, exponent: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows, sigma = rng.normal(size=(count, 24)), rng.uniform(0.5, 2, 24)
+    rows[-1, :12] = rows[: count - 1, :12].sum(axis=0) + 10**exponent * rows[-1, :12]
+    found = independence(
+        rows * 10.0 ** rng.integers(-9, 9, (count, 1)), sigma, np.array([0, 12, 24])
+    )
+    for record, part in enumerate((slice(0, 12), slice(12, 24))):
+        columns = (rows[:, part] / sigma[part]).T
+        alone = [
+            np.linalg.lstsq(np.delete(columns, j, axis=1), columns[:, j])[1].sum()
+            / np.sum(columns[:, j] ** 2)
+            if count > 1
+            else 1.0
+            for j in range(count)
+        ]
+        assert found[record] == pytest.approx(min(alone), rel=1e-5)
 
 
 CUTS = ("", "outlierdownweighting 3\n", "chisqcut 5 2\n", "presigma 0.05\nregularisation 1\n")

@@ -20,6 +20,7 @@ PEDE_SETS = (
     "inversion",
     "diagonalization",
     "parameters",
+    "measurements",
     "presigma",
     "entries",
     "chisqcut",
@@ -69,6 +70,17 @@ def test_the_chain_s_alignment_equals_pede_s_byte_for_byte(tmp_path: Path, name:
     solve_in(tmp_path)
     for file in ("millepede.res", "millepede.end"):
         assert (tmp_path / file).read_text() == (original / file).read_text()
+
+
+def test_the_chain_s_alignment_with_measurements_equals_pede_s_byte_for_byte(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(DATA / "kfalignment/clean", tmp_path, dirs_exist_ok=True)
+    directory = tmp_path / "measurements"
+    solve_in(directory)
+    for file in ("millepede.res", "millepede.end"):
+        expected = DATA / "kfalignment/clean/measurements" / file
+        assert (directory / file).read_text() == expected.read_text()
 
 
 @pytest.mark.parametrize("compress", [False, True])

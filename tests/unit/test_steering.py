@@ -106,6 +106,8 @@ REFUSALS = {
     "Constraint\n": "bad.txt:1: a constraint needs its value",
     "Constraint 0\n 1 1.0 2\n": "bad.txt:2: labels and factors come in pairs",
     "Measurement 0.1\n": "bad.txt:1: a measurement needs its value and its sigma",
+    "Measurement 0 1\nMeasurement 0 2\n 1 1.0\n": "bad.txt:1: a measurement without a label",
+    "Measurement 0 1\n 7 0.0\n": "bad.txt:1: a measurement without a label",
     "1 2 3\n": "bad.txt:1: numbers that belong to no section",
     "checkinput\n": "bad.txt:1: `checkinput` is not supported",
     "postprocessing ls\n": "bad.txt:1: `postprocessing` is not supported",
@@ -165,7 +167,10 @@ combinations = st.builds(
 )
 
 
-@given(st.lists(combinations, max_size=3), st.lists(combinations, max_size=3))
+with_labels = combinations.filter(lambda combination: bool(combination.terms))
+
+
+@given(st.lists(combinations, max_size=3), st.lists(with_labels, max_size=3))
 def test_constraints_and_measurements_are_read_back(
     tmp_path_factory: pytest.TempPathFactory,
     constraints: list[Combination],

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.errors import InputError
-from auto_iter.millepede.strategy import load_strategy, parse_strategy, strategy_names
+from auto_iter.millepede.strategy import Pede, load_strategy, parse_strategy, strategy_names
 from auto_iter.model import Stage
 
 MINIMAL = "name: mine\nphases: [{name: one, steps: [{fix: [21, 41]}]}]\n"
@@ -107,7 +107,7 @@ def test_the_last_phase_goes_on() -> None:
             "'b' frees the IFT",
         ),
         (MINIMAL + "pede: {method: magic 3 1}", "pede.method"),
-        ("name: [", "line 1"),
+        ("name: [", "line 2: did not find"),
         ("just words", "file"),
     ],
 )
@@ -120,6 +120,19 @@ def test_a_strategy_is_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(MINIMAL)
     assert load_strategy(path).name == "mine"
+
+
+def test_a_solution_in_one_step_keeps_what_else_it_is() -> None:
+    once = Pede(method="diagonalization 3 0.01", options=("threads 2",)).in_one_step()
+    assert once.method == "diagonalization 1 0.01"
+    assert once.options == ("threads 2", "linesearch 0")
+    assert once.hugecut == Pede().hugecut
+
+
+@pytest.mark.parametrize("option", ["chisqcut 30. 6.", "outlierdownweighting 3"])
+def test_what_needs_iterations_is_not_solved_in_one_step(option: str) -> None:
+    pede = Pede(options=(option,))
+    assert pede.in_one_step() == pede
 
 
 def test_a_misspelt_name_gets_a_suggestion() -> None:

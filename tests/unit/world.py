@@ -68,6 +68,8 @@ class World:
     iterations: int = 2
     fails: dict[int, int] = field(default_factory=dict)
     """Raw file → how many of its jobs fail before one succeeds."""
+    loses: dict[int, int] = field(default_factory=dict)
+    """Raw file → how often its machine goes down with its job before that ends."""
     spoils: dict[int, int] = field(default_factory=dict)
     """Raw file → how many of its outputs are bad before one is good."""
     stuck: set[int] = field(default_factory=set)
@@ -75,6 +77,10 @@ class World:
     holds: dict[int, list[Problem]] = field(default_factory=dict)
     """Raw file → how its jobs are held, one after the other, before they run."""
     settings: dict[str, Any] = field(default_factory=dict)
+    exit_code: int = 40
+    """Of jobs that fail."""
+    slots: int = 1_000_000
+    """Jobs that run at once."""
     plan: Plan = ONE_PHASE
 
     def __post_init__(self) -> None:
@@ -88,6 +94,7 @@ class World:
             arguments=Arguments(year=2023, run=11705, files="400-403", iterations=self.iterations),
             iteration_started_at=self.clock.now(),
         )
+        self.backup = self.saved
         self.history: list[str] = ["prepare"]
         self.refuse_saves = 0
 
@@ -129,6 +136,7 @@ class World:
         if self.refuse_saves:
             self.refuse_saves -= 1
             raise OSError(28, "No space left on device")
+        self.backup = self.saved
         if snapshot.state != self.saved.state:
             self.history.append(snapshot.state)
         # Through JSON, as the checkpoint does it.
@@ -141,7 +149,8 @@ class World:
             first = each.submission.cluster == "1"
             for number in sorted(each.running - (self.stuck if first else set())):
                 self._end(each.submission, iteration, number)
-            for number in sorted(each.idle):
+            free = self.slots - sum(len(each.running) for each in self.batch.submissions.values())
+            for number in sorted(each.idle)[:free]:
                 if self.holds.get(number):
                     self.batch.hold(each.submission, self.holds[number].pop(0))
                 else:
@@ -150,10 +159,17 @@ class World:
     def _end(self, submission: Submission, iteration: int, number: int) -> None:
         self.ran.append((submission.cluster, number))
         problem = None
-        if self.fails.get(number, 0) > 0:
+        if self.loses.get(number, 0) > 0:
+            self.loses[number] -= 1
+            problem = Problem(number, Trouble.LOST, "its machine is gone")
+        elif self.fails.get(number, 0) > 0:
             self.fails[number] -= 1
             problem = Problem(
-                number, Trouble.FAILED, "exit code 40", exit_code=40, machine="bad.node"
+                number,
+                Trouble.FAILED,
+                f"exit code {self.exit_code}",
+                exit_code=self.exit_code,
+                machine="bad.node",
             )
         else:
             self._deliver(iteration, number)

@@ -1,0 +1,136 @@
+"""What the doctor says of the environment that a job will have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from auto_iter.config import Config
+from auto_iter.doctor import Finding, Verdict
+from auto_iter.job_environment import examine_job_environment
+from auto_iter.simulation import conditions
+
+PROGRAMS = (
+    "python",
+    "AtlCoolConsole.py",
+    "AtlCoolCopy",
+    "faser_reco_alignment.py",
+    "WriteAlignmentConfig_Faser04.py",
+)
+
+
+class Place:
+    """An environment script that puts programs on PATH, and a release."""
+
+    def __init__(self, root: Path) -> None:
+        self.bin, self.script = root / "bin", root / "reco_condor_env.sh"
+        self.bin.mkdir()
+        for name in PROGRAMS:
+            (self.bin / name).write_text("")
+            (self.bin / name).chmod(0o644 if "Faser" in name else 0o755)
+        self.database = root / "release/sqlite200/ALLP200.db"
+        self.database.parent.mkdir(parents=True)
+        conditions.write_release(self.database)
+        self.script.write_text(
+            f"export PATH={self.bin}:$PATH FASER_DBRELEASE={root}/release; echo hello\nreturn 3\n"
+        )
+        self.reco: dict[str, object] = {}
+
+    def findings(self, time_limit_s: float = 20.0) -> dict[str, Finding]:
+        config = Config.model_validate({"paths": {"env_script": self.script}, "reco": self.reco})
+        found = examine_job_environment(config, {"HOME": "/", "SECRET": "x"}, time_limit_s)
+        return {each.subject: each for each in found}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_where_all_is_there_the_chain_of_tags_is_one_line(place: Place) -> None:
+    found = place.findings()
+    assert {each.verdict for each in found.values()} == {Verdict.OK}
+    assert found["tags"].text == (
+        "WriteAlignmentConfig_Faser04.py → FASER-05_ALLP200.db (CONDBR3), FASER-05_Align.pool.root "
+        "→ TRACKER-ALIGN-05 ← OFLCOND-FASER-05"
+    )
+    assert found["reco.program"].text == str(place.bin / "faser_reco_alignment.py")
+
+
+@pytest.mark.parametrize(
+    ("missing", "subject", "remedy"),
+    [
+        ("AtlCoolCopy", "AtlCoolCopy", "asetup did not set up Athena"),
+        ("python", "python", "reco.asetup_input"),
+        ("WriteAlignmentConfig_Faser04.py", "reco.writer", "give reco.writer as a path"),
+        ("faser_reco_alignment.py", "reco.program", "give reco.program as a path"),
+        ("../release/sqlite200/ALLP200.db", "conditions", "is /cvmfs/faser.cern.ch mounted"),
+    ],
+)
+def test_each_missing_thing_is_named_with_its_remedy(
+    place: Place, missing: str, subject: str, remedy: str
+) -> None:
+    (place.bin / missing).unlink()
+    if missing == "python":
+        place.script.write_text(f"PATH={place.bin}\n")
+    found = place.findings()[subject]
+    assert found.verdict is Verdict.BAD
+    assert remedy in found.remedy
+
+
+def test_a_writer_that_travels_has_to_be_readable(place: Place, tmp_path: Path) -> None:
+    writer = tmp_path / "mine.py"
+    place.reco["writer"] = str(writer)
+    assert place.findings()["reco.writer"].verdict is Verdict.BAD
+    writer.write_text("")
+    assert place.findings()["reco.writer"] == Finding(
+        "reco.writer", Verdict.OK, f"{writer} travels with the jobs"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"global_tag": "OFLCOND-FASER-04"}, "that lead to TRACKER-ALIGN-05: OFLCOND-FASER-05;"),
+        ({"output_tag": "TRACKER-ALIGN-99"}, "that lead to TRACKER-ALIGN-99: none;"),
+    ],
+)
+def test_tags_that_do_not_fit_would_make_constants_ignored(
+    place: Place, settings: dict[str, object], said: str
+) -> None:
+    place.reco |= settings
+    found = place.findings()["tags"]
+    assert found.verdict is Verdict.BAD
+    assert said in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("script", "time_limit_s", "said"),
+    [
+        ("echo no asetup here >&2; exit 7\n", 20, "ended the shell: no asetup here"),
+        ("exit 0\n", 20, "ended the shell: it said nothing"),
+        ("sleep 60 & sleep 60\n", 0.5, "has not ended after 0.5 s"),
+    ],
+)
+def test_a_script_that_does_not_come_back_is_what_is_wrong(
+    place: Place, script: str, time_limit_s: float, said: str
+) -> None:
+    place.script.write_text(script)
+    (found,) = place.findings(time_limit_s).values()
+    assert found.verdict is Verdict.BAD
+    assert said in found.text
+
+
+def test_the_script_gets_a_jobs_environment_and_not_ours(place: Place, tmp_path: Path) -> None:
+    place.script.write_text(f"env > {tmp_path}/seen; exit 1\n")
+    place.findings()
+    seen = (tmp_path / "seen").read_text()
+    assert "HOME=/" in seen
+    assert "SECRET" not in seen
+
+
+def test_without_a_script_there_is_nothing_to_source(place: Place) -> None:
+    place.script.unlink()
+    (found,) = place.findings().values()
+    assert found.verdict is Verdict.SKIPPED
