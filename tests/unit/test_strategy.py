@@ -36,8 +36,15 @@ def test_of_several_rules_for_a_prior_the_last_one_counts() -> None:
     strategy = load_strategy("4st")
     phase, places = strategy.phases[0], strategy.places
     assert strategy.prior_sigma(phase, places[101]) == 2.0
-    assert strategy.prior_sigma(phase, places[103]) == 0.05
+    assert strategy.prior_sigma(phase, places[105]) == 0.05
     assert strategy.prior_sigma(phase, places[201]) == 0.3
+
+
+@pytest.mark.parametrize("name", ["4st", "3st-ift"])
+def test_tilts_of_the_ift_are_held_or_they_would_swing(name: str) -> None:
+    strategy = load_strategy(name)
+    phase, places = strategy.phases[-1], strategy.places
+    assert {strategy.prior_sigma(phase, places[label]) for label in (103, 104)} == {0.003}
 
 
 @pytest.mark.parametrize(
