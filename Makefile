@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types format imports lock fresh-test pool-test pool-bench bench diagram wheel-test clean
+.PHONY: help install run test crash-test lint types format imports lock fresh-test quiet pool-test pool-bench bench diagram wheel-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ run: install ## simulate a detector and align it until it converges: constants a
 test: install ## unit and integration tests, on the embedded batch system
 	$(BIN)/python -m pytest $(PYTEST)
 
+crash-test: install ## power cuts at every side effect of a small alignment (ten minutes)
+	$(BIN)/python -m tests.crash
+
 lint: install ## style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,6 +43,9 @@ wheel-test: install ## build the wheel, install it elsewhere and run the main jo
 
 fresh-test: ## `make run` and `make test` on a new Debian in a chroot (root); takes it away again
 	bash tools/fresh-machine.sh
+
+quiet: install ## the guards raise no false alarm in 50 sound alignments
+	$(BIN)/python -m pytest $(PYTEST) tests/proof/test_quiet.py
 
 pool-test: ## the same alignment on a real HTCondor pool (root, Debian); takes it down again
 	bash tests/pool/run.sh

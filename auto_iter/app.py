@@ -8,27 +8,23 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from auto_iter import checkpoint
 from auto_iter.chain import check_chain
-from auto_iter.config import Config, Reco, Section
+from auto_iter.config import Config
 from auto_iter.configfile import differences, dump_config, load_config
-from auto_iter.errors import CheckpointError, InputError, UsageError
+from auto_iter.envscript import check_calypso
+from auto_iter.errors import CheckpointError, InputError, PermanentError, UsageError
 from auto_iter.files import refuse_full_disk, write_atomically
 from auto_iter.millepede.strategy import Strategy, load_strategy, parse_strategy, read_strategy
 from auto_iter.rawdata import RawRange, describe_missing, missing
 from auto_iter.reconstruction import WorkspaceReconstruction
-from auto_iter.snapshot import Arguments, Snapshot
+from auto_iter.settled import condor_config, settled
+from auto_iter.snapshot import Arguments, Snapshot, refuse_iterations
 from auto_iter.workspace import Workspace, workspace_name
 from states.machine import StateMachine
 from states.next_iteration import begin_next
-from states.table import ARROWS, INITIAL, TERMINAL
-
-PLACES = ("raw_dir", "calypso_install", "pede_install", "env_script", "work_dir", "outputs_dir")
-"""The settings of `paths` that name a place on this machine."""
-
-SectionT = TypeVar("SectionT", bound=Section)
+from states.table import ARROWS, TERMINAL
 
 
 @dataclass(frozen=True)
@@ -90,63 +86,19 @@ def abandoned(snapshot: Snapshot) -> Snapshot:
     return snapshot.but(attempts=over, intent=None, hindrance=None)
 
 
-def settled(config: Config) -> Config:
-    """Return `config` with everything decided that depends on where and when it is used.
-
-    The workspace keeps this form: it means the same from another directory, another day.
-    """
-    system = config.batch.system
-    if system == "auto":
-        system = "htcondor" if _has_htcondor() else "local"
-    paths = config.paths
-    absolute = {
-        name: path.expanduser().absolute()
-        for name in PLACES
-        if (path := getattr(paths, name)) is not None
-    }
-    return config.model_copy(
-        update={
-            "batch": config.batch.model_copy(update={"system": system}),
-            "paths": paths.model_copy(update=absolute),
-            "reco": _absolute_programs(config.reco),
-            "alignment": _absolute(config.alignment, "initial_constants"),
-            "simulation": _absolute(config.simulation, "truth"),
-        }
-    )
-
-
-def _absolute_programs(reco: Reco) -> Reco:
-    """Return `reco` with the files that it names as seen from anywhere; names on PATH stay."""
-    names = ("preset", "writer", "program", "asetup_input")
-    absolute = {
-        name: str(Path(text).expanduser().absolute())
-        for name in names
-        if (text := getattr(reco, name)) is not None and "/" in text
-    }
-    return reco.model_copy(update=absolute)
-
-
-def _absolute(section: SectionT, name: str) -> SectionT:
-    path = getattr(section, name)
-    return section if path is None else section.model_copy(update={name: path.absolute()})
-
-
-def _has_htcondor() -> bool:
-    """HTCondor's own rule for where its configuration is."""
-    places = [os.environ.get("CONDOR_CONFIG"), "/etc/condor/condor_config"]
-    return any(place and Path(place).exists() for place in places)
-
-
 def create_workspace(
     workspace: Workspace, arguments: Arguments, config: Config, *, allow_missing: bool, now: float
 ) -> Opened:
-    """Make a workspace; the checkpoint comes last, so a workspace either is one or is not."""
+    """Make a workspace; the checkpoint comes last, so a workspace either is one or is not.
+
+    `config` is settled.
+    """
     if next(workspace.root.glob("iter[0-9]*"), None) is not None:
         raise UsageError(
             f"{workspace.root}: has iterations, but no state.yaml; restore that, or move the "
             "directory away to begin anew"
         )
-    config = settled(config)
+    check_calypso(config)
     excluded = missing_files(arguments, config, allow_missing=allow_missing)
     strategy_text = read_strategy(config.alignment.strategy)
     strategy = parse_strategy(strategy_text, config.alignment.strategy)
@@ -160,6 +112,7 @@ def create_workspace(
     )
     opened = Opened(workspace, snapshot, config)
     reconstruction(opened, strategy).check_inputs()
+    _refuse_missing_places(workspace, config)
     try:
         workspace.root.mkdir(parents=True, exist_ok=True)
         # Where an alignment could not even begin; later, a full disk is waited for.
@@ -170,10 +123,22 @@ def create_workspace(
     except OSError as error:
         if fresh:
             shutil.rmtree(workspace.root, ignore_errors=True)
-        raise InputError(
+        raise PermanentError(
             f"{workspace.root}: {error.strerror}", "a workspace needs a writable disk with space"
         ) from None
     return opened
+
+
+def _refuse_missing_places(workspace: Workspace, config: Config) -> None:
+    """Raise InputError for what would only be tried again for ever, or made where nobody looks."""
+    work_dir = workspace.root.parent
+    if not work_dir.parent.is_dir():
+        raise InputError(f"{work_dir}: no such directory", "make it, or correct --work_dir")
+    if config.batch.system == "htcondor" and condor_config(os.environ) is None:
+        raise InputError(
+            "HTCondor is not configured on this machine (no CONDOR_CONFIG, no /etc/condor)",
+            "log in where it is, or run the jobs here with --batch local",
+        )
 
 
 def the_strategy(opened: Opened) -> Strategy:
@@ -217,28 +182,6 @@ def missing_files(arguments: Arguments, config: Config, *, allow_missing: bool) 
     )
 
 
-def at_iteration(opened: Opened, iteration: int, now: float) -> Opened:
-    """Return the workspace at the start of `iteration`, the current one or the one after it.
-
-    Raises UsageError for any other, and when the constants that it starts from are not there.
-    """
-    current = opened.snapshot.iteration
-    if iteration == current:
-        return opened
-    before = opened.workspace.iteration(iteration - 1, opened.snapshot.arguments.run)
-    if iteration != current + 1:
-        raise UsageError(f"iteration {iteration}: this workspace is at {current}")
-    if opened.snapshot.live_attempts or opened.snapshot.intent is not None:
-        raise UsageError(f"iteration {iteration}: jobs of iteration {current} may still run")
-    if not before.new_constants.is_file():
-        raise UsageError(
-            f"{before.new_constants}: not there; first `auto-iter millepede run -i {before.root}`"
-        )
-    snapshot = begin_next(opened.snapshot, now).but(state=INITIAL)
-    checkpoint.save(opened.workspace.checkpoint, snapshot)
-    return Opened(opened.workspace, snapshot, opened.config, opened.remark)
-
-
 def refuse_differences(opened: Opened, arguments: Arguments, config: Config) -> None:
     """Raise UsageError when a second `run` asks for something else than the first."""
     there, asked = opened.snapshot.arguments.model_dump(), arguments.model_dump()
@@ -256,10 +199,12 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
     """Return the workspace with more iterations or other settings, written down."""
     snapshot, config = opened.snapshot, opened.config
     if overrides:
-        config = load_config(opened.workspace.config, overrides)
+        config = settled(load_config(opened.workspace.config, overrides), os.environ)
+        check_calypso(config)
         _change_strategy(opened, config)
         write_atomically(opened.workspace.config, dump_config(config))
     if iterations is not None:
+        refuse_iterations(iterations)
         done = snapshot.iteration if snapshot.state == "done" else snapshot.iteration - 1
         if iterations < max(done, 1):
             raise UsageError(f"-i {iterations}: {done} iterations are done already")
@@ -307,6 +252,7 @@ def revive(snapshot: Snapshot, now: float) -> Snapshot:
             state=state,
             failure=None,
             failures={},
+            losses={},
             troubles={},
             exit_codes={},
             releases={},

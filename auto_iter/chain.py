@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from auto_iter.arrival import Response
 from auto_iter.children import Child, start_child
 from auto_iter.config import Config, Cuts
 from auto_iter.errors import PASSING_EXIT_CODE, InputError, PhysicsError, TransientError
-from auto_iter.files import write_atomically
+from auto_iter.files import TEMPORARY, write_atomically
 from auto_iter.log import get_logger
 from auto_iter.millepede.pede import find_pede, require_pede
 from auto_iter.millepede.strategy import WITH_IFT, WITHOUT_IFT, Strategy
 from auto_iter.model import Stage
 from auto_iter.ports import Conversion
+from auto_iter.predictions import Predictions
 from auto_iter.snapshot import Arguments
 from auto_iter.solution import SolutionSummary
 from auto_iter.workspace import Iteration, Workspace
@@ -63,6 +65,7 @@ class Chain:
         self._solving: Child | None = None
         self._reporting: Child | None = None
         self._converted: dict[tuple[int, int], _Source] = {}
+        self._predictions = Predictions(workspace, arguments.run)
         self._killed = 0
         self._requests = 0
 
@@ -74,12 +77,14 @@ class Chain:
         """Start converting what is not converted yet, and tell how far it is."""
         self._reap_conversions()
         paths = self._iteration(stage)
+        prediction = self._predictions.before(stage.iteration)
+        predicted_by = "" if prediction is None else prediction.key
         bad: dict[int, str] = {}
         done: set[int] = set()
         todo: list[int] = []
         at_work = frozenset[int]().union(*(child.numbers for child in self._converting))
         for number in sorted(set(numbers) - at_work):
-            error = self._outcome(paths, stage, number)
+            error = self._outcome(paths, stage, number, predicted_by)
             if error is None:
                 todo.append(number)
             elif error:
@@ -89,7 +94,9 @@ class Chain:
         self._start_conversions(paths, stage, todo)
         return Conversion(frozenset(done), len(todo) + len(at_work & set(numbers)), bad)
 
-    def _outcome(self, paths: Iteration, stage: Stage, number: int) -> str | None:
+    def _outcome(
+        self, paths: Iteration, stage: Stage, number: int, predicted_by: str
+    ) -> str | None:
         """Return "" for converted, what is wrong for a bad file, None for not converted yet."""
         source = _stat(paths.output(number))
         if source is not None and self._converted.get((stage.iteration, number)) == source:
@@ -99,6 +106,8 @@ class Chain:
             return None
         if record.get("cuts") != self._cuts(stage) or record.get("labels") != self._labels:
             return None  # the settings were changed since
+        if predicted_by and record.get("predicted_by") != predicted_by:
+            return None
         if record["error"] is None:
             self._converted[stage.iteration, number] = source
             return ""
@@ -129,8 +138,14 @@ class Chain:
             for number in numbers
         ]
         self._requests += 1
-        request = {"sources": sources, "cuts": self._cuts(stage), "labels": self._labels}
-        return paths.mille / f".convert-{os.getpid()}-{self._requests}.json", request
+        prediction = self._predictions.before(stage.iteration)
+        request = {
+            "sources": sources,
+            "cuts": self._cuts(stage),
+            "labels": self._labels,
+            "prediction": None if prediction is None else str(prediction.path),
+        }
+        return paths.mille / f".convert-{os.getpid()}-{self._requests}.json{TEMPORARY}", request
 
     def _cuts(self, stage: Stage) -> dict[str, Any]:
         cuts = self._strategy.phases[stage.phase].cuts.applied_to(self._config.millepede.cuts)
@@ -146,6 +161,16 @@ class Chain:
             self._converting.remove(child)
             self._end(child, "conversion to Mille")
 
+    def responses(self, stage: Stage, numbers: Collection[int]) -> Mapping[int, Response]:
+        """Return what the files' tracks show of the constants that they were made with."""
+        prediction = self._predictions.before(stage.iteration)
+        if prediction is None:
+            return {}
+        paths = self._iteration(stage)
+        records = {number: _read_json(paths.mille_statistics(number)) for number in numbers}
+        found = {n: prediction.response(each) for n, each in records.items() if each is not None}
+        return {number: each for number, each in found.items() if each is not None}
+
     def solve(self, stage: Stage, numbers: Collection[int]) -> SolutionSummary | None:
         """Start or continue the solving of an iteration; None while it runs.
 
@@ -154,21 +179,21 @@ class Chain:
         paths = self._iteration(stage)
         if self._solving is None:
             request = self._solve_request(paths, stage, numbers)
-            solution = _read_json(paths.solution)
-            if solution is not None and solution.get("fingerprint") == request["fingerprint"]:
-                return _solution(solution)
+            found = _read_json(paths.solution)
+            if found is not None and found.get("fingerprint") == request["fingerprint"]:
+                return _solution(found)
             self._solving = self._start("solve", (_request_file(paths), request))
             return None
         if not self._solving.has_ended:
             return None
         child, self._solving = self._solving, None
         self._end(child, "solving")
-        solution = _read_json(paths.solution)
+        solution = read_solution(paths.solution)
         if solution is None:
             raise PhysicsError(
                 f"{paths.solution}: not written by the solver", "see 3millepede there"
             )
-        return _solution(solution)
+        return solution
 
     def _solve_request(
         self, paths: Iteration, stage: Stage, numbers: Collection[int]
@@ -207,7 +232,8 @@ class Chain:
         self._reap_report()
         if self._reporting is None:
             command = [sys.executable, "-m", "auto_iter.report", str(self._workspace.root)]
-            self._reporting = start_child(command, env=self._env)
+            root = self._workspace.root
+            self._reporting = start_child(command, env=self._env, workspace=root)
 
     def _reap_report(self, *, wait: bool = False) -> None:
         child = self._reporting
@@ -251,7 +277,8 @@ class Chain:
         path, content = request
         write_atomically(path, json.dumps(content, indent=1))
         command = [sys.executable, "-m", "auto_iter.millepede.worker", what, str(path)]
-        return start_child(command, env=self._env, numbers=numbers, scratch=(path,))
+        root = self._workspace.root
+        return start_child(command, env=self._env, workspace=root, numbers=numbers, scratch=(path,))
 
     def _end(self, child: Child, what: str) -> None:
         error = child.finish()
@@ -293,7 +320,7 @@ def check_chain(
 
 
 def _request_file(paths: Iteration) -> Path:
-    return paths.millepede / f".solve-{os.getpid()}.json"
+    return paths.millepede / f".solve-{os.getpid()}.json{TEMPORARY}"
 
 
 def _fingerprint(request: Mapping[str, Any], paths: Iteration, numbers: Collection[int]) -> str:
@@ -339,6 +366,12 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     return content
+
+
+def read_solution(path: Path) -> SolutionSummary | None:
+    """Return the numbers that travel of a `solution.json`; None when there is none."""
+    record = _read_json(path)
+    return None if record is None else _solution(record)
 
 
 def _solution(record: Mapping[str, Any]) -> SolutionSummary:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,22 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from auto_iter.errors import CheckpointError
+from auto_iter.errors import PASSING, CheckpointError, TransientError
 from auto_iter.files import write_atomically
 from auto_iter.snapshot import Snapshot
+from auto_iter.wording import in_words
+from auto_iter.yamlfile import YamlError, parse_yaml, read_bounded
 
 SCHEMA = 1
 EDITED = "edited"
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
+LARGEST_BYTES = 20_000_000
+"""A checkpoint of 10 000 raw files that all failed has a tenth of this."""
+
 MIGRATIONS: Mapping[int, Migration] = {}
 """Old schema number → function that turns its snapshot into the next schema's."""
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -35,9 +40,18 @@ class _NewerSchemaError(CheckpointError):
     """Written by a newer auto-iter: the backup is no way out either."""
 
 
+class _EditError(CheckpointError):
+    """A person's edit that cannot be taken: going on with something older would ignore it."""
+
+
 def backup_path(path: Path) -> Path:
     """Return where the checkpoint before the last one is kept."""
     return path.with_name(path.name + ".bak")
+
+
+def damaged_path(path: Path) -> Path:
+    """Return where a checkpoint goes that could not be read: a person may want to see it."""
+    return path.with_name(path.name + ".damaged")
 
 
 def save(path: Path, snapshot: Snapshot) -> None:
@@ -49,17 +63,20 @@ def save(path: Path, snapshot: Snapshot) -> None:
     if _is_whole(path):  # a damaged one must not take the place of its good backup
         # A hard link would do without a copy, but not every shared file system has them.
         write_atomically(backup_path(path), path.read_bytes())
+    elif path.exists():
+        write_atomically(damaged_path(path), path.read_bytes()[:LARGEST_BYTES])
     write_atomically(path, content)
 
 
 def load(path: Path) -> tuple[Snapshot, str | None]:
     """Return the snapshot and, when the backup had to be used, why.
 
-    Raises CheckpointError when neither file can be trusted, or the schema is newer than ours.
+    Raises CheckpointError when neither file can be trusted, the schema is newer than ours, or the
+    file was edited on purpose and makes no sense.
     """
     try:
         return _read(path), None
-    except _NewerSchemaError:
+    except (_NewerSchemaError, _EditError):
         raise
     except CheckpointError as error:
         try:
@@ -109,22 +126,41 @@ def _read(path: Path) -> Snapshot:
         )
     for old in range(schema, SCHEMA):
         body = MIGRATIONS[old](body)
-    return _validate(path, body)
+    try:
+        return _validate(path, body)
+    except CheckpointError as error:
+        if document["checksum"] == EDITED:
+            raise _EditError(error.reason, _MEND_EDIT) from None
+        raise
 
 
 _RESTORE = "restore the file from state.yaml.bak, or set `checksum: edited` after a deliberate edit"
 
 
+_MEND_EDIT = "correct it there, or copy state.yaml.bak over it to undo the edit"
+
+_DECLARED_EDITED = re.compile(rb"^checksum:\s*[\"']?edited\b", re.MULTILINE)
+
+
 def _parse(path: Path) -> dict[str, Any]:
+    content = b""
     try:
-        document = yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 - a safe loader, in C
+        content = read_bounded(path, LARGEST_BYTES)
+        document = parse_yaml(content)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint", "start with `auto-iter run`") from None
     except OSError as error:
+        if error.errno in PASSING:
+            raise TransientError(f"{path}: {error.strerror}") from None
         raise CheckpointError(f"{path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (YamlError, UnicodeDecodeError) as error:
+        line = getattr(error, "line", None)
+        where = path if line is None else f"{path}:{line}"
+        why = f" ({error})" if isinstance(error, YamlError) else ""
+        if _DECLARED_EDITED.search(content):
+            raise _EditError(f"{where}: the edit made it unreadable{why}", _MEND_EDIT) from None
         raise CheckpointError(
-            f"{path}: not readable as YAML, truncated or damaged", _RESTORE
+            f"{where}: not readable as YAML, truncated or damaged{why}", _RESTORE
         ) from None
     if not isinstance(document, dict):
         raise CheckpointError(f"{path}: empty or not a checkpoint", _RESTORE)
@@ -146,4 +182,4 @@ def _validate(path: Path, body: dict[str, Any]) -> Snapshot:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise CheckpointError(f"{path}: {where}: {first['msg']}", _RESTORE) from None
+        raise CheckpointError(f"{path}: {where}: {in_words(first)}", _RESTORE) from None

@@ -1,7 +1,7 @@
 """Child processes of the daemon: started, watched, and read when they end.
 
 Conversion, solving and plotting run apart from the daemon, so that it stays small and always
-answers its signals. Children die with the daemon (`worker` sees to that); what they write, they
+answers its signals. Children die with the daemon (`orphans` sees to that); what they write, they
 write whole, so a killed one is simply started again.
 """
 
@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+from auto_iter.orphans import marks
 
 STOP_GRACE_S = 5.0
 
@@ -80,17 +82,26 @@ def start_child(
     command: Sequence[str],
     *,
     env: Mapping[str, str],
+    workspace: Path,
     numbers: frozenset[int] = frozenset(),
     scratch: tuple[Path, ...] = (),
 ) -> Child:
-    """Start `command` in a process group of its own; its output is not ours."""
+    """Start `command` for `workspace`, in a process group of its own; its output is not ours."""
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=errors,
-        env=dict(env),
-        process_group=0,
-    )
-    return Child(process, errors, os.pidfd_open(process.pid), numbers, scratch)
+    process = None
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env={**env, **marks(workspace)},
+            process_group=0,
+        )
+        return Child(process, errors, os.pidfd_open(process.pid), numbers, scratch)
+    except OSError:  # no descriptors left: what nobody watches must not run
+        errors.close()
+        if process is not None:
+            process.kill()
+            process.wait()
+        raise

@@ -54,7 +54,8 @@ def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
 def _batch_system(
     opened: Opened, should_stop: Callable[[], bool], resources: ExitStack
 ) -> BatchSystem:
-    config, workspace_id = opened.config, opened.snapshot.workspace_id
+    config, workspace = opened.config, opened.workspace
+    prefix = workspace.key_prefix(opened.snapshot.workspace_id)
     if config.batch.system == "htcondor":
         schedd = ScheddProcess(
             pool=config.htcondor.pool,
@@ -63,10 +64,11 @@ def _batch_system(
             should_stop=should_stop,
         )
         resources.callback(schedd.close)
-        return HTCondorBatch(workspace_id, config.htcondor, schedd)
+        keys = workspace.submission_keys
+        return HTCondorBatch(prefix, config.htcondor, schedd, records=keys)
     local = LocalBatch(
-        opened.workspace.batch_records,
-        workspace_id,
+        workspace.batch_records,
+        prefix,
         clock=SystemClock(),
         rng=random.SystemRandom(),
         limits=Limits(config.local.slots, config.local.enforce_memory),

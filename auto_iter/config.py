@@ -11,16 +11,44 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
-Positive = Annotated[int, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(gt=0, le=1)]
+MOST_ITERATIONS = 1000
+"""More is a slip of the finger: an iteration takes hours."""
+
+
+def _not_a_truth_value(value: object) -> object:
+    """Refuse `yes` where a number is meant: Python would count it as 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic makes it a message
+    return value
+
+
+_Numeric = BeforeValidator(_not_a_truth_value)
+Count = Annotated[int, _Numeric, Field(ge=0)]
+Positive = Annotated[int, _Numeric, Field(gt=0)]
+Real = Annotated[float, _Numeric]
+Seconds = Annotated[Real, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[Real, Field(gt=0, le=1)]
 
 
 def _as_written(value: object) -> object:
     """Return a number or truth value as text: HTCondor reads it, YAML only gets it first."""
     return str(value) if isinstance(value, bool | int | float) else value
+
+
+def _one_line(value: str) -> str:
+    """Refuse what would write further lines into the submit description."""
+    if len(value.splitlines()) > 1:
+        raise ValueError("must be one line")
+    return value
 
 
 def as_schedule(value: object) -> object:
@@ -30,6 +58,12 @@ def as_schedule(value: object) -> object:
 
 XrootdServer = Annotated[str, Field(pattern=r"^root://[\w.:-]+/?$")]
 SubmitText = Annotated[str, BeforeValidator(_as_written)]
+Flavour = Literal[
+    "espresso", "microcentury", "longlunch", "workday", "tomorrow", "testmatch", "nextweek"
+]
+"""CERN's names for how long a job may take."""
+
+_SUBMIT_COMMAND = re.compile(r"[+]?[A-Za-z_][\w.]*")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
@@ -92,9 +126,11 @@ class Reco(Section):
     disk_mb: Positive = 8000
     time_limit_s: Seconds | None = None
     max_attempts: Positive = 3
+    max_losses: Positive = 50
+    """How often the job of a raw file may be lost (a reboot, a killed starter) in an iteration."""
     min_success_fraction: Fraction = 1.0
     straggler_quantile: Fraction = 0.9
-    straggler_factor: Annotated[float, Field(gt=1)] | None = None
+    straggler_factor: Annotated[Real, Field(gt=1)] | None = None
     """Run what is left a second time when it takes so many times longer than the quantile did."""
 
 
@@ -108,9 +144,9 @@ class Local(Section):
 class Holds(Section):
     """What is done about held jobs."""
 
-    memory_factor: Annotated[float, Field(gt=1)] = 1.5
+    memory_factor: Annotated[Real, Field(gt=1)] = 1.5
     memory_cap_mb: Positive = 16000
-    max_releases: Annotated[int, Field(ge=0)] = 3
+    max_releases: Count = 3
     release_pause_s: Seconds = 60.0
 
 
@@ -121,11 +157,11 @@ class HTCondor(Section):
     pool: str | None = None
     spool: bool = True
     deliver_url: XrootdServer | None = None
-    job_flavour: str | None = "longlunch"
+    job_flavour: Flavour | None = "longlunch"
     request_cpus: Positive = 1
-    max_retries: Annotated[int, Field(ge=0)] = 3
+    max_retries: Count = 3
     requirements: SubmitText | None = None
-    accounting_group: str | None = None
+    accounting_group: SubmitText | None = None
     send_credential: bool = False
     max_idle: Positive | None = None
     max_jobs_per_submission: Positive | None = None
@@ -134,6 +170,14 @@ class HTCondor(Section):
     call_timeout_s: Seconds = 60.0
     min_poll_interval_s: Seconds = 60.0
     holds: Holds = Field(default_factory=Holds)
+
+    @field_validator("extra")
+    @classmethod
+    def _are_submit_commands(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not _SUBMIT_COMMAND.fullmatch(name) or name.lower() == "queue":
+                raise ValueError(f"{name!r} is no command of a submit description to set")
+        return value
 
     @model_validator(mode="after")
     def _spooled_jobs_do_not_deliver(self) -> Self:
@@ -160,12 +204,12 @@ class Batch(Section):
 class Cuts(Section):
     """What is converted to Mille. Defaults are FASER's."""
 
-    max_chi2: Annotated[float, Field(gt=0)] = 2000.0
-    min_pz_gev: Annotated[float, Field(ge=0)] = 100.0
-    max_pz_gev: Annotated[float, Field(gt=0)] = 5000.0
+    max_chi2: Annotated[Real, Field(gt=0)] = 2000.0
+    min_pz_gev: Annotated[Real, Field(ge=0)] = 100.0
+    max_pz_gev: Annotated[Real, Field(gt=0)] = 5000.0
     min_hits: Positive = 15
     max_residual_mm: Annotated[
-        tuple[Annotated[float, Field(gt=0)], ...], BeforeValidator(as_schedule)
+        tuple[Annotated[Real, Field(gt=0)], ...], BeforeValidator(as_schedule)
     ] = (0.05,)
     """One value for each iteration of a phase; the last one holds for all that follow."""
     min_independence: Annotated[float, Field(ge=0, lt=1)] = 1e-8
@@ -190,23 +234,34 @@ class Millepede(Section):
     time_limit_s: Seconds = 3600.0
     workers: Positive | None = None
     cuts: Cuts = Field(default_factory=Cuts)
-    max_shift_mm: Annotated[float, Field(gt=0)] = 5.0
-    max_rotation_rad: Annotated[float, Field(gt=0)] = 0.1
+    max_shift_mm: Annotated[Real, Field(gt=0)] = 5.0
+    max_rotation_rad: Annotated[Real, Field(gt=0)] = 0.1
     accept_bad_matrix: bool = False
     """Use a solution in spite of pede's exit code 3, or of uncertainties that are none."""
+
+
+class Guards(Section):
+    """What ends an alignment that goes wrong; false or null: it only warns, or says nothing."""
+
+    arrival: bool = True
+    """The tracks of an iteration have to show the constants that the one before found."""
+    max_track_loss: Fraction | None = 0.2
+    max_residual_growth: Annotated[float, Field(gt=1)] | None = 1.2
+    max_growing_steps: Positive | None = 2
 
 
 class Alignment(Section):
     """The loop."""
 
-    default_iterations: Positive = 10
+    default_iterations: Annotated[Positive, Field(le=MOST_ITERATIONS)] = 10
     polling_interval_seconds: Seconds = 300.0
     strategy: str = "auto"
     """A name, a file, or `auto`: the one that is made for the number of stations."""
     initial_constants: Path | None = None
     stop_when_converged: bool = True
-    convergence_pull: Annotated[float, Field(gt=0)] = 0.3
+    convergence_pull: Annotated[Real, Field(gt=0)] = 0.3
     """Converged when no constant moved by more than this many of its uncertainties."""
+    guards: Guards = Field(default_factory=Guards)
 
 
 class Simulation(Section):
@@ -220,7 +275,7 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     max_bytes: Positive = 20_000_000
-    backups: Annotated[int, Field(ge=0)] = 5
+    backups: Count = 5
 
 
 class Config(Section):

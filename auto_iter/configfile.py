@@ -18,11 +18,16 @@ from pydantic import BaseModel, ValidationError
 from auto_iter.config import Config
 from auto_iter.dag_config import is_dag_config
 from auto_iter.errors import UsageError
+from auto_iter.wording import in_words
+from auto_iter.yamlfile import YamlError, compose, construct, parse_yaml, read_bounded
 
 FOUND_BY_DEFAULT = ("auto_iter.yaml", "config.json")
 """Looked for in the current directory when no `--config` is given."""
 
 ENV_PREFIX = "AUTO_ITER__"
+
+SHOWN = 100
+"""So many characters of a wrong value are repeated."""
 
 Key: TypeAlias = tuple[str, ...]
 Origins: TypeAlias = dict[Key, str]
@@ -87,20 +92,15 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def _read(path: Path) -> tuple[dict[str, Any], Origins]:
     """Return the file's content and where each key stands. JSON is YAML, near enough."""
     try:
-        text = path.read_text()
+        node = compose(read_bounded(path).decode())
+        tree = construct(node)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; check --config") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a text file") from None
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        tree = yaml.safe_load(text)
-    except RecursionError:
-        raise UsageError(f"{path}: nested too deeply") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        raise UsageError(f"{path}{line}: {getattr(error, 'problem', None) or 'not YAML'}") from None
+    except YamlError as error:
+        line = "" if error.line is None else f":{error.line}"
+        raise UsageError(f"{path}{line}: {error}") from None
     if tree is None:
         return {}, {}
     if not isinstance(tree, dict):
@@ -134,9 +134,9 @@ def _override(tree: dict[str, Any], origins: Origins, text: str) -> None:
 
 def _value(text: str, origin: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UsageError(f"{origin}: the value is not YAML") from None
+        return parse_yaml(text)
+    except YamlError as error:
+        raise UsageError(f"{origin}: the value is not YAML: {error}") from None
 
 
 def _put(tree: dict[str, Any], origins: Origins, keys: Key, value: Any, origin: str) -> None:
@@ -188,6 +188,10 @@ def _explain(error: ValidationError, origins: Origins) -> str:
     where = tuple(str(part) for part in first["loc"])
     while where and where not in origins and where[:-1] in origins:
         where = where[:-1]
-    value = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{_at(where, origins)}: {message}{value}"
+    value = "" if isinstance(first["input"], dict) else f", got {_shortened(first['input'])}"
+    return f"{_at(where, origins)}: {in_words(first)}{value}"
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

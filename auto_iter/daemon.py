@@ -17,7 +17,7 @@ from typing import Protocol
 
 import structlog
 
-from auto_iter.errors import PASSING, AutoIterError, PermanentError, TransientError
+from auto_iter.errors import PASSING, AutoIterError, FencedError, PermanentError, TransientError
 from auto_iter.log import get_logger
 from auto_iter.model import Submission
 from auto_iter.snapshot import Failure, Hindrance, Snapshot
@@ -64,6 +64,8 @@ class Memory:
     seen: Callable[[Snapshot], None] = lambda _snapshot: None
     alive: Callable[[], None] = lambda: None
     """Called again and again, also while nothing happens for hours."""
+    check: Callable[[], None] = lambda: None
+    """Raises FencedError when the workspace is another daemon's by now."""
 
 
 class Daemon:
@@ -90,15 +92,21 @@ class Daemon:
         self._retries = 0
         self._log = get_logger()
 
-    def run(self, until: frozenset[str] = frozenset()) -> Ending:
+    def run(
+        self, until: frozenset[str] = frozenset(), unless_waiting: frozenset[str] = frozenset()
+    ) -> Ending:
         """Step until a terminal state, or one of `until`, is reached and saved, or a stop is asked.
 
+        In the states of `unless_waiting` it also ends where only waiting for jobs is left.
         Whatever the ending, the snapshot is on disk.
         """
         while self._unsaved or self._machine.state not in TERMINAL | until:
             if self._sleeper.should_stop():
                 break
             wait_s = self.step()
+            if wait_s > 0 and self._machine.state in unless_waiting and self._waits_for_jobs:
+                self._ports.millepede.stop()
+                return Ending.REACHED
             if wait_s > 0:
                 self._sleep(wait_s)
         else:
@@ -107,10 +115,15 @@ class Daemon:
         self._ports.millepede.stop()
         return Ending.INTERRUPTED
 
+    @property
+    def _waits_for_jobs(self) -> bool:
+        return not self._unsaved and bool(self.snapshot.live_attempts)
+
     def step(self) -> float:
         """Do one step; return how many seconds nothing needs doing."""
         with structlog.contextvars.bound_contextvars(**self._context()):
             try:
+                self._memory.check()
                 if self._unsaved:
                     self._save(self.snapshot)
                     return 0
@@ -120,6 +133,12 @@ class Daemon:
                 return self._mend(error)
 
     def _mend(self, error: Exception) -> float:
+        if isinstance(error, FencedError):
+            raise error
+        with suppress(OSError):
+            # A successor may be what is in the way: it removes the temporary files it finds, and so
+            # stops a save that was cut short between the check and the rename.
+            self._memory.check()
         match error:
             case TransientError():
                 return self._try_again(str(error), error.delay_s)
@@ -165,10 +184,12 @@ class Daemon:
         self.snapshot = snapshot
         self._unsaved = True
         try:
+            self._memory.check()
             self._memory.save(snapshot)
         except OSError as error:
             # Memory may not run ahead of the disk: nothing else is done until this is written.
-            raise TransientError(f"cannot write the checkpoint: {error.strerror}") from None
+            where = error.filename or "checkpoint"
+            raise TransientError(f"{where}: {error.strerror}") from None
         self._unsaved = False
         with suppress(OSError):  # a display or a lock file that is gone costs no alignment
             self._memory.seen(snapshot)

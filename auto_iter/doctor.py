@@ -15,7 +15,12 @@ from auto_iter.batch.htcondor_ads import NONE
 from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.batch.payload import EOS, refuse_path
 from auto_iter.config import Config
-from auto_iter.errors import AutoIterError
+from auto_iter.envscript import check_calypso, configured_env_script, overruled_calypso
+from auto_iter.errors import AutoIterError, PermanentError
+from auto_iter.millepede.constants import read_constants
+from auto_iter.millepede.pede import find_pede, require_pede
+from auto_iter.millepede.strategy import AUTO, load_strategy
+from auto_iter.settled import condor_config, with_absolute_paths
 
 ROOM_MB = 2000
 """Constants, outputs and reports of a usual alignment; less than this is worth a warning."""
@@ -45,11 +50,14 @@ class Finding:
 def examine(
     config: Config, env: Mapping[str, str], schedd: ScheddProcess | None = None
 ) -> list[Finding]:
-    """Return all findings, in the order in which things are needed."""
+    """Return all findings, in the order in which things are needed: what `run` would look for."""
+    config = with_absolute_paths(config)
     return [
         *_htcondor(config, env, schedd),
         _raw_directory(config.paths.raw_dir),
         *_calypso(config),
+        _strategy(config),
+        *_initial_constants(config),
         _pede(config, env),
         *_work_directory(config),
     ]
@@ -63,7 +71,7 @@ def is_healthy(findings: list[Finding]) -> bool:
 def _htcondor(
     config: Config, env: Mapping[str, str], schedd: ScheddProcess | None
 ) -> Iterator[Finding]:
-    where = next((each for each in _condor_configs(env) if each.exists()), None)
+    where = condor_config(env)
     if config.batch.system == "local" or (config.batch.system == "auto" and where is None):
         why = "local" if config.batch.system == "local" else "auto, and no HTCondor is configured"
         yield Finding("htcondor", Verdict.SKIPPED, f"not used: batch.system is {why}")
@@ -134,12 +142,6 @@ def _store_credential(process: ScheddProcess) -> str:
     return "stored for our jobs"
 
 
-def _condor_configs(env: Mapping[str, str]) -> Iterator[Path]:
-    if env.get("CONDOR_CONFIG"):
-        yield Path(env["CONDOR_CONFIG"])
-    yield Path("/etc/condor/condor_config")
-
-
 def _raw_directory(raw_dir: Path) -> Finding:
     if not raw_dir.is_dir():
         remedy = "set paths.raw_dir; is EOS mounted here (`ls /eos/experiment`)?"
@@ -152,50 +154,57 @@ def _raw_directory(raw_dir: Path) -> Finding:
 
 def _calypso(config: Config) -> Iterator[Finding]:
     script, install = config.paths.env_script, config.paths.calypso_install
-    if script.is_file():
-        yield Finding("environment script", Verdict.OK, str(script))
-    elif install is not None:
-        yield Finding("environment script", Verdict.OK, f"{script} will be made")
+    found = str(script) if script.exists() else f"{script} will be made"
+    try:
+        configured_env_script(config)
+    except AutoIterError as error:
+        remedy = "give --calypso_path (paths.calypso_install) or --env_script"
+        yield Finding("environment script", Verdict.BAD, str(error), remedy)
     else:
-        yield Finding(
-            "environment script",
-            Verdict.BAD,
-            f"{script} is not there, and no Calypso install to make it from",
-            "give --calypso_path (paths.calypso_install) or --env_script",
-        )
-    if install is None:
-        return
-    if (install / "setup.sh").is_file():
-        yield Finding("calypso", Verdict.OK, str(install))
-    else:
-        remedy = "paths.calypso_install is the install directory, with setup.sh in it"
-        yield Finding("calypso", Verdict.BAD, f"{install}/setup.sh is not there", remedy)
+        remark = overruled_calypso(config, script)
+        verdict = Verdict.OK if remark is None else Verdict.WARNING
+        yield Finding("environment script", verdict, remark or found)
+    if install is not None:
+        yield _judged("calypso", lambda: check_calypso(config), str(install))
+
+
+def _strategy(config: Config) -> Finding:
+    name = config.alignment.strategy
+    if name == AUTO:
+        return Finding("strategy", Verdict.OK, "the one made for the stations that are asked for")
+    return _judged("strategy", lambda: load_strategy(name), name)
+
+
+def _initial_constants(config: Config) -> Iterator[Finding]:
+    path = config.alignment.initial_constants
+    if path is not None:
+        yield _judged("initial constants", lambda: read_constants(path), str(path))
+
+
+def _judged(subject: str, check: Callable[[], object], found: str) -> Finding:
+    """Return the finding of a check that raises what `run` would say."""
+    try:
+        check()
+    except PermanentError as error:
+        return Finding(subject, Verdict.BAD, error.reason, error.remedy)
+    return Finding(subject, Verdict.OK, found)
 
 
 def _pede(config: Config, env: Mapping[str, str]) -> Finding:
-    found = _find_pede(config.paths.pede_install, env)
     if config.millepede.solver == "builtin":
         return Finding("pede", Verdict.SKIPPED, "not used: millepede.solver is builtin")
-    if found is not None:
-        return Finding("pede", Verdict.OK, found)
-    if config.millepede.solver == "pede" or config.paths.pede_install is not None:
-        asked = config.paths.pede_install or "PATH"
-        remedy = "set paths.pede_install, or millepede.solver=builtin"
-        return Finding("pede", Verdict.BAD, f"no pede in {asked}", remedy)
-    return Finding("pede", Verdict.OK, "not installed: the built-in solver is used")
-
-
-def _find_pede(install: Path | None, env: Mapping[str, str]) -> str | None:
-    if install is None:
-        return shutil.which("pede", path=env.get("PATH"))
-    candidates = (install, install / "pede", install / "bin" / "pede")
-    return next(
-        (str(each) for each in candidates if each.is_file() and os.access(each, os.X_OK)), None
-    )
+    find = require_pede if config.millepede.solver == "pede" else find_pede
+    try:
+        found = find(config.paths.pede_install, env.get("PATH"))
+    except PermanentError as error:
+        return Finding("pede", Verdict.BAD, error.reason, error.remedy)
+    if found is None:
+        return Finding("pede", Verdict.OK, "not installed: the built-in solver is used")
+    return Finding("pede", Verdict.OK, str(found))
 
 
 def _work_directory(config: Config) -> Iterator[Finding]:
-    place = config.paths.work_dir.absolute()
+    place = config.paths.work_dir
     if config.batch.system != "local" and not config.htcondor.spool and place.is_relative_to(EOS):
         remedy = "set htcondor.spool=true, or paths.work_dir to a place on AFS"
         text = f"{place} is on EOS, from where only spooled jobs are accepted"

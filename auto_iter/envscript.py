@@ -16,6 +16,26 @@ _ASETUP = "asetup.faser"
 _OWN_ALRB = "ATLASLocalRootBase"
 
 
+def check_calypso(config: Config) -> None:
+    """Raise InputError when the configured Calypso is no installation, whether needed or not.
+
+    Who names one that is not there has mistyped it, and means another than the jobs would get.
+    """
+    install = config.paths.calypso_install
+    if install is None:
+        return
+    if not install.is_dir():
+        raise InputError(
+            f"{install}: no such Calypso installation",
+            "correct --calypso_path (paths.calypso_install)",
+        )
+    if not (install / "setup.sh").is_file():
+        raise InputError(
+            f"{install}: no setup.sh in this Calypso installation",
+            "--calypso_path (paths.calypso_install) is the install directory, with setup.sh in it",
+        )
+
+
 def env_script_text(config: Config) -> str:
     """Return the script that sets up the configured Calypso installation.
 
@@ -27,11 +47,8 @@ def env_script_text(config: Config) -> str:
             f"{config.paths.env_script}: no such environment script, and no Calypso installation "
             f"to write one for; give --env_script or --calypso_path"
         )
+    check_calypso(config)
     install = install.absolute()
-    if not (install / "setup.sh").is_file():
-        raise InputError(
-            f"{install}: no setup.sh in this Calypso installation", "check --calypso_path"
-        )
     filled = {
         "ATLAS_LOCAL_ROOT_BASE": _local_root_base(install),
         "ASETUP_INPUT": _asetup_input(install, config),
@@ -73,17 +90,43 @@ def find_env_script(workspace: Workspace, config: Config) -> str:
 
     The copy wins, so that an alignment goes on with what it was begun with.
     """
-    for path in (workspace.env_script, config.paths.env_script):
-        try:
-            text = path.read_text()
-        except FileNotFoundError:
-            continue
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as an environment script: {error}") from None
-        if not text.strip():
-            raise InputError(f"{path}: the environment script is empty", "fill it or remove it")
-        return text
-    return env_script_text(config)
+    copy = _read(workspace.env_script)
+    return configured_env_script(config) if copy is None else copy
+
+
+def configured_env_script(config: Config) -> str:
+    """Return the text of the configured environment script, or of a new one where it is missing."""
+    text = _read(config.paths.env_script)
+    return env_script_text(config) if text is None else text
+
+
+def _read(path: Path) -> str | None:
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as an environment script: {error}") from None
+    if not text.strip():
+        raise InputError(f"{path}: the environment script is empty", "fill it or remove it")
+    return text
+
+
+def overruled_calypso(config: Config, *scripts: Path) -> str | None:
+    """Return a remark where the first of `scripts` that is there does not name the Calypso given.
+
+    The script wins; who gave a Calypso should know.
+    """
+    install = config.paths.calypso_install
+    text, script = next(((text, path) for path in scripts if (text := _read(path))), (None, None))
+    if install is None or text is None:
+        return None
+    if any(str(name) in text for name in (install, install.absolute(), install.resolve())):
+        return None
+    return (
+        f"{script} is there and is used as it is, though it does not name {install} "
+        f"(paths.calypso_install); to have one made for that, move it away"
+    )
 
 
 def install_env_script(workspace: Workspace, config: Config) -> None:

@@ -15,8 +15,11 @@ PASSING = frozenset(
         errno.EDQUOT,
         errno.EHOSTDOWN,
         errno.EIO,
+        errno.EMFILE,
         errno.ENETDOWN,
         errno.ENETUNREACH,
+        errno.ENFILE,
+        errno.ENOMEM,
         errno.ENOSPC,
         errno.ENOTCONN,
         errno.EROFS,
@@ -49,6 +52,10 @@ class LockedError(UsageError):
     """Another daemon holds the workspace."""
 
 
+class FencedError(AutoIterError):
+    """Another daemon has the workspace now: this one may not write any more, nor say it failed."""
+
+
 class PermanentError(AutoIterError):
     """Trying again cannot help: the alignment goes to `failed` with this message."""
 
@@ -60,6 +67,8 @@ class PermanentError(AutoIterError):
 
 class InputError(PermanentError):
     """A file or a value that was given is missing, unreadable or malformed."""
+
+    exit_code = 2  # whether an option is wrong or the file that it names makes no difference
 
 
 class CheckpointError(PermanentError):
@@ -92,3 +101,9 @@ class LimitError(TransientError):
     def __init__(self, message: str, *, is_for_good: bool) -> None:
         super().__init__(message)
         self.is_for_good = is_for_good
+
+
+def raise_what_passes(error: Exception) -> None:
+    """Let trouble of the disk through: a file is not bad because it cannot be read just now."""
+    if isinstance(error, OSError) and error.errno in PASSING:
+        raise error

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+TEMPORARY = ".tmp"
+"""How the hidden names end of what is not needed once its writer is gone."""
+
+_LEFTOVERS = (f".*{TEMPORARY}", ".*.partial")
 
 LEAST_FREE_BYTES = 10_000_000
 """A disk with less counts as full: scripts, logs and checkpoints need so much in any case."""
@@ -31,22 +40,50 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> 
 
     Raises OSError that names `path`, which then is as it was; no temporary file is left.
     """
-    encoded = content.encode() if isinstance(content, str) else content
+    with write_whole(path, mode=mode) as sink:
+        sink.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def write_whole(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Give a file to write to that becomes `path` in the end, durably, and vanishes on any error.
+
+    A symbolic link stays one: what it points to is replaced. Errors of the disk name `path`.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a directory, not a file", str(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "is a device or a pipe, not a file", str(path))
+    temporary = ""
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:  # nobody asked for the temporary file
-        raise OSError(error.errno, f"cannot be written ({error.strerror})", str(path)) from error
-    try:
-        with os.fdopen(descriptor, "wb") as temporary:
-            temporary.write(encoded)
-            temporary.flush()
-            os.fchmod(temporary.fileno(), mode)
-            os.fsync(temporary.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+        # A name of its own: whoever still writes for a daemon that is gone does not write here.
+        descriptor, temporary = tempfile.mkstemp(TEMPORARY, f".{target.name}.", target.parent)
+        with os.fdopen(descriptor, "wb") as sink:
+            yield sink
+            sink.flush()
+            os.fchmod(sink.fileno(), mode)
+            os.fsync(sink.fileno())
+        Path(temporary).replace(target)
+        sync_directory(target.parent)
+    except OSError as error:
+        if error.filename is None or str(error.filename).startswith(_stem(target)):
+            reason = f"cannot be written ({error.strerror})"
+            raise OSError(error.errno, reason, str(path)) from error
         raise
-    sync_directory(path.parent)
+    finally:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _stem(target: Path) -> str:
+    """Return how the names of the temporary files for `target` begin: nobody asked for those."""
+    return str(target.with_name(f".{target.name}."))
+
+
+def digest(content: bytes) -> str:
+    """Return what stands for `content`, to notice that it is another one."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def sync_directory(directory: Path) -> None:
@@ -54,5 +91,22 @@ def sync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(directory)) from error
     finally:
         os.close(descriptor)
+
+
+def remove_leftovers(directories: Iterable[Path]) -> int:
+    """Remove what killed writers left in `directories`, and return how much that was.
+
+    Only for who knows that nobody writes there now.
+    """
+    removed = 0
+    for directory in directories:
+        for pattern in _LEFTOVERS:
+            for path in directory.glob(pattern):
+                with contextlib.suppress(OSError):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    removed += 1
+    return removed

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from auto_iter.config import Config
 from auto_iter.doctor import Finding, Verdict
-from auto_iter.envscript import env_script_text
+from auto_iter.envscript import configured_env_script
 from auto_iter.errors import AutoIterError
 from auto_iter.presets import TagChain, tag_chain
 
@@ -66,7 +66,7 @@ def examine_job_environment(
         return
     try:
         chain = tag_chain(config.reco)
-        text = _script(config)
+        text = configured_env_script(config)
     except AutoIterError as error:
         yield Finding(subject, Verdict.BAD, str(error))
         return
@@ -80,15 +80,6 @@ def examine_job_environment(
     yield Finding(subject, Verdict.OK, f"sourced in {sourced.seconds:.1f} s")
     yield from _programs(config, chain, sourced)
     yield from _tags(chain, sourced.release / "sqlite200" / "ALLP200.db")
-
-
-def _script(config: Config) -> str:
-    try:
-        return config.paths.env_script.read_text()
-    except FileNotFoundError:
-        return env_script_text(config)
-    except (OSError, UnicodeDecodeError) as error:
-        raise AutoIterError(f"{config.paths.env_script}: cannot be read: {error}") from None
 
 
 def _source(text: str, names: list[str], env: Mapping[str, str], time_limit_s: float) -> Sourced:

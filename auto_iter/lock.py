@@ -1,22 +1,25 @@
-"""One daemon a workspace: a lock that survives neither crash nor reboot.
+"""One daemon a workspace: a lock that survives neither crash nor reboot, and that has a fence.
 
-`flock` is the lock where the file system has it; the file's content (host, pid and the process's
-create time) says who holds it, and catches what `flock` does not: file systems that lock per host.
+`flock` is the lock where the file system has it; the file's content (who, and a token) says who
+holds it, and catches what `flock` does not: file systems that lock per host. A holder that gave no
+sign of life for long (a stopped process, a suspended machine) loses the lock to whoever comes; the
+token tells it so when it goes on, before it writes anything.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
-import socket
+import secrets
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
 import yaml
 
-from auto_iter.errors import InputError, LockedError
+from auto_iter.errors import AutoIterError, FencedError, LockedError, PermanentError
+from auto_iter.identity import Identity, identify
 
 STALE_AFTER_S = 1800.0
 """Another host's holder that gave no sign of life for so long is taken for dead."""
@@ -26,36 +29,44 @@ REFRESH_EVERY_S = 60.0
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that holds a workspace."""
+    """The process that holds a workspace; `token` is of this one time that it took it."""
 
-    pid: int
-    create_time: float
-    host: str
+    process: Identity
     since: str
+    token: str
 
     @classmethod
     def this_process(cls) -> Holder:
         """Return ourselves."""
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        return cls(os.getpid(), psutil.Process().create_time(), socket.gethostname(), since)
+        return cls(identify(os.getpid()), since, secrets.token_hex(8))
+
+    @property
+    def pid(self) -> int:
+        """The process, on its host."""
+        return self.process.pid
+
+    @property
+    def host(self) -> str:
+        """The name of its host when it took the lock."""
+        return self.process.host
 
     @property
     def is_here(self) -> bool:
         """It runs, or ran, on this host."""
-        return self.host == socket.gethostname()
+        return self.process.is_here
 
     @property
     def is_alive(self) -> bool:
-        """The very process still runs on this host (pids are used again; create times are not).
+        """The very process still runs on this host.
 
         A zombie does not: it holds nothing, and its parent may never come to reap it.
         """
-        try:
-            process = psutil.Process(self.pid)
-            is_the_one = abs(process.create_time() - self.create_time) < 1.0
-            return is_the_one and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
+        return self.process.is_alive
+
+    def as_text(self) -> str:
+        """Return what the lock file holds."""
+        return yaml.safe_dump({**asdict(self.process), "since": self.since, "token": self.token})
 
 
 class WorkspaceLock:
@@ -64,14 +75,15 @@ class WorkspaceLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
+        self._own: Holder | None = None
         self._refreshed = -REFRESH_EVERY_S
 
     def acquire(self, *, steal: bool = False) -> None:
-        """Take the lock. Raises LockedError, which names the holder, or InputError."""
+        """Take the lock. Raises LockedError, which names the holder, or PermanentError."""
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise InputError(
+            raise PermanentError(
                 f"{self._path}: {error.strerror}", "the workspace must be writable"
             ) from None
         try:
@@ -91,8 +103,9 @@ class WorkspaceLock:
             pass  # no flock on this file system: the content has to do
         if holder is not None and not steal and self._is_held(holder):
             raise LockedError(_held_by(self._path, holder))
+        self._own = Holder.this_process()
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, yaml.safe_dump(asdict(Holder.this_process())).encode(), 0)
+        os.pwrite(descriptor, self._own.as_text().encode(), 0)
         os.fsync(descriptor)
 
     def _is_held(self, holder: Holder) -> bool:
@@ -100,26 +113,52 @@ class WorkspaceLock:
             return holder.is_alive and holder.pid != os.getpid()
         return time.time() - self._path.stat().st_mtime < STALE_AFTER_S
 
+    def check(self) -> None:
+        """Raise FencedError when somebody else took the workspace meanwhile, OSError on trouble."""
+        if self._own is None or self._descriptor is None:
+            raise FencedError(f"{self._path.parent}: this process does not hold it")
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            if not self._path.parent.is_dir():
+                raise
+            # A person removed it. A successor would have left a file, even when it is gone again.
+            os.close(self._descriptor)
+            self._descriptor = None
+            self.acquire()
+            return
+        if content != self._own.as_text().encode():
+            raise FencedError(_taken_over(self._path))
+
     def refresh(self) -> None:
         """Show other hosts that we are alive; may be called as often as one likes."""
-        if self._descriptor is not None and time.monotonic() - self._refreshed > REFRESH_EVERY_S:
-            self._refreshed = time.monotonic()
+        if self._descriptor is None or time.monotonic() - self._refreshed <= REFRESH_EVERY_S:
+            return
+        self._refreshed = time.monotonic()
+        with contextlib.suppress(FencedError):  # not our lock any more, nor our sign of life
+            self.check()
             os.utime(self._descriptor)
 
     def release(self) -> None:
-        """Give the lock back and leave an empty file."""
-        if self._descriptor is not None:
+        """Give the lock back and leave an empty file, unless it is another's by now."""
+        if self._descriptor is None:
+            return
+        with contextlib.suppress(AutoIterError, OSError):
+            self.check()
             os.ftruncate(self._descriptor, 0)
-            os.close(self._descriptor)
-            self._descriptor = None
+        os.close(self._descriptor)
+        self._descriptor = self._own = None
 
 
 def read_holder(path: Path) -> Holder | None:
     """Return who is named in the lock file, dead or alive; None when nobody is."""
     try:
         content = yaml.safe_load(path.read_text())
-        return Holder(**content) if content else None
-    except (OSError, ValueError, yaml.YAMLError, TypeError):
+        if not content:
+            return None
+        since, token = content.pop("since"), content.pop("token")
+        return Holder(Identity(**content), since, token)
+    except (OSError, ValueError, yaml.YAMLError, TypeError, AttributeError, KeyError):
         return None
 
 
@@ -137,3 +176,14 @@ def _held_by(path: Path, holder: Holder | None) -> str:
     who = f"pid {holder.pid} on {holder.host}, since {holder.since}"
     away = "" if holder.is_here else "; if that host is gone for good, resume with --steal-lock"
     return f"{path.parent}: held by {who}; follow it with `auto-iter logs -f`{away}"
+
+
+def _taken_over(path: Path) -> str:
+    holder = read_holder(path)
+    who = "another auto-iter"
+    if holder is not None:
+        who = f"pid {holder.pid} on {holder.host}, since {holder.since},"
+    return (
+        f"{path.parent}: {who} took it over while this daemon gave no sign of life; this one ends "
+        "and has written nothing since"
+    )

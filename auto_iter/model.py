@@ -110,15 +110,16 @@ class Problem:
 class Tally:
     """How a submission stands. `ended`: jobs that will not run again, however they ended.
 
-    `proven_machines`: where jobs are known to have ended well; `busy_machines`: where some
-    run, also of others.
-    Not every batch system says.
+    `unknown`: jobs that are, for the moment, nowhere to be found. `proven_machines`: where jobs are
+    known to have ended well; `busy_machines`: where some run, also of others. Not every batch
+    system says.
     """
 
     idle: int = 0
     running: int = 0
     held: int = 0
     ended: int = 0
+    unknown: int = 0
     problems: tuple[Problem, ...] = ()
     proven_machines: frozenset[str] = field(default=frozenset(), compare=False)
     busy_machines: frozenset[str] = field(default=frozenset(), compare=False)
@@ -126,4 +127,9 @@ class Tally:
     @property
     def is_over(self) -> bool:
         """Nothing will change any more unless somebody acts."""
-        return self.idle + self.running + self.held == 0
+        return self.left == 0
+
+    @property
+    def left(self) -> int:
+        """Jobs that may still run."""
+        return self.idle + self.running + self.held + self.unknown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from auto_iter.config import Config, Holds
+from auto_iter.config import Config, Guards, Holds
 
 POLL_JITTER = 0.1
 
@@ -23,12 +23,14 @@ class Policy:
     max_in_queue: int | None
     """Jobs of all submissions that are not over, at most."""
     max_attempts: int
+    max_losses: int
     min_success_fraction: float
     straggler_quantile: float
     straggler_factor: float | None
     stop_when_converged: bool
     memory_mb: int
     holds: Holds
+    guards: Guards
 
     @classmethod
     def of(cls, config: Config) -> Policy:
@@ -41,12 +43,14 @@ class Policy:
             portion=config.htcondor.max_jobs_per_submission if on_a_schedd else None,
             max_in_queue=config.htcondor.max_jobs_in_queue if on_a_schedd else None,
             max_attempts=config.reco.max_attempts,
+            max_losses=config.reco.max_losses,
             min_success_fraction=config.reco.min_success_fraction,
             straggler_quantile=config.reco.straggler_quantile,
             straggler_factor=config.reco.straggler_factor,
             stop_when_converged=config.alignment.stop_when_converged,
             memory_mb=config.reco.memory_mb,
             holds=config.htcondor.holds,
+            guards=config.alignment.guards,
         )
 
 

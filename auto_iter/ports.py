@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from auto_iter.arrival import Response
 from auto_iter.model import Batch, Problem, Resources, Stage, Submission, Tally
 from auto_iter.solution import SolutionSummary
 
@@ -25,9 +26,9 @@ class BatchSystem(Protocol):
     name: str
 
     def new_key(self, iteration: int, attempt: int) -> str:
-        """Return a fresh submission key: workspace id, iteration, attempt, random part.
+        """Return the submission key of an attempt: always the same one.
 
-        The system remembers, in memory only, that nothing was submitted under it yet.
+        So what was submitted is found again even by a daemon whose checkpoint does not know of it.
         """
         ...
 
@@ -97,6 +98,10 @@ class Reconstruction(Protocol):
         """Make `iterNN/` with constants, job script, env script and submit description."""
         ...
 
+    def constants_of(self, iteration: int) -> str:
+        """Where the constants are that `iteration` starts from, for a person."""
+        ...
+
     def wanted(self) -> frozenset[int]:
         """Raw-file numbers that an iteration reconstructs."""
         ...
@@ -154,6 +159,13 @@ class Millepede(Protocol):
 
     def convert(self, stage: Stage, numbers: Collection[int]) -> Conversion:
         """Start converting what is not converted yet, and tell how far it is."""
+        ...
+
+    def responses(self, stage: Stage, numbers: Collection[int]) -> Mapping[int, Response]:
+        """Return what converted files show of the constants that they were made with, by number.
+
+        Only of files that the iteration before has, too; of none in the first.
+        """
         ...
 
     def solve(self, stage: Stage, numbers: Collection[int]) -> SolutionSummary | None:

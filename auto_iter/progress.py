@@ -72,7 +72,7 @@ def summary(snapshot: Snapshot, now: float) -> dict[str, str]:
         "iteration": f"{snapshot.iteration} of {snapshot.arguments.iterations}",
         "state": snapshot.state,
         "files": f"{progress.delivered} of {progress.wanted} reconstructed",
-        "jobs": f"{progress.running} running, {progress.idle} idle, {progress.held} held",
+        "jobs": progress.jobs_in_words,
     }
     if snapshot.failures:
         shown["failed"] = ", ".join(f"{number:05d}" for number in sorted(snapshot.failures))
@@ -82,7 +82,10 @@ def summary(snapshot: Snapshot, now: float) -> dict[str, str]:
         shown["time left"] = f"{left}, until {until}, for this iteration's jobs"
     if snapshot.history:
         last = snapshot.history[-1]
-        shown["last chi2/ndf"] = f"{last.chi2_ndf:.4f} (largest shift {last.max_shift_um:.2f} um)"
+        shown["last chi2/ndf"] = (
+            f"{last.chi2_ndf:.4f} (largest shift {last.max_shift_um:.2f} um, "
+            f"largest change {last.max_pull:.2f} sigma)"
+        )
     return shown
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
-import math
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -25,7 +23,8 @@ from auto_iter.batch.payload import (
 from auto_iter.config import Config
 from auto_iter.envscript import find_env_script, install_env_script
 from auto_iter.errors import InputError, PhysicsError, TransientError
-from auto_iter.files import refuse_full_disk, write_atomically
+from auto_iter.files import refuse_full_disk, sync_directory, write_atomically
+from auto_iter.millepede.constants import parse_constants, read_constants, read_text
 from auto_iter.millepede.strategy import Strategy
 from auto_iter.model import Batch, Job, Problem, Resources, Stage
 from auto_iter.rawdata import RawRange, describe_missing, missing, raw_path
@@ -34,7 +33,6 @@ from auto_iter.workspace import Iteration, Workspace
 _OUTPUT = re.compile(r"kfalignment_(\d{6})_(\d{5})\.root")
 _TAIL_BYTES = 4000
 _TAIL_LINES = 15
-_COMPONENTS = 6
 _FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 
 DISK_AGAIN_S = 10.0
@@ -82,7 +80,7 @@ class WorkspaceReconstruction:
             self._refuse_for_htcondor(number)
         initial = self.config.alignment.initial_constants
         if initial is not None:
-            read_constants(initial)
+            read_text(initial)
 
     def _refuse_for_htcondor(self, number: int) -> None:
         """Raise UsageError or InputError for paths that a submission could not have."""
@@ -95,8 +93,9 @@ class WorkspaceReconstruction:
     def prepare(self, stage: Stage) -> None:
         """Make the iteration's directory with everything that its jobs need; may be repeated.
 
-        Raises PhysicsError when the constants to start from are not finite numbers, InputError when
-        they or other inputs are not there, TransientError when the disk refuses.
+        Raises InputError when the constants to start from, or other inputs, are not there or make
+        no sense, PhysicsError when outputs are there that were made with other constants,
+        TransientError when the disk refuses.
         """
         paths = self._paths(stage.iteration)
         constants = self._starting_constants(stage)
@@ -118,6 +117,9 @@ class WorkspaceReconstruction:
             _write(paths.constants, constants)
             everything = self.batch(stage, "", self.wanted(), {}, ())
             _write(paths.submit_description, submit_text(everything, self.config.htcondor))
+            # Jobs are submitted next, and bring their outputs into these whatever happens to us.
+            for directory in (paths.root, self.workspace.root):
+                sync_directory(directory)
         except OSError as error:
             raise TransientError(f"{paths.root}: cannot be prepared: {error}") from error
 
@@ -142,16 +144,22 @@ class WorkspaceReconstruction:
 
     def _refuse_other_constants(self, paths: Iteration, iteration: int, constants: str) -> None:
         """Raise PhysicsError when outputs are there that were made with other constants."""
-        try:
-            differ = paths.constants.read_bytes() != constants.encode()
-        except OSError:
+        if not paths.constants.exists():
             return  # not there yet, or lost: it is written again
+        try:
+            differ = read_constants(paths.constants) != parse_constants(constants)
+        except InputError:
+            differ = True
         if differ and self.delivered(iteration):
             raise PhysicsError(
                 f"{paths.kfalignment}: reconstructed with other constants than this iteration "
                 f"starts from now",
                 f"move {paths.root} away to reconstruct it again, or restore {paths.constants}",
             )
+
+    def constants_of(self, iteration: int) -> str:
+        """Return the path of the constants that `iteration` starts from."""
+        return str(self._paths(iteration).constants.absolute())
 
     def wanted(self) -> frozenset[int]:
         """Return the raw-file numbers that every iteration reconstructs."""
@@ -210,11 +218,16 @@ class WorkspaceReconstruction:
     def check_room(self) -> None:
         """Raise TransientError when the workspace's disk takes no more files."""
         try:
-            refuse_full_disk(self.workspace.root)
+            self._refuse_full_disks()
         except OSError as error:
             raise TransientError(
-                f"{self.workspace.root}: {error.strerror}: make room there", DISK_AGAIN_S
+                f"{error.filename}: {error.strerror}: make room there", DISK_AGAIN_S
             ) from None
+
+    def _refuse_full_disks(self) -> None:
+        for directory in (self.workspace.root, self.config.paths.outputs_dir):
+            if directory is not None and directory.is_dir():
+                refuse_full_disk(directory)
 
     def met_full_disk(self, iteration: int, problem: Problem) -> bool:
         """Tell whether a job failed because the workspace's disk is, or was, full.
@@ -229,7 +242,7 @@ class WorkspaceReconstruction:
         if any(words in line for line in said for words in _FULL):
             return True
         try:
-            refuse_full_disk(self.workspace.root)
+            self._refuse_full_disks()
         except OSError:
             return True
         return False
@@ -281,36 +294,9 @@ class WorkspaceReconstruction:
         phase = self.strategy.phases[stage.phase]
         begins_anew = stage.within == 1 and phase.start == "initial"
         if stage.iteration > 1 and not begins_anew:
-            return read_constants(self._paths(stage.iteration - 1).new_constants)
+            return read_text(self._paths(stage.iteration - 1).new_constants)
         initial = self.config.alignment.initial_constants
-        return "" if initial is None else read_constants(initial)
-
-
-def read_constants(path: Path) -> str:
-    """Return the text of a constants file whose every entry is six finite numbers, or empty.
-
-    Raises InputError when it cannot be read, PhysicsError when a number is not finite.
-    """
-    try:
-        text = path.read_text()
-        entries = json.loads(f"{{{text}}}", object_pairs_hook=_once)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the constants cannot be read: {error}") from None
-    except ValueError as error:
-        raise InputError(
-            f"{path}: no constants file: {error}", 'it reads "10": [x, y, z, rx, ry, rz],...'
-        ) from None
-    for key, values in entries.items():
-        if not isinstance(values, list) or len(values) != _COMPONENTS:
-            raise InputError(f"{path}: constants of {key}: needs six numbers")
-        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
-            raise InputError(f"{path}: constants of {key}: needs six numbers")
-        if not all(map(math.isfinite, values)):
-            raise PhysicsError(
-                f"{path}: constants of {key} are not finite: {values}",
-                "look at the iteration that made them",
-            )
-    return text
+        return "" if initial is None else read_text(initial)
 
 
 def _program_text(program: Path) -> str:
@@ -322,13 +308,6 @@ def _program_text(program: Path) -> str:
             f"{program}: cannot be read: {error}",
             "reco.writer and reco.program are names on PATH, or paths of scripts that travel",
         ) from None
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    entries = dict(pairs)
-    if len(entries) != len(pairs):
-        raise ValueError("a component is there twice")
-    return entries
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:

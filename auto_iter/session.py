@@ -11,22 +11,27 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import states
-from auto_iter import app, checkpoint
+from auto_iter import acceptance, app, checkpoint
 from auto_iter.app import Opened
+from auto_iter.batch.local import LocalBatch
 from auto_iter.clock import Signals
 from auto_iter.compose import Parts, compose
 from auto_iter.config import Config
 from auto_iter.daemon import Daemon, Ending, Memory
+from auto_iter.envscript import overruled_calypso
 from auto_iter.errors import (
     NOT_CONVERGED_EXIT_CODE,
     AutoIterError,
     TransientError,
     UsageError,
 )
+from auto_iter.files import remove_leftovers
 from auto_iter.lock import WorkspaceLock, live_holder
 from auto_iter.log import get_logger, logging_to
+from auto_iter.orphans import end_orphans
 from auto_iter.ports import BatchSystem
 from auto_iter.progress import Display
+from auto_iter.settled import settled
 from auto_iter.snapshot import Arguments, Attempt, Snapshot
 from auto_iter.status import Status
 from auto_iter.workspace import Workspace
@@ -37,10 +42,11 @@ from states.table import TERMINAL
 
 def start(arguments: Arguments, config: Config, *, allow_missing: bool, now: float) -> Opened:
     """Return the workspace of these arguments, made if it is not there yet."""
+    config = settled(config, os.environ)
     workspace = app.locate(arguments, config)
     if workspace.checkpoint.exists() or checkpoint.backup_path(workspace.checkpoint).exists():
         opened = app.open_workspace(workspace.root)
-        app.refuse_differences(opened, arguments, app.settled(config))
+        app.refuse_differences(opened, arguments, config)
         return opened
     return app.create_workspace(workspace, arguments, config, allow_missing=allow_missing, now=now)
 
@@ -53,14 +59,16 @@ CONFIRMATION_S = 10.0
 class Wishes:
     """What the command line asks of a session beyond going on.
 
-    `until`: states at which it ends early. `iterations`, `overrides`: changes to the workspace.
-    `abandon_schedd`: submit anew what a schedd has that is gone for good.
+    `until`: states at which it ends early, `unless_waiting`: those in which it does not wait.
+    `iterations`, `overrides`: changes to the workspace. `abandon_schedd`: submit anew what a
+    schedd has that is gone for good.
     """
 
     steal_lock: bool = False
     iterations: int | None = None
     overrides: tuple[str, ...] = ()
     until: frozenset[str] = frozenset()
+    unless_waiting: frozenset[str] = frozenset()
     abandon_schedd: bool = False
 
 
@@ -70,9 +78,12 @@ def run_session(opened: Opened, wishes: Wishes) -> int:
     lock = WorkspaceLock(workspace.lock)
     lock.acquire(steal=wishes.steal_lock)
     try:
+        end_orphans(workspace.root)
+        remove_leftovers(workspace.directories)
         # Only now nobody else writes: what was read before the lock may be old.
         opened = app.open_workspace(workspace.root)
         on_disk = opened.snapshot
+        acceptance.complete(workspace, on_disk)
         opened = app.change(opened, wishes.iterations, wishes.overrides)
         snapshot = app.revive(opened.snapshot, time.time())
         if wishes.abandon_schedd:
@@ -96,11 +107,19 @@ def _run(
     log = get_logger()
     if opened.remark:
         log.warning("checkpoint", remark=opened.remark)
+    openness = opened.workspace.openness
+    if openness is not None:
+        log.warning("the workspace is not ours alone", reason=openness)
     if wishes.overrides or wishes.iterations is not None:
         changed = {"settings": list(wishes.overrides), "iterations": wishes.iterations}
         log.info("changed by hand", **{key: value for key, value in changed.items() if value})
     if snapshot.state in TERMINAL:
         return _tell(opened.workspace, snapshot, Ending(snapshot.state))
+    overruled = overruled_calypso(
+        opened.config, opened.workspace.env_script, opened.config.paths.env_script
+    )
+    if overruled is not None:
+        log.warning("environment script", remark=overruled)
     signals = Signals()
     signals.install()
     parts = compose(opened, signals.should_stop)
@@ -116,9 +135,10 @@ def _run(
             save=lambda new: checkpoint.save(opened.workspace.checkpoint, new),
             seen=display.update,
             alive=lock.refresh,
+            check=lock.check,
         ),
     )
-    ending = daemon.run(wishes.until)
+    ending = daemon.run(wishes.until, wishes.unless_waiting)
     if ending is Ending.INTERRUPTED:
         jobs = sum(attempt.jobs for attempt in daemon.snapshot.live_attempts)
         log.info("interrupted", by=signals.stop_requested, jobs_left_running=jobs)
@@ -214,8 +234,32 @@ def remove_jobs(opened: Opened) -> tuple[int, int]:
         stopped = snapshot.but(attempts=attempts, intent=None)
         if snapshot.state not in TERMINAL:
             stopped = stopped.but(state=StateMachine(snapshot.state).fire("stop"))
+        lock.check()
         checkpoint.save(opened.workspace.checkpoint, stopped)
         return in_queue(snapshot), sum(left.values())
+    finally:
+        lock.release()
+
+
+def declare_lost(opened: Opened, host: str) -> int:
+    """Give up the jobs, and the daemon, of a host that is gone for good; return how many jobs.
+
+    Raises UsageError where HTCondor runs the jobs: the schedd itself notices such machines.
+    """
+    lock = WorkspaceLock(opened.workspace.lock)
+    holder = live_holder(opened.workspace.lock)
+    lock.acquire(steal=holder is not None and holder.host == host and not holder.is_here)
+    try:
+        parts = compose(opened, lambda: False)
+        try:
+            batch = parts.ports.batch
+            if not isinstance(batch, LocalBatch):
+                raise UsageError(
+                    f"--lost {host}: {batch.name} itself notices machines that are gone"
+                )
+            return batch.declare_lost(host)
+        finally:
+            parts.close()
     finally:
         lock.release()
 
@@ -236,37 +280,13 @@ def _confirmed(live: tuple[Attempt, ...], batch: BatchSystem) -> dict[str, int]:
     for attempt in live:
         while True:
             try:
-                tally = batch.poll(attempt.submission)
-                left[attempt.key] = tally.idle + tally.running + tally.held
+                left[attempt.key] = batch.poll(attempt.submission).left
             except TransientError:
                 left[attempt.key] = attempt.jobs
             if not left[attempt.key] or time.monotonic() > deadline:
                 break
             time.sleep(0.5)
     return left
-
-
-def start_reco(
-    arguments: Arguments, config: Config, iteration: int, *, allow_missing: bool, now: float
-) -> Opened:
-    """Return the workspace of these arguments at `iteration`, made if it is not there yet."""
-    workspace = app.locate(arguments, config)
-    if not workspace.checkpoint.exists():
-        return app.at_iteration(
-            start(arguments, config, allow_missing=allow_missing, now=now), iteration, now
-        )
-    lock = WorkspaceLock(workspace.lock)
-    lock.acquire()
-    try:
-        opened = app.open_workspace(workspace.root)
-        # How many iterations there will be is no concern of a single one.
-        kept = opened.snapshot.arguments.iterations
-        app.refuse_differences(
-            opened, arguments.model_copy(update={"iterations": kept}), app.settled(config)
-        )
-        return app.at_iteration(opened, iteration, now)
-    finally:
-        lock.release()
 
 
 def fetch_cluster(opened: Opened, cluster: str) -> tuple[int, int]:

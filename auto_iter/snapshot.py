@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from auto_iter.config import MOST_ITERATIONS
 from auto_iter.errors import UsageError
 from auto_iter.model import Stage, Submission
 from auto_iter.rawdata import RawRange, parse_run, parse_year
@@ -26,7 +27,7 @@ class Arguments(_Record):
     year: int
     run: int
     files: str
-    iterations: int = Field(gt=0)
+    iterations: int = Field(gt=0, le=MOST_ITERATIONS)
     stations: int = Field(default=3, ge=3, le=4)
 
     @model_validator(mode="after")
@@ -38,6 +39,14 @@ class Arguments(_Record):
         except UsageError as error:
             raise ValueError(str(error)) from None
         return self
+
+
+def refuse_iterations(iterations: int) -> None:
+    """Raise UsageError for a number of iterations that no alignment has."""
+    if iterations < 1:
+        raise UsageError(f"-i {iterations}: at least one iteration is needed")
+    if iterations > MOST_ITERATIONS:
+        raise UsageError(f"-i {iterations}: at most {MOST_ITERATIONS} iterations")
 
 
 class _Portion(_Record):
@@ -111,7 +120,17 @@ class Progress(_Record):
     idle: int = 0
     running: int = 0
     held: int = 0
+    unknown: int = 0
+    """Jobs that are, for the moment, nowhere to be found: in neither queue nor history."""
+    seen_at: float | None = None
+    """When the batch system was asked last."""
     expected_end: float | None = None
+
+    @property
+    def jobs_in_words(self) -> str:
+        """Return how the jobs stand, for people."""
+        words = f"{self.running} running, {self.idle} idle, {self.held} held"
+        return f"{words}, {self.unknown} not to be found" if self.unknown else words
 
 
 class IterationRecord(SolutionSummary):
@@ -130,6 +149,8 @@ class IterationRecord(SolutionSummary):
     left_out: tuple[int, ...] = ()
     converged: bool | None = None
     ends_phase: bool = False
+    by_hand: str | None = None
+    """In words, where a person put these constants in the place of the iteration's own."""
 
 
 class Verdict(_Record):
@@ -153,6 +174,19 @@ class Hindrance(_Record):
 
     reason: str
     since: float
+
+
+class ByHand(_Record):
+    """Constants that a person has accepted for the current iteration; see `acceptance`.
+
+    Names of directories: `source`, in the iteration, becomes its `3millepede`, the one before it
+    `replaced`; later iterations go to `outdated` in the workspace.
+    """
+
+    source: str
+    replaced: str
+    outdated: str | None = None
+    words: str
 
 
 class Snapshot(_Record):
@@ -181,6 +215,8 @@ class Snapshot(_Record):
     """Where raw files are submitted in portions: the last one of this round so far."""
     failures: dict[int, int] = Field(default_factory=dict)
     """Failed tries in this iteration, for raw files that had any."""
+    losses: dict[int, int] = Field(default_factory=dict)
+    """Jobs that were lost with their machine: nobody's failure, and with a limit of their own."""
     troubles: dict[int, str] = Field(default_factory=dict)
     """What was last wrong with those raw files."""
     exit_codes: dict[int, int] = Field(default_factory=dict)
@@ -196,7 +232,11 @@ class Snapshot(_Record):
     rerun: Literal["no", "wanted", "made"] = "no"
     """Whether this iteration's stragglers are run a second time."""
     progress: Progress = Field(default_factory=Progress)
+    remarks: tuple[str, ...] = ()
+    """What this iteration's tracks give reason to warn of, on its way into the history."""
     solution: SolutionSummary | None = None
+    by_hand: ByHand | None = None
+    """Where that solution came from, until it is in the history."""
     converged: bool = False
     """It is done because it converged: only a person who asks for more iterations goes on."""
     verdict: Verdict | None = None
@@ -220,6 +260,12 @@ class Snapshot(_Record):
     def stage(self) -> Stage:
         """Where it is: iteration, phase, iteration within the phase."""
         return Stage(self.iteration, self.phase, self.iteration - self.phase_began + 1)
+
+    def stage_of(self, iteration: int) -> Stage:
+        """Where `iteration`, the current one or one before it, is among the phases."""
+        ends = [each.iteration for each in self.history if each.ends_phase]
+        before = [end for end in ends if end < iteration]
+        return Stage(iteration, len(before), iteration - max(before, default=0))
 
     @property
     def live_attempts(self) -> tuple[Attempt, ...]:

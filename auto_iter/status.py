@@ -1,7 +1,12 @@
-"""Where an alignment is. `as_json` is a contract: keys may be added, never changed or removed."""
+"""Where an alignment is. `as_json` is a contract: keys may be added, never changed or removed.
+
+The snapshot is what a daemon has seen. Where none is at work, whoever asks may look for himself and
+hand in what the jobs look like now.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +28,20 @@ class Status:
     snapshot: Snapshot
     holder: Holder | None
     now: float
+    remark: str | None = None
+    """What a person should know about the jobs' numbers."""
 
     @classmethod
     def of(cls, workspace: Workspace, snapshot: Snapshot, now: float) -> Status:
         """Return the status of a workspace."""
         return cls(workspace, snapshot, live_holder(workspace.lock), now)
+
+    @property
+    def needs_a_look(self) -> bool:
+        """Jobs may have gone on since a daemon saw them last, and the workspace is ours."""
+        is_ours = self.workspace.root.stat().st_uid == os.getuid()
+        unseen = bool(self.snapshot.live_attempts) and self.holder is None
+        return is_ours and unseen and self.snapshot.state not in TERMINAL
 
     def as_json(self) -> dict[str, Any]:
         """Return the stable form: plain values, times in seconds since the epoch."""
@@ -51,6 +65,7 @@ class Status:
             if self.holder is None
             else {"pid": self.holder.pid, "host": self.holder.host, "since": self.holder.since},
             "jobs": snapshot.progress.model_dump(),
+            "remark": self.remark,
             "attempts": [
                 {
                     "attempt": each.number,
@@ -64,6 +79,7 @@ class Status:
                 f"{number:05d}": {"tries": tries, "reason": snapshot.troubles.get(number, "")}
                 for number, tries in sorted(snapshot.failures.items())
             },
+            "avoided_machines": list(snapshot.avoid_machines),
             "excluded_files": [f"{number:05d}" for number in snapshot.excluded],
             "waiting": None if snapshot.hindrance is None else snapshot.hindrance.model_dump(),
             "failure": None if snapshot.failure is None else snapshot.failure.model_dump(),
@@ -77,6 +93,7 @@ class Status:
                 *self._headline(),
                 *self._hindrance(),
                 *self._jobs(),
+                *self._remark(),
                 *self._failure(),
                 *self._history(),
             ]
@@ -112,7 +129,12 @@ class Status:
         if hindrance is None or self.snapshot.state in TERMINAL:
             return []
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(hindrance.since))
+        if self.holder is None:
+            return [f"had to wait since {since}: {hindrance.reason}"]
         return [f"waits since {since}, and goes on by itself: {hindrance.reason}"]
+
+    def _remark(self) -> list[str]:
+        return [] if self.remark is None else [self.remark]
 
     def _jobs(self) -> list[str]:
         progress = self.snapshot.progress
@@ -120,9 +142,11 @@ class Status:
             return []
         line = (
             f"files: {progress.delivered} of {progress.wanted} reconstructed; jobs: "
-            f"{progress.running} running, {progress.idle} idle, {progress.held} held"
+            f"{progress.jobs_in_words}"
         )
-        if progress.expected_end is not None:
+        if progress.seen_at is not None:
+            line += f" (as of {time.strftime('%H:%M:%S', time.localtime(progress.seen_at))})"
+        if progress.expected_end is not None and progress.delivered < progress.wanted:
             line += (
                 f"; expected until {time.strftime('%H:%M', time.localtime(progress.expected_end))}"
             )
@@ -135,7 +159,9 @@ class Status:
             for number in sorted(self.snapshot.held_since)
             if number in self.snapshot.troubles and number not in self.snapshot.failures
         ]
-        return [line, *failing, *held[:SHOWN_HELD], *_and_more(held)]
+        machines = ", ".join(self.snapshot.avoid_machines)
+        avoided = [f"machines avoided: {machines}"] if machines else []
+        return [line, *avoided, *failing, *held[:SHOWN_HELD], *_and_more(held)]
 
     def _failure(self) -> list[str]:
         failure = self.snapshot.failure
@@ -162,7 +188,12 @@ class Status:
             f"{each.finished_at - each.started_at:9.0f}"
             for each in history
         ]
-        return [head, *rows]
+        by_hand = [
+            f"iteration {each.iteration}: {each.by_hand}"
+            for each in self.snapshot.history
+            if each.by_hand is not None
+        ]
+        return [head, *rows, *by_hand]
 
 
 def _chi2(record: IterationRecord) -> float:

@@ -7,7 +7,10 @@ report).
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shlex
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +113,26 @@ class Workspace:
         """What a person types, from wherever, to go on with this alignment."""
         return f"auto-iter resume {shlex.quote(str(self.root.absolute()))}"
 
+    def key_prefix(self, workspace_id: str) -> str:
+        """Return how submission keys begin; other for a copy in another place."""
+        place = hashlib.sha256(os.path.realpath(self.root).encode(errors="replace")).hexdigest()
+        return f"{workspace_id}{place[:4]}"
+
+    @property
+    def openness(self) -> str | None:
+        """Why others could change what the daemon believes, and runs; None where they cannot."""
+        status = self.root.stat()
+        if status.st_mode & stat.S_IWOTH:
+            return f"{self.root}: everybody may write there; chmod o-w"
+        if status.st_uid not in {os.geteuid(), 0}:
+            return f"{self.root}: belongs to another user"
+        return None
+
+    @property
+    def submission_keys(self) -> Path:
+        """Where the keys that were used on a schedd are remembered, apart from the checkpoint."""
+        return self.batch_records / "keys"
+
     @property
     def checkpoint(self) -> Path:
         """The state of the daemon."""
@@ -149,6 +172,17 @@ class Workspace:
     def report(self) -> Path:
         """Tables and plots."""
         return self.root / "report"
+
+    @property
+    def directories(self) -> list[Path]:
+        """Return the directories, as far as they are there, that the daemon and its children write.
+
+        Those of the jobs are not among them: jobs go on while no daemon runs.
+        """
+        inner = ("", "1reco", "2kfalignment", "3millepede", "3millepede/mille")
+        iterations = self.root.glob("iter[0-9]*")
+        found = [root / name for root in iterations for name in inner]
+        return [path for path in (self.root, self.report, *found) if path.is_dir()]
 
     def iteration(self, number: int, run: int) -> Iteration:
         """Return the paths of iteration `number` (from 1)."""

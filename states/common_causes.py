@@ -98,7 +98,8 @@ def failure_notes(reasons: Mapping[int, str], problems: Mapping[int, Problem]) -
             fields = _fields(number, reasons[number], problems.get(number))
             if len(numbers) > len(shown):
                 fields |= {"files": len(numbers), "last": numbers[-1]}
-            notes.append(Note("job failed", fields, "warning"))
+            is_lost = number in problems and problems[number].trouble is Trouble.LOST
+            notes.append(Note("job lost" if is_lost else "job failed", fields, "warning"))
     return notes
 
 

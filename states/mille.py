@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from auto_iter.snapshot import Snapshot
+from states.first_look import first_look
 from states.outputs import convert
 from states.step import Fire, Note, Outcome, Ports, Stay
 from states.submit_reco import outstanding_files
@@ -16,5 +17,6 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
         return Fire("reco_incomplete", checked, notes)
     if conversion.pending:
         return Stay(checked, notes=notes)
+    looked, seen = first_look(checked, ports)
     note = Note("converted", {"files": len(conversion.converted)})
-    return Fire("converted", checked, (*notes, note))
+    return Fire("converted", looked, (*notes, *seen, note))

@@ -25,8 +25,8 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     record = _record(snapshot, solution, ports).model_copy(
         update={"converged": converged, "ends_phase": is_over and not is_last}
     )
-    recorded = snapshot.but(history=(*snapshot.history, record))
-    notes = _notes(record, phase.convergence_pull, is_over=is_over)
+    recorded = snapshot.but(history=(*snapshot.history, record), by_hand=None)
+    notes = (*_accepted(snapshot), *_notes(record, phase.convergence_pull, is_over=is_over))
     ends_early = is_over and is_last
     if ends_early or snapshot.iteration >= snapshot.arguments.iterations:
         verdict = convergence.verdict(recorded.history, ports.plan)
@@ -58,6 +58,16 @@ def begin_next(snapshot: Snapshot, now: float) -> Snapshot:
     return begin(snapshot, iteration, now)
 
 
+def _accepted(snapshot: Snapshot) -> tuple[Note, ...]:
+    by_hand = snapshot.by_hand
+    if by_hand is None:
+        return ()
+    fields: dict[str, object] = {"constants": by_hand.words, "replaced": by_hand.replaced}
+    if by_hand.outdated is not None:
+        fields["outdated"] = by_hand.outdated
+    return (Note("constants accepted by hand", fields, "warning"),)
+
+
 def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
     """Return the snapshot at the start of an iteration: nothing submitted, nothing failed."""
     return snapshot.but(
@@ -68,6 +78,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         submitted_up_to=None,
         queue_limit=None,
         failures={},
+        losses={},
         troubles={},
         exit_codes={},
         releases={},
@@ -75,7 +86,9 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         quantile_at=None,
         rerun="no",
         progress={},
+        remarks=(),
         solution=None,
+        by_hand=None,
         converged=False,
         verdict=None,
         failure=None,
@@ -92,5 +105,6 @@ def _record(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> Iter
         attempts=len(snapshot.attempts),
         files=len(delivered),
         left_out=tuple(sorted(ports.reconstruction.wanted() - delivered)),
-        **dict(solution),
+        by_hand=None if snapshot.by_hand is None else snapshot.by_hand.words,
+        **dict(solution) | {"warnings": (*snapshot.remarks, *solution.warnings)},
     )

@@ -5,7 +5,7 @@ Converting reads every track, so it is also the check that an output is whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from auto_iter.ports import Conversion
 from auto_iter.snapshot import Snapshot
@@ -49,7 +49,18 @@ def count_failures(snapshot: Snapshot, failed: Iterable[tuple[int, str]]) -> Sna
     troubles = dict(failed)
     if not troubles:
         return snapshot
-    counts = {number: snapshot.failures.get(number, 0) + 1 for number in troubles}
-    return snapshot.but(
-        failures={**snapshot.failures, **counts}, troubles={**snapshot.troubles, **troubles}
-    )
+    counts = _one_more(snapshot.failures, troubles)
+    return snapshot.but(failures=counts, troubles={**snapshot.troubles, **troubles})
+
+
+def count_losses(snapshot: Snapshot, lost: Iterable[tuple[int, str]]) -> Snapshot:
+    """Return the snapshot with one more loss, and its reason, for each of `lost`: no failed try."""
+    troubles = dict(lost)
+    if not troubles:
+        return snapshot
+    counts = _one_more(snapshot.losses, troubles)
+    return snapshot.but(losses=counts, troubles={**snapshot.troubles, **troubles})
+
+
+def _one_more(counts: Mapping[int, int], numbers: Iterable[int]) -> dict[int, int]:
+    return {**counts, **{number: counts.get(number, 0) + 1 for number in numbers}}

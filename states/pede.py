@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from auto_iter.deterioration import CHECK, Step, growing_steps, refused
+from auto_iter.errors import PhysicsError
 from auto_iter.snapshot import Snapshot
+from auto_iter.solution import SolutionSummary
+from states.first_look import OFF, last_good
 from states.step import Fire, Note, Outcome, Ports, Stay
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Solve, in a child process, and accept or refuse the result."""
+    if snapshot.by_hand is not None and snapshot.solution is not None:
+        return Fire("solved", snapshot)  # a person has accepted it: nothing else takes its place
     delivered = ports.reconstruction.delivered(snapshot.iteration)
     solution = ports.millepede.solve(snapshot.stage, delivered)
     if solution is None:
         return Stay(snapshot)
     warnings = tuple(Note("pede warns", {"warning": text}, "warning") for text in solution.warnings)
+    remarks = _growing(snapshot, solution, ports)
     note = Note(
         "solved",
         {
@@ -23,4 +30,25 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
             "max_pull": round(solution.max_pull, 3),
         },
     )
-    return Fire("solved", snapshot.but(solution=solution), (*warnings, note))
+    solved = snapshot.but(solution=solution, remarks=(*snapshot.remarks, *remarks))
+    told = (Note("gets worse", {"warning": text}, "warning") for text in remarks)
+    return Fire("solved", solved, (*warnings, *told, note))
+
+
+def _growing(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> tuple[str, ...]:
+    """Return warnings of steps that grow. Raises PhysicsError when they do so again and again."""
+    most = ports.policy.guards.max_growing_steps
+    steps = [
+        _step(record)
+        for record in snapshot.history
+        if snapshot.phase_began <= record.iteration < snapshot.iteration
+    ]
+    signs = growing_steps([*steps, _step(solution)], most)
+    if refusal := refused(signs):
+        good = last_good(snapshot.iteration - (most or 0), ports)
+        raise PhysicsError(refusal, f"{CHECK}; {good}; {OFF}")
+    return tuple(sign.text for sign in signs)
+
+
+def _step(solution: SolutionSummary) -> Step:
+    return Step(solution.max_pull, solution.track_chi2_ndf or solution.chi2_ndf)

@@ -17,4 +17,13 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     note = Note("iteration prepared", {"files": wanted, **names})
     progress = snapshot.progress.model_copy(update={"wanted": wanted})
     prepared = snapshot.but(progress=progress, strategy=ports.plan.strategy, phase_name=phase.name)
-    return Fire("prepared", prepared, (note,))
+    return Fire("prepared", prepared, (*_unusual_start(snapshot), note))
+
+
+def _unusual_start(snapshot: Snapshot) -> tuple[Note, ...]:
+    """Tell of constants that no iteration of this alignment found by itself."""
+    before = snapshot.history[-1] if snapshot.history else None
+    if before is None or before.by_hand is None:
+        return ()
+    fields: dict[str, object] = {"of_iteration": before.iteration, "constants": before.by_hand}
+    return (Note("starts from constants by hand", fields, "warning"),)

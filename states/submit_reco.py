@@ -49,8 +49,9 @@ def _meant(snapshot: Snapshot, intent: Intent, outstanding: frozenset[int]) -> f
 
 def outstanding_files(snapshot: Snapshot, ports: Ports) -> frozenset[int]:
     """Return the raw files that have no output and have tries left."""
-    limit = ports.policy.max_attempts
-    exhausted = {number for number, count in snapshot.failures.items() if count >= limit}
+    failed, lost = ports.policy.max_attempts, ports.policy.max_losses
+    exhausted = {number for number, count in snapshot.failures.items() if count >= failed}
+    exhausted |= {number for number, count in snapshot.losses.items() if count >= lost}
     delivered = ports.reconstruction.delivered(snapshot.iteration)
     return ports.reconstruction.wanted() - delivered - exhausted
 

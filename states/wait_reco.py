@@ -12,7 +12,7 @@ from auto_iter.model import Problem, Tally, Trouble
 from auto_iter.snapshot import Attempt, Progress, Snapshot
 from states import held_jobs, stragglers
 from states.common_causes import avoided, common_cause, failure_notes
-from states.outputs import convert, count_failures, without
+from states.outputs import convert, count_failures, count_losses, without
 from states.portions import next_portion
 from states.step import Fire, Note, Outcome, Ports, Stay
 from states.submit_reco import outstanding_files
@@ -82,7 +82,9 @@ def _while_jobs_run(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outc
         return Fire("stragglers", snapshot.but(rerun="wanted"), tuple(notes))
     # On a full disk jobs may not even start, and nobody else would say why.
     ports.reconstruction.check_room()
-    return Stay(snapshot, wait_s=_until_next_poll(snapshot, ports), notes=tuple(notes))
+    seen = snapshot.progress.model_copy(update={"seen_at": ports.clock.now()})
+    wait_s = _until_next_poll(snapshot, ports)
+    return Stay(snapshot.but(progress=seen), wait_s=wait_s, notes=tuple(notes))
 
 
 def _until_next_poll(snapshot: Snapshot, ports: Ports) -> float | None:
@@ -103,11 +105,13 @@ def _accounted(
     notes: list[Note] = []
     if missing and not attempt.is_ended_by_us:
         snapshot, notes = _counted(snapshot, missing, problems, ports)
-        snapshot = snapshot.but(avoid_machines=avoided(snapshot, tally))
+        machines = avoided(snapshot, tally)
+        new = machines[len(snapshot.avoid_machines) :]
+        notes += [Note("machine avoided from now on", {"machine": each}, "warning") for each in new]
+        snapshot = snapshot.but(avoid_machines=machines)
     snapshot = without(snapshot, attempt.key, () if tally.is_over else missing)
-    left = tally.idle + tally.running + tally.held
     attempts = tuple(
-        each.model_copy(update={"left": left, "is_over": tally.is_over})
+        each.model_copy(update={"left": tally.left, "is_over": tally.is_over})
         if each.key == attempt.key
         else each
         for each in snapshot.attempts
@@ -131,7 +135,9 @@ def _counted(
     notes = failure_notes(reasons, problems)
     if innocent:
         notes.append(Note("disk full: not counted as failed", {"files": innocent}, "warning"))
-    counted = count_failures(snapshot, reasons.items())
+    lost = {number for number in reasons if _is_lost(problems.get(number))}
+    counted = count_losses(snapshot, ((n, why) for n, why in reasons.items() if n in lost))
+    counted = count_failures(counted, ((n, why) for n, why in reasons.items() if n not in lost))
     return counted.but(exit_codes={**counted.exit_codes, **exits}), notes
 
 
@@ -161,6 +167,10 @@ def _victims_of_the_disk(
     ]
 
 
+def _is_lost(problem: Problem | None) -> bool:
+    return problem is not None and problem.trouble is Trouble.LOST
+
+
 def _reason(problem: Problem | None, snapshot: Snapshot, number: int) -> str:
     if problem is not None:
         where = f" on {problem.machine}" if problem.machine else ""
@@ -177,6 +187,8 @@ def _with_progress(snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> Sn
         idle=sum(tally.idle for tally in tallies),
         running=sum(tally.running for tally in tallies),
         held=sum(tally.held for tally in tallies),
+        unknown=sum(tally.unknown for tally in tallies),
+        seen_at=snapshot.progress.seen_at,
         expected_end=snapshot.progress.expected_end,
     )
     if now == snapshot.progress:

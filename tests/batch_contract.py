@@ -63,9 +63,13 @@ class BatchContract:
     def root(self, tmp_path: Path) -> Path:
         return tmp_path
 
-    def test_keys_differ(self, system: BatchSystem) -> None:
-        keys = {system.new_key(1, 1) for _ in range(50)}
-        assert len(keys) == 50
+    def test_each_attempt_has_a_key_of_its_own_and_always_the_same(
+        self, system: BatchSystem
+    ) -> None:
+        attempts = [(1, 1), (1, 2), (2, 1), (11, 1), (1, 11), (1, 1)]
+        keys = [system.new_key(*attempt) for attempt in attempts]
+        assert len(set(keys)) == 5
+        assert keys[0] == keys[-1]
 
     def test_a_key_that_was_never_used_is_not_found(self, system: BatchSystem) -> None:
         assert system.find(system.new_key(1, 1)) is None

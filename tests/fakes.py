@@ -40,12 +40,10 @@ class MemoryBatch:
     busy: frozenset[str] = frozenset()
     """Machines on which jobs run."""
     limits: tuple[int | None, int | None] = (None, None)
-    keys: int = 0
     changed: bool = False
 
     def new_key(self, iteration: int, attempt: int) -> str:
-        self.keys += 1
-        return f"memory-{iteration:02d}-{attempt}-{self.keys}"
+        return f"memory-{iteration:02d}-{attempt}"
 
     def find(self, key: str) -> Submission | None:
         for each in self.submissions.values():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from auto_iter.arrival import Response
 from auto_iter.errors import InputError, PhysicsError, TransientError
 from auto_iter.model import Batch, Job, Problem, Stage
 from auto_iter.ports import Conversion
@@ -67,6 +68,9 @@ class TwinReconstruction:
         self.stages.append(stage)
         self.outputs.setdefault(stage.iteration, set())
 
+    def constants_of(self, iteration: int) -> str:
+        return f"iter{iteration:02d}/inputforalign.txt"
+
     def wanted(self) -> frozenset[int]:
         return self.files
 
@@ -120,6 +124,8 @@ class TwinMillepede:
     missing: str | None = None
     solved: list[tuple[int, frozenset[int]]] = field(default_factory=list)
     max_pulls: list[float] = field(default_factory=lambda: [10.0])
+    seen: dict[int, dict[int, Response]] = field(default_factory=dict)
+    """By iteration: what its files show of the constants before."""
     reports: list[int] = field(default_factory=list)
     stopped: bool = False
 
@@ -131,6 +137,10 @@ class TwinMillepede:
         del stage
         refused = self.bad & set(numbers)
         return Conversion(frozenset(numbers) - refused, 0, dict.fromkeys(refused, "no tracks"))
+
+    def responses(self, stage: Stage, numbers: Collection[int]) -> Mapping[int, Response]:
+        seen = self.seen.get(stage.iteration, {})
+        return {number: each for number, each in seen.items() if number in numbers}
 
     def solve(self, stage: Stage, numbers: Collection[int]) -> SolutionSummary | None:
         if self.refusal is not None:

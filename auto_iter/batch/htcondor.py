@@ -1,13 +1,12 @@
 """HTCondor as a batch system: one cluster for each submission, found again by its key.
 
-What the design asks of exactly-once submission: a key that this process made and never used is
-known to be new; for any other, queue and history have to say twice that it is not there. What is
-not known is never taken for "not there": TransientError is raised instead.
+What the design asks of exactly-once submission: a key that this process made and that was never
+used is known to be new; for any other, queue and history have to say twice that it is not there.
+What is not known is never taken for "not there": TransientError is raised instead.
 """
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
@@ -21,6 +20,7 @@ from auto_iter.batch.htcondor_ledger import Ledger
 from auto_iter.batch.schedd import Ad, Counts, RefusedError, Schedd
 from auto_iter.config import HTCondor
 from auto_iter.errors import InputError, TransientError
+from auto_iter.files import write_atomically
 from auto_iter.model import Batch, Problem, Resources, Submission, Tally
 
 LOOKS = 2
@@ -57,18 +57,20 @@ class HTCondorBatch:
 
     name = "htcondor"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - clock and records are what tests replace
         self,
         workspace_id: str,
         config: HTCondor,
         schedd: Schedd,
         *,
+        records: Path | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._workspace_id = workspace_id
         self._config = config
         self._schedd = schedd
+        self._records = records
         self._now = monotonic
         self._sleep = sleep
         self._fresh: set[str] = set()
@@ -79,11 +81,14 @@ class HTCondorBatch:
         self._site_limits: tuple[int | None, int | None] | None = None
 
     def new_key(self, iteration: int, attempt: int) -> str:
-        """Return a fresh key. It names the schedd: from another host the local one is another."""
+        """Return the key. It names the schedd: from another host the local one is another.
+
+        One that was used already (the checkpoint that knew is lost) has to be asked for.
+        """
         schedd = self._schedd.name(at=None)
-        own = f"{self._workspace_id}-{iteration:02d}-{attempt:02d}-{secrets.token_hex(4)}"
-        key = f"{own}@{schedd}"
-        self._fresh.add(key)
+        key = f"{self._workspace_id}-{iteration:02d}-{attempt:02d}@{schedd}"
+        if self._records is None or not (self._records / key).exists():
+            self._fresh.add(key)
         return key
 
     def find(self, key: str) -> Submission | None:
@@ -174,6 +179,7 @@ class HTCondorBatch:
         if self._config.send_credential:
             # What is stored lives about as long as a ticket; an alignment takes days.
             self._schedd.store_credential(at=at)
+        self._note_use(batch.key)
         self._fresh.discard(batch.key)
         placed = self._schedd.submit(description, rows, spool=self._config.spool, at=at)
         if self._config.spool:
@@ -189,6 +195,12 @@ class HTCondorBatch:
         )
         self._submitted[batch.key] = submission
         return submission
+
+    def _note_use(self, key: str) -> None:
+        """Remember, apart from the checkpoint, that a key may be in use."""
+        if self._records is not None:
+            self._records.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._records / key, "")
 
     def poll(self, submission: Submission) -> Tally:
         """Return how the cluster stands: one summary, and ads only of what needs a look.

@@ -54,7 +54,14 @@ _LIMITS = {
     _IN_A_SUBMISSION: ("jobs in one submission", "htcondor.max_jobs_per_submission"),
 }
 _REFUSED = "Unable to commit transaction"
-_DENIED = ("AUTHENTICATE", "authenticat", "DENIED", "ermission denied", "not authorized")
+_DENIED = (
+    "AUTHENTICATE",
+    "authenticat",
+    "DENIED",
+    "ermission denied",
+    "not authorized",
+    "Error when performing action",  # all that is said of a change that was not allowed
+)
 
 
 def never() -> bool:
@@ -272,7 +279,7 @@ class ScheddProcess:
         self._complaints.seek(0)
         lines = self._complaints.read()[-LAST_WORDS:].decode(errors="replace").split("\n")
         said = [line for line in lines if line.strip()]
-        return f": {said[-1]}" if said else ""
+        return f": {said[-1].strip()}" if said else ""
 
     def _translated(
         self, call: str, kind: str, message: str, at: str | None
@@ -305,8 +312,8 @@ class ScheddProcess:
             )
         if any(text in message for text in _DENIED):
             message += " (is the Kerberos ticket valid? `auto-iter doctor` tells more)"
-            # The next one looks for ticket and configuration anew.
-            self.close()
+        # The next one looks for ticket, configuration and schedd anew.
+        self.close()
         return self._trouble(call, message, at)
 
     def _refusal(self, call: str, message: str, at: str | None) -> TransientError | None:

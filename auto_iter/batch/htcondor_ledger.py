@@ -92,9 +92,10 @@ class Ledger:
             idle=counts.idle + waiting,
             # A removed job leaves the queue when its machine has confirmed its end. Until then it
             # may still run, for as long as the machine cannot be reached.
-            running=counts.running + counts.removed + self.missing(gone),
+            running=counts.running + counts.removed,
             held=counts.held,
             ended=counts.completed + self.known_gone(gone),
+            unknown=self.missing(gone),
             problems=tuple(self._problems()),
             proven_machines=frozenset(self.proven),
             busy_machines=frozenset(self.busy),

@@ -4,7 +4,7 @@ A submission is a directory of records, made by one rename. Its jobs are started
 process and watched by detached starters, so they outlive the daemon; this class only reads the
 records, starts a queue process where one is missing, and buries jobs whose starter was killed.
 Jobs that run on another machine (the workspace is on a shared disk) are left alone and counted as
-running: only that machine can tell, or end them.
+running while their starters give signs of life: only that machine can tell, or end them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from typing import ParamSpec, TypeVar
 import auto_iter
 from auto_iter.batch import local_processes as processes
 from auto_iter.batch.local_job import marker
-from auto_iter.batch.local_processes import Identity
 from auto_iter.batch.local_queue import bury
 from auto_iter.batch.local_records import (
     Event,
@@ -47,6 +46,7 @@ from auto_iter.batch.local_records import (
 from auto_iter.batch.local_watch import Watch
 from auto_iter.errors import InputError, TransientError
 from auto_iter.files import sync_directory
+from auto_iter.identity import Identity
 from auto_iter.model import Batch, Resources, Submission, Tally
 from auto_iter.ports import Clock
 
@@ -56,6 +56,9 @@ R = TypeVar("R")
 _QUEUE_START_S = 30.0
 _QUEUE_RESTART_S = 2.0
 _UNFINISHED = ".new-"
+
+SILENT_AFTER_S = 1800.0
+"""Another machine's starter that gave no sign of life for so long is gone, and its job lost."""
 
 
 def _translated(method: Callable[P, R]) -> Callable[P, R]:
@@ -69,6 +72,21 @@ def _translated(method: Callable[P, R]) -> Callable[P, R]:
             raise TransientError(f"local batch system: {error}") from error
 
     return call
+
+
+def _why_lost(records: Records, number: int, starter: Identity) -> str | None:
+    """Return why a job that should run does not; None while it does, as far as we can tell."""
+    if starter.is_here:
+        if starter.is_alive:
+            return None
+        return "its starter was killed, or the machine went down"
+    try:
+        silent_s = time.time() - records.sign_of_life(number).stat().st_mtime
+    except FileNotFoundError:
+        return None
+    if silent_s < SILENT_AFTER_S:
+        return None
+    return f"{starter.host} gave no sign of life for {silent_s / 60:.0f} minutes"
 
 
 @dataclass(frozen=True)
@@ -110,8 +128,8 @@ class LocalBatch:
         self._watch = Watch()
 
     def new_key(self, iteration: int, attempt: int) -> str:
-        """Return a fresh submission key."""
-        return f"{self._workspace_id}-{iteration:02d}-{attempt}-{self._rng.getrandbits(32):08x}"
+        """Return the submission key; what was submitted under it before is found in the records."""
+        return f"{self._workspace_id}-{iteration:02d}-{attempt:02d}"
 
     @_translated
     def find(self, key: str) -> Submission | None:
@@ -161,8 +179,9 @@ class LocalBatch:
         ledger.refresh()
         header = self._header(submission.cluster)
         for number, running in list(ledger.running.items()):
-            if running.starter.is_here and not running.starter.is_alive:
-                bury(ledger, header, number, running.starter.pid)
+            why = _why_lost(ledger.records, number, running.starter)
+            if why is not None:
+                bury(ledger, header, number, running.starter.pid, why)
         self._ensure_queue(submission.cluster)
         return ledger.tally()
 
@@ -215,6 +234,23 @@ class LocalBatch:
             sync_journal(ledger.records)
             ledger.refresh()
 
+    @_translated
+    def declare_lost(self, host: str) -> int:
+        """Record the jobs that run on another machine as lost, and return how many those were.
+
+        Only for who knows that the machine called `host` is gone for good.
+        """
+        count = 0
+        for cluster in self._clusters():
+            ledger = self._ledger(cluster)
+            ledger.refresh()
+            for number, running in list(ledger.running.items()):
+                if running.starter.host == host and not running.starter.is_here:
+                    why = f"{host} was declared gone"
+                    bury(ledger, self._header(cluster), number, running.starter.pid, why)
+                    count += 1
+        return count
+
     def retire(self, submission: Submission) -> None:
         """Do nothing: records are small, and `find` has to know the key for ever."""
 
@@ -246,8 +282,8 @@ class LocalBatch:
         return (
             ledger.has_news()
             or any(
-                running.starter.is_here and not running.starter.is_alive
-                for running in ledger.running.values()
+                _why_lost(ledger.records, number, running.starter) is not None
+                for number, running in ledger.running.items()
             )
             or (self._may_start_queue(cluster) and not self._has_queue(ledger.records))
         )
@@ -350,7 +386,10 @@ class LocalBatch:
         abroad = sorted(number for number, starter in running.items() if not starter.is_here)
         if abroad:
             host = running[abroad[0]].host
-            raise TransientError(f"jobs {abroad} of submission {cluster} run on {host}: go there")
+            raise TransientError(
+                f"jobs {abroad} of submission {cluster} run on {host}: end them there, or, when "
+                f"that machine is gone for good, here: auto-iter stop --lost {host}"
+            )
         alive = [starter for starter in running.values() if starter.is_alive]
         processes.send([starter.pid for starter in alive], signal.SIGTERM)
         processes.wait_ended(alive, self._limits.grace_s + 3.0)

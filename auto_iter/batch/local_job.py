@@ -16,10 +16,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from auto_iter.batch import local_processes as processes
 from auto_iter.batch.local_records import (
@@ -33,10 +33,18 @@ from auto_iter.batch.local_records import (
     read_header,
     sync_journal,
 )
+from auto_iter.errors import PASSING, PASSING_EXIT_CODE
+from auto_iter.files import sync_directory
+from auto_iter.identity import identify
 from auto_iter.model import Job, Resources
 
 HOLD_EXECUTE, HOLD_OUTPUT, HOLD_MEMORY, HOLD_TIME = 6, 12, 34, 46
 """HTCondor's hold codes for what can happen here (manual, job ClassAd attribute HoldReasonCode)."""
+
+NOT_YET_PAUSE_S = 5.0
+"""A starter that could not even claim its job waits so long; then another one is started."""
+
+T = TypeVar("T")
 
 _PASSED_ON = (
     "HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "KRB5CCNAME",
@@ -44,7 +52,8 @@ _PASSED_ON = (
 )  # fmt: skip
 _PASSED_ON_PREFIXES = ("FASER_", "EOS_")
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 1.0
-_RECORDING_PATIENCE_S = 600.0
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.5, 30.0
+_SIGN_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -101,12 +110,10 @@ class Starter:
         self._sandbox = self._header.directory / order.job.directory
         self._scratch = self._sandbox / f".scratch_{order.job.number:05d}"
         self._peak_mb = 0
+        self._signed = -_SIGN_EVERY_S
 
     def run(self) -> None:
-        """Claim the job, run it, record its end; nothing when it is not ours to run."""
-        if not self._claim():
-            return
-        (self._header.directory / "logs").mkdir(parents=True, exist_ok=True)
+        """Run the job that was claimed, and record its end unless it is not ours any more."""
         started = time.time()
         self._log(
             f"submitted as {self._records.root.name}.{self._job.number}",
@@ -118,36 +125,70 @@ class Starter:
         event |= {"memory_mb": self._peak_mb, "wall_s": round(time.time() - started, 3)}
         self._log(_in_words(event))  # first: who sees the record may go and read the log
         self._record(event)
+        self._records.sign_of_life(self._job.number).unlink(missing_ok=True)
 
-    def _claim(self) -> bool:
+    def claim(self) -> bool:
         """Start the job in the journal, unless somebody else did, or it was removed meanwhile."""
         number = self._job.number
+        self._show_life()
         with journal_lock(self._records):
             since = Ledger(self._records, "", self._header.jobs, offset=self._order.offset)
             since.refresh()
             if not since.is_idle(number):
                 return False
-            starter = asdict(processes.identify(os.getpid()))
+            starter = asdict(identify(os.getpid()))
             event: Event = {"event": "started", "job": number, "run": self._order.run}
             append_event(self._records, event | {"starter": starter, "time": time.time()})
         return True
 
     def _outcome(self) -> Event:
-        try:
-            with self._prepared() as (out, err):
-                leader = self._spawn(out, err)
-                event = self._watch(leader)
-        except OSError as error:
-            reason = f"cannot start {self._header.executable}: {error}"
-            return _hold(HOLD_EXECUTE, reason, error.errno)
+        what = f"cannot start {self._header.executable}"
+        event = self._patiently(self._run_once, HOLD_EXECUTE, what)
         if event == {"event": "ended", "exit_code": 0}:
-            return self._bring_home() or event
+            what = f"cannot bring {self._job.output} home"
+            return (
+                self._patiently(self._bring_home, HOLD_OUTPUT, what)
+                or self._patiently(self._sync_home, HOLD_OUTPUT, what)
+                or event
+            )
         return event
+
+    def _patiently(self, action: Callable[[], T], code: int, what: str) -> T | Event:
+        """Do `action`; trouble with the disk that passes is waited for, other trouble is a hold."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return action()
+            except OSError as error:
+                if error.errno not in PASSING:
+                    return _hold(code, f"{what}: {error}", error.errno)
+                self._log(f"waits: {what}: {error}")
+            self._show_life()
+            if select.select([self._wake], [], [], pause_s)[0]:
+                return self._told_to_end()
+            pause_s = min(2 * pause_s, _LAST_PAUSE_S)
+
+    def _run_once(self) -> Event:
+        with self._prepared() as (out, err):
+            leader = self._spawn(out, err)
+            try:
+                return self._watch(leader)
+            except OSError:  # it cannot be watched, so it must not go on
+                self._end_tree(graceful=False)
+                raise
+
+    def _show_life(self) -> None:
+        if time.monotonic() - self._signed < _SIGN_EVERY_S:
+            return
+        self._signed = time.monotonic()
+        with contextlib.suppress(OSError):
+            self._records.sign_of_life(self._job.number).touch()
 
     @contextlib.contextmanager
     def _prepared(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         """Make the sandbox with its inputs; afterwards only what the job left stays there."""
         logs = self._header.directory / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
         self._sandbox.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._scratch.mkdir()
@@ -163,8 +204,9 @@ class Starter:
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
             for link in linked:
-                if link.is_symlink():
-                    link.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # the job itself may have ended well
+                    if link.is_symlink():
+                        link.unlink(missing_ok=True)
 
     def _spawn(self, out: IO[bytes], err: IO[bytes]) -> int:
         cpus = str(self._order.resources.cpus)
@@ -215,6 +257,7 @@ class Starter:
     def _verdict(self, elapsed: float) -> Event | None:
         """Return why the job has to end now, if it has to."""
         limits = self._order.resources
+        self._show_life()
         if select.select([self._wake], [], [], 0)[0]:
             return self._told_to_end()
         if limits.time_limit_s is not None and elapsed >= limits.time_limit_s:
@@ -247,24 +290,33 @@ class Starter:
             _reap(0)
 
     def _bring_home(self) -> Event | None:
-        """Move the output to where outputs go; a hold when it is not there or cannot be moved."""
+        """Move the output to where outputs go; a hold when it is not there."""
         name = self._job.output
         if not name:
             return None
+        if not self._is_ours():
+            return {"event": "lost", "reason": "it was given up while its starter was away"}
         source, target = self._sandbox / name, self._header.deliver_to / name
         if not source.exists():
             if "--deliver" in self._job.arguments and target.exists():
                 return None
             return _hold(HOLD_OUTPUT, f"ended well, but left no {name} in {self._sandbox}", 2)
-        try:
-            _move(source, target)
-        except OSError as error:
-            return _hold(HOLD_OUTPUT, f"cannot bring {name} home: {error}", error.errno)
+        _move(source, target)
         return None
+
+    def _sync_home(self) -> None:
+        """Make the output survive a power cut before its job is said to have ended."""
+        sync_directory(self._header.deliver_to)
+
+    def _is_ours(self) -> bool:
+        """Tell whether the job still counts as running here: it may have been given up."""
+        since = Ledger(self._records, "", self._header.jobs, offset=self._order.offset)
+        since.refresh()
+        running = since.running.get(self._job.number)
+        return running is not None and running.starter.pid == os.getpid()
 
     def _record(self, event: Event) -> None:
         """Write the end down; a full disk is waited for, as the job would be lost otherwise."""
-        deadline = time.monotonic() + _RECORDING_PATIENCE_S
         while True:
             try:
                 with journal_lock(self._records):
@@ -272,9 +324,10 @@ class Starter:
                     sync_journal(self._records)
             except FileNotFoundError:
                 raise  # the workspace was moved or removed: waiting would only hold our slot
-            except OSError:
-                if time.monotonic() > deadline:
+            except OSError as error:
+                if error.errno not in PASSING:
                     raise
+                self._show_life()
                 time.sleep(1)
             else:
                 return
@@ -348,7 +401,17 @@ def main() -> None:
         order = Order.parse(sys.stdin.read())
     except ValueError:
         return  # the queue process was killed while it wrote: its successor starts the job
-    Starter(order, wake).run()
+    try:
+        starter = Starter(order, wake)
+        if not starter.claim():
+            return
+    except OSError as error:
+        if error.errno not in PASSING:
+            raise
+        print(f"job {order.job.number} not started yet: {error}", file=sys.stderr)
+        time.sleep(NOT_YET_PAUSE_S)
+        sys.exit(PASSING_EXIT_CODE)
+    starter.run()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Processes of the local batch system: who is alive, who belongs to a job, how all of it ends.
 
-Linux only. A process is known by host, boot and start time besides its pid, so a pid that was given
-out again after a crash or a reboot is never mistaken for ours.
+Linux only.
 """
 
 from __future__ import annotations
@@ -10,58 +9,16 @@ import contextlib
 import ctypes
 import os
 import signal
-import socket
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+from auto_iter.identity import Identity
 
 MARKER = "AUTO_ITER_JOB"
 """Environment variable that every process of a job inherits: it finds those that broke away."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 _PROC = Path("/proc")
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A process, for good: `started` is its kernel start time in clock ticks since `boot`."""
-
-    pid: int
-    started: int
-    boot: str
-    host: str
-
-    @property
-    def is_here(self) -> bool:
-        """Whether this machine can tell."""
-        return self.host == socket.gethostname()
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether exactly this process runs; a zombie does not. Only asked where `is_here`."""
-        return self.boot == _boot() and _stat(self.pid) == ("alive", self.started)
-
-
-def identify(pid: int) -> Identity:
-    """Return the identity of a running process; ProcessLookupError when there is none."""
-    found = _stat(pid)
-    if found is None:
-        raise ProcessLookupError(pid)
-    return Identity(pid, found[1], _boot(), socket.gethostname())
-
-
-def _boot() -> str:
-    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-
-
-def _stat(pid: int) -> tuple[str, int] | None:
-    """Return state and start time (fields 3 and 22 of proc_pid_stat(5))."""
-    try:
-        text = (_PROC / str(pid) / "stat").read_text()
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()  # the name before may hold spaces and brackets
-    return ("dead" if fields[0] in "ZX" else "alive"), int(fields[19])
 
 
 def become_subreaper() -> None:
@@ -117,9 +74,9 @@ def _memory_kb(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-def marked(marker: str) -> list[int]:
-    """Return the pids of living processes that carry a job's marker in their environment."""
-    wanted = f"{MARKER}={marker}".encode()
+def marked(marker: str, *, variable: str = MARKER) -> list[int]:
+    """Return the pids of living processes that carry a marker in their environment: a job's."""
+    wanted = os.fsencode(f"{variable}={marker}")
     return [pid for pid in _all_pids() if pid != os.getpid() and _carries(pid, wanted)]
 
 
@@ -137,10 +94,10 @@ def send(pids: list[int], what: signal.Signals) -> None:
             os.kill(pid, what)
 
 
-def sweep(marker: str, timeout_s: float = 5.0) -> bool:
-    """Kill every process that carries a job's marker; False when some are still there."""
+def sweep(marker: str, timeout_s: float = 5.0, *, variable: str = MARKER) -> bool:
+    """Kill every process that carries a marker; False when some are still there."""
     deadline = time.monotonic() + timeout_s
-    while left := marked(marker):
+    while left := marked(marker, variable=variable):
         if time.monotonic() > deadline:
             return False
         send(left, signal.SIGKILL)

@@ -34,6 +34,8 @@ from auto_iter.batch.local_records import (
     read_jobs,
     sync_journal,
 )
+from auto_iter.errors import PASSING_EXIT_CODE
+from auto_iter.identity import identify
 from auto_iter.model import Job, Resources
 
 _LOCK_PATIENCE_S = 2.0
@@ -112,21 +114,27 @@ class Queue:
         """Bury jobs whose starter ended without a word."""
         while True:
             try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
             number = self._starters.pop(pid, None)
-            if number is not None:
+            if number is None:
+                continue
+            if os.waitstatus_to_exitcode(status) == PASSING_EXIT_CODE:
+                self._waiting.append(number)
+            else:
                 bury(self._ledger, self._header, number, pid)
 
 
-def bury(ledger: Ledger, header: Header, number: int, pid: int) -> None:
+def bury(
+    ledger: Ledger, header: Header, number: int, pid: int, why: str = "its starter was killed"
+) -> None:
     """Record a job as lost if its dead starter `pid` left no record; kill what it left behind.
 
-    A job that was never claimed is lost too: whatever kept its starter from starting (a broken
-    installation, a full disk) would keep the next one from it as well.
+    A job that was never claimed has failed: whatever kept its starter from starting (a broken
+    installation) would keep the next one from it as well, and the one after.
     """
     with journal_lock(ledger.records):
         ledger.refresh()
@@ -137,13 +145,15 @@ def bury(ledger: Ledger, header: Header, number: int, pid: int) -> None:
         if not claimed and not ledger.is_idle(number):
             return
         processes.sweep(marker(header, number))
-        reason = (
-            "its starter was killed or the machine went down"
-            if claimed
-            else f"its starter could not start, see {ledger.records.queue_log}"
-        )
-        event = {"event": "lost", "job": number, "reason": reason, "time": time.time()}
-        append_event(ledger.records, event)
+        for left_over in header.deliver_to.glob(f".*.{pid}"):  # half moved to another file system
+            left_over.unlink(missing_ok=True)
+        ledger.records.sign_of_life(number).unlink(missing_ok=True)
+        event, reason = "lost", why
+        if not claimed:
+            event = "failed"
+            reason = f"its starter could not start, see {ledger.records.queue_log}"
+        record = {"event": event, "job": number, "reason": reason, "time": time.time()}
+        append_event(ledger.records, record)
         sync_journal(ledger.records)
         ledger.refresh()
 
@@ -176,7 +186,7 @@ def hold_queue_lock(records: Records) -> IO[str] | None:
                 return None
             time.sleep(0.05)
     lock.truncate(0)
-    lock.write(json.dumps(asdict(processes.identify(os.getpid()))))
+    lock.write(json.dumps(asdict(identify(os.getpid()))))
     lock.flush()
     return lock
 

@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from auto_iter.batch.local_processes import Identity
+from auto_iter.files import sync_directory
+from auto_iter.identity import Identity
 from auto_iter.model import Batch, Job, Problem, Resources, Tally, Trouble
 
 Event = dict[str, Any]
@@ -48,6 +49,10 @@ class Records:
     def queue_lock(self) -> Path:
         """Held by the submission's queue process, whose identity it contains."""
         return self.root / "queue.lock"
+
+    def sign_of_life(self, number: int) -> Path:
+        """Return what a job's starter touches while it lives: other machines see no more of it."""
+        return self.root / f"alive.{number:05d}"
 
     @property
     def queue_log(self) -> Path:
@@ -96,6 +101,7 @@ def write_submission(root: Path, batch: Batch, marker: str, submitted_at: float)
     for path in (records.jobs, records.header):
         with path.open("rb") as written:
             os.fsync(written.fileno())
+    sync_directory(root)
 
 
 def read_header(records: Records) -> Header:

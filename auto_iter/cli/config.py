@@ -56,8 +56,10 @@ def _validate(arguments: argparse.Namespace) -> int:
     from auto_iter.batch.payload import refuse_path
     from auto_iter.configfile import load_config
     from auto_iter.presets import tag_chain
+    from auto_iter.settled import with_absolute_paths
 
-    config = load_config(arguments.config, arguments.overrides, os.environ)
+    given = load_config(arguments.config, arguments.overrides, os.environ)
+    config = with_absolute_paths(given)
     paths: dict[str, Path | None] = {
         "paths.raw_dir": config.paths.raw_dir,
         "paths.calypso_install": config.paths.calypso_install,

@@ -21,7 +21,9 @@ def add_parser(subparsers: Subparsers) -> None:
     diff.set_defaults(call=_diff)
     plot = actions.add_parser("plot", help="plot constants per layer and per module")
     plot.add_argument("file", type=Path, help="an inputforalign.txt")
-    plot.add_argument("-o", "--output", type=Path, help="PNG (default: beside the constants)")
+    plot.add_argument(
+        "-o", "--output", type=Path, help="*.png, *.pdf or *.svg (default: a PNG beside FILE)"
+    )
     plot.set_defaults(call=_plot)
 
 

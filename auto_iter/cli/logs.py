@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from auto_iter.cli.options import Subparsers, add_workspace_argument, the_workspace
+from auto_iter.cli.options import Subparsers, add_workspace_argument, count, the_workspace
 
 LOOK_EVERY_S = 0.5
 
@@ -18,7 +18,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("logs", help="show the log of an alignment")
     add_workspace_argument(parser)
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
-    parser.add_argument("-n", "--lines", type=int, default=50, help="how many lines back (50)")
+    parser.add_argument("-n", "--lines", type=count, default=50, help="how many lines back (50)")
     parser.add_argument("--json", action="store_true", help="the lines as they are")
     parser.set_defaults(call=_logs)
 
@@ -30,7 +30,7 @@ def _logs(arguments: argparse.Namespace) -> int:
     path = Workspace(the_workspace(arguments.workspace)).log
     if not path.is_file():
         raise InputError(f"{path}: no log there yet", "is that a workspace?")
-    for line in _lines(path, max(arguments.lines, 0), follow=arguments.follow):
+    for line in _lines(path, arguments.lines, follow=arguments.follow):
         print(line if arguments.json else _for_people(line), flush=True)
     return 0
 

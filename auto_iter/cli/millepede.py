@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers, add_config_options
+from auto_iter.cli.millepede_run import (
+    EPILOG,
+    add_run_options,
+    add_solver_options,
+    run,
+    use_one_thread,
+)
+from auto_iter.cli.options import Subparsers, amount, count, positive
 
 if TYPE_CHECKING:
     from auto_iter.millepede.labels import Scheme
@@ -19,41 +25,19 @@ def add_parser(subparsers: Subparsers) -> None:
         "millepede",
         help="the Mille/pede chain by hand",
         description="`millepede -i DIRECTORY` runs the whole chain, as `millepede run` does.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_run_options(parser, required=False)
-    parser.set_defaults(call=_run)
+    add_run_options(parser, required=False)
+    parser.set_defaults(call=run)
     actions = parser.add_subparsers(metavar="ACTION")
-    run = actions.add_parser("run", help="solve the ROOT files of one iteration")
-    _add_run_options(run, required=True)
-    run.set_defaults(call=_run)
+    whole = actions.add_parser("run", help="solve the ROOT files of one iteration")
+    add_run_options(whole, required=True)
+    whole.set_defaults(call=run)
     _add_convert(actions)
     _add_solve(actions)
     _add_constants(actions)
     _add_look(actions)
-
-
-def _add_run_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    parser.add_argument(
-        "-i",
-        "--input",
-        type=Path,
-        required=required,
-        metavar="DIRECTORY",
-        help="an iteration, its 1reco, or its 2kfalignment with the ROOT files",
-    )
-    parser.add_argument("--strategy", help="name, or a YAML file (default: configuration)")
-    parser.add_argument("--iteration", type=int, metavar="N", help="(default: from iterNN)")
-    parser.add_argument("--allow-bad", action="store_true", help="go on without bad ROOT files")
-    parser.add_argument(
-        "--modes", action="store_true", help="tell which combinations the data hardly fix"
-    )
-    add_config_options(parser)
-    _add_solver_options(parser)
-
-
-def _add_solver_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--solver", choices=("auto", "builtin", "pede"))
-    parser.add_argument("--pede", type=Path, metavar="PATH", help="pede or its directory")
 
 
 def _add_convert(actions: Subparsers) -> None:
@@ -62,16 +46,16 @@ def _add_convert(actions: Subparsers) -> None:
     convert.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.bin")
     _add_label_options(convert)
     convert.add_argument(
-        "--workers", type=int, metavar="N", help="(default: as many as processors)"
+        "--workers", type=positive, metavar="N", help="(default: as many as processors)"
     )
-    convert.add_argument("--max-chi2", type=float, default=2000.0)
-    convert.add_argument("--min-pz", type=float, default=100.0, metavar="GEV")
-    convert.add_argument("--max-pz", type=float, default=5000.0, metavar="GEV")
-    convert.add_argument("--min-hits", type=int, default=15)
-    convert.add_argument("--max-residual", type=float, default=0.05, metavar="MM")
+    convert.add_argument("--max-chi2", type=amount, default=2000.0)
+    convert.add_argument("--min-pz", type=amount, default=100.0, metavar="GEV")
+    convert.add_argument("--max-pz", type=amount, default=5000.0, metavar="GEV")
+    convert.add_argument("--min-hits", type=count, default=15)
+    convert.add_argument("--max-residual", type=amount, default=0.05, metavar="MM")
     convert.add_argument(
         "--min-independence",
-        type=float,
+        type=amount,
         default=1e-8,
         metavar="SHARE",
         help="tracks whose parameters the hits tell apart less are dropped (0-1, default: 1e-8)",
@@ -103,10 +87,10 @@ def _add_solve(actions: Subparsers) -> None:
         description="Exit code 0 where pede's own is 0-3, else 1.",
     )
     solve.add_argument("steering", type=Path, metavar="STEERING")
-    _add_solver_options(solve)
+    add_solver_options(solve)
     solve.add_argument(
         "--modes",
-        type=int,
+        type=count,
         default=0,
         metavar="N",
         help="tell the eigenvalue spectrum and the N least determined combinations",
@@ -127,56 +111,17 @@ def _add_constants(actions: Subparsers) -> None:
 def _add_look(actions: Subparsers) -> None:
     dump = actions.add_parser("dump", help="print the records of a Mille binary")
     dump.add_argument("file", type=Path)
-    dump.add_argument("-n", "--records", type=int, metavar="N", help="only the first N")
+    dump.add_argument("-n", "--records", type=count, metavar="N", help="only the first N")
     dump.set_defaults(call=_dump)
     check = actions.add_parser("check", help="read a whole Mille binary and sum it up")
     check.add_argument("file", type=Path)
     check.set_defaults(call=_check)
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    import os
-
-    from auto_iter.configfile import load_config
-    from auto_iter.errors import UsageError
-
-    if arguments.input is None:
-        raise UsageError("which iteration? `auto-iter millepede -i DIRECTORY`, or an ACTION")
-    _use_one_thread()
-    from auto_iter.millepede.by_hand import Choices, run_iteration
-    from auto_iter.millepede.summary import format_modes, format_solution
-
-    file = arguments.config or _workspace_config(arguments.input)
-    config = load_config(file, arguments.overrides, os.environ)
-    choices = Choices(
-        strategy=arguments.strategy,
-        iteration=arguments.iteration,
-        solver=arguments.solver,
-        pede_install=arguments.pede,
-        allow_bad=arguments.allow_bad,
-        modes=arguments.modes,
-    )
-    record, directory = run_iteration(arguments.input, config, choices, os.environ)
-    print(format_solution(record))
-    names = {each.label: each.name for each in record.parameters}
-    for line in format_modes(record.weakest_modes, names):
-        print(line)
-    print(f"new constants: {directory / 'inputforalign.txt'}")
-    return 0
-
-
-def _workspace_config(directory: Path) -> Path | None:
-    """Return the configuration of the workspace that an iteration belongs to, if it does."""
-    for place in list(directory.absolute().parents)[:2]:
-        if (place / "state.yaml").is_file() and (place / "config.yaml").is_file():
-            return place / "config.yaml"
-    return None
-
-
 def _convert(arguments: argparse.Namespace) -> int:
     import os
 
-    _use_one_thread()
+    use_one_thread()
     from auto_iter.millepede.convert import TrackCuts
     from auto_iter.millepede.parallel import convert_by_workers
     from auto_iter.millepede.summary import format_statistics
@@ -208,7 +153,7 @@ def _solve(arguments: argparse.Namespace) -> int:
     import os
     import sys
 
-    _use_one_thread()
+    use_one_thread()
     from auto_iter.millepede.by_hand import solve_steering
     from auto_iter.millepede.iteration_record import mode_records
     from auto_iter.millepede.labels import Scheme
@@ -258,11 +203,3 @@ def _check(arguments: argparse.Namespace) -> int:
 
     print(check(arguments.file))
     return 0
-
-
-def _use_one_thread() -> None:
-    """Before numpy is imported: threads would change the order of sums, and the last digits."""
-    import os
-
-    names: Sequence[str] = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    os.environ.update(dict.fromkeys(names, "1"))

@@ -3,13 +3,56 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - no public name
 else:
     Subparsers = object
+
+N = TypeVar("N", int, float)
+_SHOWN = 40
+"""So many characters of a wrong value are repeated."""
+
+
+def count(text: str) -> int:
+    """Return a number of things, 0 or more, from the command line."""
+    return _at_least(0, _whole(text), text)
+
+
+def positive(text: str) -> int:
+    """Return a number of things, 1 or more, from the command line."""
+    return _at_least(1, _whole(text), text)
+
+
+def amount(text: str) -> float:
+    """Return a finite number, 0 or more, from the command line."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}")
+    return _at_least(0.0, value, text)
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:  # no number, or one of more digits than Python reads
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text[:_SHOWN]!r}") from None
+
+
+def _at_least(least: N, value: N, text: str) -> N:
+    if value < least:
+        raise argparse.ArgumentTypeError(f"must be at least {least:g}, got {text[:_SHOWN]!r}")
+    return value
+
+
+SHOWN = 5
+"""So many workspaces are offered to choose from."""
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -57,5 +100,7 @@ def the_workspace(given: Path | None) -> Path:
     found = sorted(path.parent for path in Path().glob("Y*_R*_F*/state.yaml"))
     if len(found) == 1:
         return found[0]
-    what = "no workspace here" if not found else f"{len(found)} workspaces here"
-    raise UsageError(f"{what}; say which, e.g. auto-iter status Y2023_R011705_F400-450")
+    if not found:
+        raise UsageError("no workspace here; name one, e.g. Y2023_R011705_F400-450")
+    names = " ".join(map(str, found[:SHOWN]))
+    raise UsageError(f"{len(found)} workspaces here; name one of them: {names}")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import time
 
-from auto_iter.cli.options import Subparsers
+from auto_iter.cli.options import Subparsers, positive
 from auto_iter.cli.run import add_alignment_options, alignment_arguments, alignment_config
 
 EPILOG = """\
-The chain by hand, iteration after iteration:
-  auto-iter reco -y 2023 -r 011705 -f 400-450 -i 1 --wait
-  auto-iter millepede run -i Y2023_R011705_F400-450/iter01
-  auto-iter reco -y 2023 -r 011705 -f 400-450 -i 2 --wait     (with the new constants)
+The chain by hand, iteration after iteration; nothing has to run in between:
+  auto-iter reco -y 2023 -r 011705 -f 400-450 -i 1
+  auto-iter status Y2023_R011705_F400-450              (how far the jobs are)
+  auto-iter millepede -i Y2023_R011705_F400-450/iter01
+  auto-iter reco -y 2023 -r 011705 -f 400-450 -i 2     (with the new constants)
+The same line again submits what failed. `auto-iter resume` goes on by itself from wherever that is.
 """
 
 
@@ -26,7 +27,9 @@ def add_parser(subparsers: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_alignment_options(parser)
-    parser.add_argument("-i", "--iteration", type=int, default=1, metavar="N", help="which (1)")
+    parser.add_argument(
+        "-i", "--iteration", type=positive, default=1, metavar="N", help="which (1)"
+    )
     parser.add_argument("--wait", action="store_true", help="wait until the outputs are there")
     parser.add_argument(
         "--allow-missing", action="store_true", help="go on without raw files that are not there"
@@ -35,16 +38,16 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _reco(arguments: argparse.Namespace) -> int:
-    from auto_iter.session import Wishes, run_session, start_reco
+    from auto_iter.links import RECONSTRUCTED, RecoWishes, reco
 
     config = alignment_config(arguments)
     asked = alignment_arguments(arguments, config, None)
-    opened = start_reco(
-        asked,
-        config,
-        arguments.iteration,
-        allow_missing=arguments.allow_missing,
-        now=time.time(),
-    )
-    reached = {"mille", "pede"} if arguments.wait else {"wait_reco", "mille", "pede"}
-    return run_session(opened, Wishes(until=frozenset(reached)))
+    number = arguments.iteration
+    wishes = RecoWishes(number, arguments.wait, arguments.allow_missing)
+    opened, code = reco(asked, config, wishes)
+    iteration = opened.workspace.iteration(number, asked.run).root
+    if opened.snapshot.iteration == number and opened.snapshot.state in RECONSTRUCTED:
+        print(f"next by hand: auto-iter millepede -i {iteration}")
+    elif code == 0:
+        print(f"when the jobs have ended: auto-iter millepede -i {iteration}")
+    return code

@@ -8,6 +8,7 @@ from auto_iter.cli.options import (
     Subparsers,
     add_set_option,
     add_workspace_argument,
+    positive,
     the_workspace,
 )
 
@@ -21,7 +22,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add_workspace_argument(parser)
     parser.add_argument(
-        "-i", "--iterations", type=int, metavar="N", help="change the number of iterations"
+        "-i", "--iterations", type=positive, metavar="N", help="change the number of iterations"
     )
     add_set_option(parser)
     parser.add_argument(

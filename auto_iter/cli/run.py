@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers, add_config_options
+from auto_iter.cli.options import Subparsers, add_config_options, positive
 
 if TYPE_CHECKING:
     from auto_iter.config import Config
@@ -33,7 +33,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add_alignment_options(parser)
     parser.add_argument(
-        "-i", "--iteration", "--iterations", dest="iterations", type=int, metavar="N",
+        "-i", "--iteration", "--iterations", dest="iterations", type=positive, metavar="N",
         help="the most iterations (default: all of the strategy's phases, or "
         "alignment.default_iterations, 10); it ends earlier when it has converged",
     )  # fmt: skip
@@ -65,7 +65,8 @@ def add_alignment_options(parser: argparse.ArgumentParser) -> None:
                         help="environment script of the jobs; made when missing "
                         "(default: reco_condor_env.sh)")  # fmt: skip
     parser.add_argument("--calypso_path", "--calypso-path", type=Path, metavar="DIR",
-                        help="Calypso's install directory; for a new env script")  # fmt: skip
+                        help="Calypso's install directory, to make the env script from; "
+                        "a script that is there already wins")  # fmt: skip
     parser.add_argument("--raw_dir", "--raw-dir", type=Path, metavar="DIR",
                         help="raw files are <DIR>/<year>/<run>/Faser-Physics-*.raw")  # fmt: skip
     parser.add_argument("--work_dir", "--work-dir", type=Path, metavar="DIR",
@@ -84,8 +85,8 @@ def alignment_config(arguments: argparse.Namespace) -> Config:
 
     options = {
         "paths.env_script": arguments.env_script,
-        "paths.calypso_install": arguments.calypso_path and arguments.calypso_path.absolute(),
-        "paths.raw_dir": arguments.raw_dir and arguments.raw_dir.absolute(),
+        "paths.calypso_install": arguments.calypso_path,
+        "paths.raw_dir": arguments.raw_dir,
         "paths.work_dir": arguments.work_dir,
         "batch.system": arguments.batch,
         "alignment.strategy": arguments.strategy,
@@ -113,16 +114,14 @@ def alignment_arguments(
 
     Stations and iterations that nobody gave are those that the strategy needs.
     """
-    from auto_iter.errors import UsageError
     from auto_iter.millepede.strategy import load_strategy
     from auto_iter.rawdata import RawRange, parse_run, parse_year
-    from auto_iter.snapshot import Arguments
+    from auto_iter.snapshot import Arguments, refuse_iterations
 
     strategy = load_strategy(config.alignment.strategy)
     if iterations is None:
         iterations = strategy.iterations or config.alignment.default_iterations
-    if iterations < 1:
-        raise UsageError(f"-i {iterations}: at least one iteration is needed")
+    refuse_iterations(iterations)
     return Arguments(
         year=parse_year(arguments.year),
         run=parse_run(arguments.run),

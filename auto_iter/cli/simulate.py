@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from auto_iter.cli.options import Subparsers
+from auto_iter.cli.options import Subparsers, amount, count, positive
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -24,8 +24,8 @@ def add_parser(subparsers: Subparsers) -> None:
         default="400-404",
         help="raw files, the end excluded (default: %(default)s, four files)",
     )
-    parser.add_argument("--events", type=int, default=2500, help="muons in each file")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--events", type=positive, default=2500, help="muons in each file")
+    parser.add_argument("--seed", type=count, default=1)
     parser.add_argument("--stations", type=int, choices=(3, 4), default=3)
     _add_detector(parser)
     parser.set_defaults(call=_simulate)
@@ -42,7 +42,7 @@ def _add_detector(parser: argparse.ArgumentParser) -> None:
         ("inefficiency", 0.02, "probability that a crossed sensor stays silent"),
     ):
         detector.add_argument(
-            f"--{name}", type=float, default=default, help=f"{what} (default: %(default)s)"
+            f"--{name}", type=amount, default=default, help=f"{what} (default: %(default)s)"
         )
 
 

@@ -23,6 +23,11 @@ def _status(arguments: argparse.Namespace) -> int:
 
     opened = open_workspace(the_workspace(arguments.workspace))
     status = Status.of(opened.workspace, opened.snapshot, now=time.time())
+    if status.needs_a_look:
+        # Only here: whoever asks about a daemon's workspace need not wait for a schedd.
+        from auto_iter.look import look_for
+
+        status = look_for(opened, status)
     if arguments.json:
         print(json.dumps(status.as_json(), indent=2))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from auto_iter.cli.options import Subparsers, add_workspace_argument, the_workspace
+from auto_iter.cli.options import Subparsers, add_workspace_argument, amount, the_workspace
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -16,15 +16,24 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add_workspace_argument(parser)
     parser.add_argument("--jobs", action="store_true", help="remove the running jobs as well")
-    parser.add_argument("--timeout", type=float, default=90.0, help="seconds to wait for it (90)")
+    parser.add_argument(
+        "--lost",
+        metavar="HOST",
+        help="HOST is gone for good: its jobs (of the local batch system) are lost, and its daemon",
+    )
+    parser.add_argument("--timeout", type=amount, default=90.0, help="seconds to wait for it (90)")
     parser.set_defaults(call=_stop)
 
 
 def _stop(arguments: argparse.Namespace) -> int:
     from auto_iter.app import open_to_stop
-    from auto_iter.session import remove_jobs, stop_daemon
+    from auto_iter.session import declare_lost, remove_jobs, stop_daemon
 
     opened = open_to_stop(the_workspace(arguments.workspace))
+    if arguments.lost is not None:
+        jobs = declare_lost(opened, arguments.lost)
+        print(f"jobs of {arguments.lost} that are lost: {jobs}; `auto-iter resume` runs them again")
+        return 0
     stopped = stop_daemon(opened.workspace, arguments.timeout)
     print("the daemon has stopped" if stopped else "no daemon is running")
     if arguments.jobs:

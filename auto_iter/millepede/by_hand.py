@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auto_iter.config import Config
-from auto_iter.errors import InputError
+from auto_iter.errors import InputError, UsageError
 from auto_iter.files import write_atomically
 from auto_iter.millepede.constants import accumulate, changes, format_constants, read_constants
 from auto_iter.millepede.conversion import convert_sources
 from auto_iter.millepede.labels import Scheme
 from auto_iter.millepede.pede import Limits
+from auto_iter.millepede.place import ROOT_FILES, Place, is_workspace
 from auto_iter.millepede.requests import (
     ConversionRecord,
     ConvertRequest,
@@ -35,9 +36,6 @@ from auto_iter.model import Stage
 from auto_iter.workspace import Workspace
 
 _NUMBERED = re.compile(r"_(\d+)\.root$")
-_ROOT_FILES = "*kfalignment*.root"
-_PLACES = ("2kfalignment", "2root_file")
-"""Where the reconstruction's files are, beside 1reco; the second is the older name."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class Choices:
 
     strategy: str | None = None
     iteration: int | None = None
+    stage: Stage | None = None
+    """Where the iteration is among the phases, when a workspace knows; else as planned."""
     solver: Solver | None = None
     pede_install: Path | None = None
     allow_bad: bool = False
@@ -53,23 +53,19 @@ class Choices:
 
 
 def run_iteration(
-    directory: Path, config: Config, choices: Choices, env: Mapping[str, str]
-) -> tuple[SolutionRecord, Path]:
-    """Convert and solve an iteration; return what was found and where (`3millepede`).
+    place: Place, output: Path, config: Config, choices: Choices, env: Mapping[str, str]
+) -> SolutionRecord:
+    """Convert and solve an iteration into the directory `output`; return what was found.
 
-    `directory` is the iteration, its `1reco`, or where its ROOT files are. Raises InputError,
-    PhysicsError.
+    Raises InputError, PhysicsError.
     """
-    files = _root_files(directory)
-    root = files.parent
-    roots = sorted(files.glob(_ROOT_FILES))
+    roots = sorted(place.files.glob(ROOT_FILES))
     if not roots:
-        raise InputError(f"{files}: no kfalignment_*.root in there")
-    output = root / "3millepede"
+        raise InputError(f"{place.files}: no kfalignment_*.root in there")
     (output / "mille").mkdir(parents=True, exist_ok=True)
-    name = choices.strategy or _strategy_of(root, config)
+    name = choices.strategy or _strategy_of(place.root, config)
     strategy = load_strategy(name)
-    stage = strategy.planned(choices.iteration or _iteration_number(root))
+    stage = choices.stage or strategy.planned(choices.iteration or place.number)
     sources = [_source(path, output / "mille", index) for index, path in enumerate(roots)]
     records = _convert(_requests(sources, config, strategy, stage))
     good = _good_sources(sources, records, allow_bad=choices.allow_bad)
@@ -77,8 +73,8 @@ def run_iteration(
         directory=output,
         binaries=tuple(source.binary for source in good),
         statistics=tuple(source.statistics for source in good),
-        previous=root / "1reco" / "inputforalign.txt",
-        centre=_centre(root),
+        previous=place.root / "1reco" / "inputforalign.txt",
+        centre=_centre(place.root),
         strategy=name,
         iteration=stage.iteration,
         phase=stage.phase,
@@ -91,20 +87,7 @@ def run_iteration(
         accept_bad_matrix=config.millepede.accept_bad_matrix,
         eigen=choices.modes,
     )
-    return solve(request, env), output
-
-
-def _root_files(directory: Path) -> Path:
-    absolute = directory.absolute()
-    if any(absolute.glob(_ROOT_FILES)):
-        return absolute
-    for place in (absolute, absolute.parent):
-        for name in _PLACES:
-            if (place / name).is_dir():
-                return place / name
-    raise InputError(
-        f"{directory}: no 2kfalignment in or beside it; give an iteration (iterNN) or its 1reco"
-    )
+    return solve(request, env)
 
 
 def _strategy_of(root: Path, config: Config) -> str:
@@ -123,11 +106,6 @@ def _centre(root: Path) -> Path | None:
     """
     first = Workspace(root.parent).iteration(1, 0).constants
     return first if first.is_file() else None
-
-
-def _iteration_number(root: Path) -> int:
-    match = re.fullmatch(r"iter(\d+)", root.name)
-    return max(int(match[1]), 1) if match else 1
 
 
 def _source(root: Path, mille: Path, index: int) -> Source:
@@ -193,12 +171,25 @@ def solve_steering(
     env: Mapping[str, str],
     modes: int = 0,
 ) -> StepEnd:
-    """Do what `pede STEERING` does in the current directory, and return how it ended."""
+    """Do what `pede STEERING` does in the current directory, and return how it ended.
+
+    Raises InputError for what is no text: pede would repeat it on the terminal.
+    """
+    if steering.is_file():
+        with steering.open("rb") as content:
+            if b"\0" in content.read(4096):
+                raise InputError(f"{steering}: not text, so no steering file")
     engine = choose_engine(solver, pede_install, env, Limits(math.inf), modes)
     return engine.run(Path.cwd(), str(steering))
 
 
 def add_result(previous: Path, result: Path, output: Path, scheme: Scheme) -> None:
-    """Write `previous` plus a `millepede.res` to `output`."""
+    """Write `previous` plus a `millepede.res` to `output`: not over constants that count."""
+    directory = output.absolute().parent
+    if directory.name == "3millepede" and is_workspace(directory.parent.parent):
+        raise UsageError(
+            f"{output}: the constants that this iteration found; write elsewhere, or replace them "
+            "with `auto-iter millepede -i … --accept`"
+        )
     moved = changes(read_result(result).values(), scheme)
     write_atomically(output, format_constants(accumulate(read_constants(previous), moved)))

@@ -1,7 +1,8 @@
 """Alignment constants: `inputforalign.txt`, and how a result of pede adds to them.
 
 The file is one line, `"<key>": [x, y, z, rx, ry, rz],"<key>": […]` in mm and rad, without braces;
-an empty file means no constants. Keys: station (from 0), layer, module digits.
+an empty file means no constants. Keys: station (from 0), layer, module digits. This is the only
+reader of it; the daemon uses it, so nothing heavy is imported here.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from auto_iter.errors import InputError, PhysicsError
+from auto_iter.errors import InputError, PhysicsError, raise_what_passes
 from auto_iter.millepede.labels import (
     HALF_STEREO_RAD,
     PARAMETERS,
@@ -29,6 +30,9 @@ Values = tuple[float, ...]
 Constants = dict[str, Values]
 Covariance = Mapping[tuple[int, int], float]
 ZERO: Values = (0.0,) * len(PARAMETERS)
+EXAMPLE = '"10": [0.012, -0.034, 0, 0, 0, 0.0005],"103": [0.002, 0.05, 0, 0, 0, -0.0012]'
+"""What error messages show: layer 0 and its module 3 of station 1, in mm and rad."""
+_FORM = f"it reads {EXAMPLE} (x, y, z in mm, rx, ry, rz in rad); an empty file means no constants"
 
 
 @dataclass(frozen=True)
@@ -62,33 +66,59 @@ def read_constants(path: Path) -> Constants:
 
     Raises InputError naming file and key.
     """
+    return parse_constants(_read(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Return what `read_constants` accepts as jobs put it between braces: unchanged, but bare.
+
+    Raises InputError like `read_constants`.
+    """
+    text = _read(path)
+    parse_constants(text, str(path))
+    bare = _bare(text)
+    return text if bare == text.strip() else bare
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise InputError(
             f"{path}: no such file", "to start without constants, make it an empty file"
         ) from error
     except OSError as error:
+        raise_what_passes(error)
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: no constants, but something that is no text") from error
-    return parse_constants(text, str(path))
+        raise InputError(f"{path}: no constants, but something that is no text", _FORM) from error
+
+
+def _bare(text: str) -> str:
+    """Return `text` without braces around it, and without a comma at its end."""
+    body = text.strip()
+    if body.startswith("{") and body.endswith("}"):
+        body = body[1:-1].strip()
+    return body.removesuffix(",")
 
 
 def parse_constants(text: str, where: str = "constants") -> Constants:
     """Return the constants in `text`; `where` names it in errors (InputError)."""
-    body = text.strip().removeprefix("{").removesuffix("}").strip().removesuffix(",")
     try:
-        pairs = json.loads("{" + body + "}", object_pairs_hook=list)
+        content = "{" + _bare(text) + "}"
+        # integers as floats: one of 400 digits is infinite, not an error of its own
+        pairs = json.loads(content, object_pairs_hook=list, parse_int=float)
     except json.JSONDecodeError as error:
         raise InputError(
-            f'{where}: column {max(error.colno - 1, 1)}: not of the form "key": [6 numbers],… '
-            f"({error.msg})"
+            f"{where}: column {max(error.colno - 1, 1)}: no alignment constants ({error.msg})",
+            _FORM,
         ) from error
+    except RecursionError as error:
+        raise InputError(f"{where}: no alignment constants", _FORM) from error
     constants: Constants = {}
     for key, values in pairs:
         if key in constants:
-            raise InputError(f"{where}: key {key!r} comes twice")
+            raise InputError(f"{where}: key {key!r} comes twice", "remove one of the two")
         constants[key] = _values(key, values, where)
     return constants
 
@@ -99,12 +129,14 @@ def _values(key: str, values: object, where: str) -> Values:
     except InputError as error:
         raise InputError(f"{where}: key {key!r}: {error}") from error
     if not isinstance(values, list) or len(values) != len(PARAMETERS):
-        raise InputError(f"{where}: key {key!r} needs {len(PARAMETERS)} numbers")
+        raise InputError(f"{where}: key {key!r} needs {len(PARAMETERS)} numbers", _FORM)
     for parameter, value in zip(PARAMETERS, values, strict=True):
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value):
-            raise InputError(f"{where}: key {key!r}: {parameter} is {value!r}, not a finite number")
-    return tuple(float(value) for value in values)
+        if not isinstance(value, float) or not math.isfinite(value):
+            raise InputError(
+                f"{where}: key {key!r}: {parameter} is {value!r}, not a finite number",
+                "look at what made these constants",
+            )
+    return tuple(values)
 
 
 def format_constants(constants: Mapping[str, Values]) -> str:

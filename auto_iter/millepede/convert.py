@@ -6,11 +6,8 @@ non-zero local derivatives, uncertainty, non-zero global derivatives.
 
 from __future__ import annotations
 
-import errno
 import itertools
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from auto_iter.errors import InputError
-from auto_iter.files import sync_directory
+from auto_iter.files import write_whole
 from auto_iter.millepede import kfalignment as kf
 from auto_iter.millepede.labels import (
     LAYERS,
@@ -250,32 +247,6 @@ def convert_files(
     """
     with write_whole(binary) as sink:
         return total(convert_tracks(each, sink, scheme, cuts) for each in sources)
-
-
-@contextmanager
-def write_whole(binary: Path) -> Iterator[BinaryIO]:
-    """Give a file to write to that becomes `binary` in the end, and vanishes on any error."""
-    if binary.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a directory, not a file", str(binary))
-    # a fixed name: what a killed conversion left is overwritten by the next attempt
-    partial = binary.with_name(f".{binary.name}.part")
-    try:
-        with _open_for_writing(partial, binary) as sink:
-            yield sink
-            os.fsync(sink.fileno())
-        partial.replace(binary)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    sync_directory(binary.parent)
-
-
-def _open_for_writing(partial: Path, binary: Path) -> BinaryIO:
-    try:
-        return partial.open("wb", buffering=0)
-    except OSError as error:
-        # name what was asked for, not our partial file
-        raise OSError(error.errno, f"cannot be written ({error.strerror})", str(binary)) from error
 
 
 def _label_table(scheme: Scheme) -> Words:

@@ -15,11 +15,8 @@ from auto_iter.millepede.labels import Component, Place, components
 from auto_iter.millepede.losses import Losses
 from auto_iter.millepede.requests import Cuts
 from auto_iter.millepede.statistics import Statistics
-from auto_iter.millepede.steering_options import Options
 from auto_iter.millepede.strategy import Phase, Strategy
 
-FEWEST_HITS = Options().entries
-"""A parameter with fewer is not determined: pede's own default for `entries`."""
 NAMED = 8
 """So many components without hits are named one by one."""
 EXAMPLES = 3
@@ -27,10 +24,14 @@ EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Evidence:
-    """The hits of an iteration's tracks, after all cuts, and the cuts."""
+    """The hits of an iteration's tracks, after all cuts, and the cuts.
+
+    `fewest_hits`: a parameter with fewer is not determined, and pede would not move it.
+    """
 
     statistics: Statistics = field(default_factory=Statistics)
     cuts: Cuts = field(default_factory=Cuts)
+    fewest_hits: int = 25
 
     @property
     def seen_stations(self) -> set[int]:
@@ -57,7 +58,7 @@ class Evidence:
         """
         if not self.statistics.sides:
             return frozenset()
-        return frozenset(place for place in places if self.hits(place.component) < FEWEST_HITS)
+        return frozenset(place for place in places if self.hits(place.component) < self.fewest_hits)
 
     def remarks(self, strategy: Strategy, phase: Phase) -> tuple[str, ...]:
         """Return sentences on what lacks hits, of all that a step of `phase` would move."""
@@ -80,7 +81,7 @@ class Evidence:
         if poor:
             remarks.append(
                 f"short of data: {len(poor)} of {len(moved)} parameters have fewer than "
-                f"{FEWEST_HITS} hits and stay where they are ({self._examples(poor)}); "
+                f"{self.fewest_hits} hits and stay where they are ({self._examples(poor)}); "
                 f"{self.losses.want_of_hits()}"
             )
         return tuple(remarks)

@@ -32,6 +32,8 @@ MESSAGES = {
 class PedeAbortError(InputError):
     """The input is such that pede ends with `pede_code` (10 and above) and gives no result."""
 
+    exit_code = 1
+
     def __init__(
         self,
         message: str,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import uproot
 
-from auto_iter.errors import PASSING, InputError
+from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.millepede.baskets import BranchReader, BrokenBranchError, Bytes, Offsets
 
 TREE = "tree"
@@ -74,7 +74,7 @@ class TrackFile:
         except FileNotFoundError as error:
             raise InputError(f"{self.path}: no such file") from error
         except Exception as error:  # uproot raises whatever the bytes lead it to
-            _raise_what_passes(error)
+            raise_what_passes(error)
             raise InputError(f"{self.path}: not a ROOT file, or truncated") from error
         with file:
             self._tree = _tree(file, self.path)
@@ -224,16 +224,10 @@ def _tree(file: Any, path: Path) -> Any:
     try:
         tree = file.get(TREE)
     except Exception as error:
-        _raise_what_passes(error)
+        raise_what_passes(error)
         raise InputError(f"{path}: tree {TREE!r} cannot be read; the file is damaged") from error
     if tree is None:
         raise InputError(f"{path}: no tree {TREE!r}; the reconstruction did not finish")
     if not isinstance(tree, uproot.TTree):
         raise InputError(f"{path}: {TREE!r} is no TTree")
     return tree
-
-
-def _raise_what_passes(error: Exception) -> None:
-    """Let trouble of the disk through: the file is not bad because it cannot be read just now."""
-    if isinstance(error, OSError) and error.errno in PASSING:
-        raise error

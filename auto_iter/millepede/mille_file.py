@@ -17,7 +17,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from auto_iter.errors import InputError
+from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.files import write_atomically
 from auto_iter.millepede.mille_records import (
     BadRecordError,
@@ -116,6 +116,13 @@ def read_blocks(
     if rest:
         kind = MilleError if fortran or len(rest) >= 4 else StrayBytesError
         raise kind(f"{path}: truncated in record {record}, {len(rest)} bytes from byte {byte}")
+
+
+def records_in(words: NDArray[np.int32]) -> Iterator[Measurements]:
+    """Yield the records in `words`: what a C file holds, in memory."""
+    starts, _ = _scan(Path("records"), words, False, 1, 0)
+    for block in _blocks(words, starts, False, 1, 0):
+        yield block.measurements(Path("records"))
 
 
 def _payload_words(length: int) -> int:
@@ -241,6 +248,7 @@ def _open(path: Path) -> IO[bytes]:
         compressed = stream.read(2) == _GZIP_MAGIC
         stream.seek(0)
     except OSError as error:
+        raise_what_passes(error)
         raise InputError(f"cannot read the Mille binary {path}: {error.strerror}") from error
     return gzip.GzipFile(fileobj=stream, mode="rb") if compressed else stream  # type: ignore[return-value]  # GzipFile reads bytes as any binary file does
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from auto_iter.millepede.convert import TrackCuts, convert_files, convert_tracks, write_whole
+from auto_iter.files import TEMPORARY, write_whole
+from auto_iter.millepede.convert import TrackCuts, convert_files, convert_tracks
 from auto_iter.millepede.labels import Scheme
 from auto_iter.millepede.statistics import Statistics, total
 
@@ -51,12 +52,12 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 @contextmanager
 def _parts_beside(binary: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix=f".{binary.name}.", dir=binary.parent) as name:
+    with tempfile.TemporaryDirectory(TEMPORARY, f".{binary.name}.", binary.parent) as name:
         yield Path(name)
 
 
 def _convert_part(source: Path, part: Path, scheme: Scheme, cuts: TrackCuts) -> Statistics:
-    with part.open("wb", buffering=0) as sink:
+    with part.open("wb") as sink:
         return convert_tracks(source, sink, scheme, cuts)
 
 

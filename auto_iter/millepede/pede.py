@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
@@ -11,18 +10,19 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 
-from auto_iter.errors import PermanentError, PhysicsError
+from auto_iter.errors import InputError, PermanentError, PhysicsError
 from auto_iter.millepede.pede_end import Ending, read_ending
+from auto_iter.orphans import die_with_parent
 
 OUTPUT = "pede.out"
 """What pede prints."""
 LEFTOVERS = ("millepede.res", "millepede.end", "millepede.log", "millepede.his", "millepede.eve")
 POLL_S = 0.2
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PedeRun:
 def find_pede(install: Path | None, search_path: str | None) -> Path | None:
     """Return the pede to use: `install` (directory or program) when given, else from PATH.
 
-    Raises PermanentError when `install` is given and there is no program.
+    Raises InputError when `install` is given and there is no program.
     """
     if install is None:
         found = shutil.which("pede", path=search_path)
@@ -55,18 +55,19 @@ def find_pede(install: Path | None, search_path: str | None) -> Path | None:
     for candidate in candidates:
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return candidate.absolute()
-    raise PermanentError(
-        f"no pede at {install}", "correct paths.pede_install (directory or program)"
+    raise InputError(
+        f"no pede at {install}",
+        "correct paths.pede_install (directory or program), or set millepede.solver=builtin",
     )
 
 
 def require_pede(install: Path | None, search_path: str | None) -> Path:
-    """Return the pede to use. Raises PermanentError when there is none."""
+    """Return the pede to use. Raises InputError when there is none."""
     found = find_pede(install, search_path)
     if found is None:
-        raise PermanentError(
+        raise InputError(
             "solver 'pede' is demanded, but there is no pede on PATH",
-            "set paths.pede_install, or use millepede.solver: builtin",
+            "set paths.pede_install, or millepede.solver=builtin",
         )
     return found
 
@@ -97,7 +98,7 @@ def run_pede(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - we are single-threaded here
+                preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGKILL),  # noqa: PLW1509 - one thread
             )
         except OSError as error:
             raise PermanentError(f"cannot run {program}: {error.strerror}") from error
@@ -155,8 +156,3 @@ def _environment(program: Path, env: Mapping[str, str]) -> dict[str, str]:
     """Return `env` with pede's own directory among the libraries', as its users set it."""
     libraries = [str(program.parent), env.get("LD_LIBRARY_PATH", "")]
     return {**env, "LD_LIBRARY_PATH": ":".join(filter(None, libraries))}
-
-
-def _die_with_parent() -> None:
-    """Have the kernel kill this process when its parent is gone (Linux)."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -37,6 +37,7 @@ class Ending:
 _INPUT = "look at the steering file and the names in it"
 _BINARIES = "convert the ROOT files again; `auto-iter millepede check FILE` tells which is bad"
 _GEOMETRY = "look at what the strategy leaves free and holds, and at the hits per layer"
+_METHOD = "set pede.method to `inversion 3 0.001` in the strategy"
 _MEMORY = "give the machine more memory, or solve fewer parameters"
 _BUG = "look at millepede.log; this looks like a fault of pede"
 
@@ -70,11 +71,11 @@ _TABLE = (
     (29, "factorization of the global matrix failed", Verdict.FAIL, _GEOMETRY),
     (30, "memory allocation failed", Verdict.FAIL, _MEMORY),
     (31, "memory deallocation failed", Verdict.FAIL, _BUG),
-    (32, "iteration limit reached in diagonalization", Verdict.FAIL, "use method inversion"),
+    (32, "iteration limit reached in diagonalization", Verdict.FAIL, _METHOD),
     (33, "stack overflow in quicksort", Verdict.FAIL, _BUG),
     (34, "pattern string too long", Verdict.FAIL, _INPUT),
     (35, "numbers of global parameters differ", Verdict.FAIL, _BUG),
-    (36, "a solution method that this pede lacks", Verdict.FAIL, "use method inversion"),
+    (36, "a solution method that this pede lacks", Verdict.FAIL, _METHOD),
     (40, "other errors", Verdict.FAIL, "look at pede.out and millepede.log"),
 )
 ENDINGS = {row[0]: Ending(*row) for row in _TABLE}

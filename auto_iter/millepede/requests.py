@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from auto_iter.arrival import Look
 from auto_iter.millepede.convert import TrackCuts
 from auto_iter.millepede.statistics import Statistics
 from auto_iter.millepede.strategy import Labels
@@ -44,11 +45,16 @@ class Source(_Message):
 
 
 class ConvertRequest(_Message):
-    """Convert `sources`, one after the other."""
+    """Convert `sources`, one after the other.
+
+    `prediction`: the solution whose constants the sources were reconstructed with; what they show
+    of its change is noted beside the statistics.
+    """
 
     sources: tuple[Source, ...]
     cuts: Cuts = Field(default_factory=Cuts)
     labels: Labels = Field(default_factory=Labels)
+    prediction: Path | None = None
 
 
 class RootFile(_Message):
@@ -59,7 +65,10 @@ class RootFile(_Message):
 
 
 class ConversionRecord(_Message):
-    """The content of a statistics file. With an `error` (one line) there is no binary."""
+    """The content of a statistics file. With an `error` (one line) there is no binary.
+
+    `look`: what the tracks show of the change of the prediction with the key `predicted_by`.
+    """
 
     number: int
     root: str
@@ -68,6 +77,8 @@ class ConversionRecord(_Message):
     cuts: Cuts
     labels: Labels = Field(default_factory=Labels)
     statistics: Statistics = Field(default_factory=Statistics)
+    predicted_by: str = ""
+    look: Look | None = None
 
 
 class SolveRequest(_Message):
@@ -144,6 +155,22 @@ class ModeRecord(_Message):
     components: dict[int, float]
 
 
+class Prediction(_Message):
+    """What the tracks show of an iteration's change of the constants before it is applied.
+
+    `files`: by raw file. The same tracks are to be looked at again with the same `cuts` and
+    `labels`, on the same `stations` (from 0). `key` stands for all but `files`, `constants` for the
+    constants that the change leads to.
+    """
+
+    key: str
+    constants: str
+    cuts: Cuts
+    labels: Labels
+    stations: tuple[int, ...]
+    files: dict[int, Look]
+
+
 class SolutionRecord(SolutionSummary):
     """The content of `solution.json`: the numbers that travel, and where they come from.
 
@@ -165,3 +192,4 @@ class SolutionRecord(SolutionSummary):
     parameters: tuple[ParameterRecord, ...]
     changes: tuple[ChangeRecord, ...]
     weakest_modes: tuple[ModeRecord, ...] = ()
+    prediction: Prediction | None = None

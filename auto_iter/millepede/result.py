@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from auto_iter.errors import InputError
+from auto_iter.errors import InputError, raise_what_passes
 
 _COUNT = re.compile(r"-?\d+")
 MOST_INPUT_FIELDS = 3
@@ -50,6 +50,7 @@ def read_result(path: Path) -> dict[int, Parameter]:
     try:
         lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError as error:
+        raise_what_passes(error)
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     if not lines or not lines[0].lstrip().lower().startswith("parameter"):
         raise InputError(f"{path}: line 1 is not the header 'Parameter …' of a millepede.res")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auto_iter.errors import InputError, PhysicsError
-from auto_iter.millepede.evidence import EXAMPLES, FEWEST_HITS, Evidence
+from auto_iter.millepede.evidence import EXAMPLES, Evidence
 from auto_iter.millepede.labels import Place, Scheme
 from auto_iter.millepede.pedefiles import (
     CONSTRAINTS,
@@ -137,7 +137,7 @@ def _refuse_when_all_is_short(
         return
     raise PhysicsError(
         f"{step}: too few hits: what it may move has at most {evidence.most_hits(short)} for a "
-        f"parameter, and {FEWEST_HITS} are needed",
+        f"parameter, and {evidence.fewest_hits} are needed",
         evidence.losses.want_of_hits(),
     )
 

@@ -14,7 +14,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -27,10 +26,14 @@ from pydantic import (
 )
 
 from auto_iter.config import Cuts, as_schedule
-from auto_iter.errors import InputError
+from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.millepede.labels import Modules, Place, Scheme, places
 from auto_iter.millepede.rules import NAMED, Rule, parse_rule, stations_of
+from auto_iter.millepede.steering_options import KEYWORDS, Options
+from auto_iter.millepede.steering_text import matches, parse_line
 from auto_iter.model import Stage
+from auto_iter.wording import in_words
+from auto_iter.yamlfile import YamlError, parse_yaml, read_bounded
 
 # YAML reads a component number as an integer
 Name = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
@@ -177,6 +180,16 @@ class Pede(_Part):
     """Further lines, e.g. `chisqcut 30. 6.` or `outlierdownweighting 3`."""
 
     @property
+    def entries(self) -> int:
+        """How many hits pede wants of a parameter that it is to move: `entries`, or its default."""
+        options = Options()
+        for number, text in enumerate(self.options, 1):
+            line = parse_line(Path("pede.options"), number, text)
+            if matches(line.keyword, "entries"):
+                options = KEYWORDS["entries"](options, line.numbers)
+        return options.entries
+
+    @property
     def needs_iterations(self) -> bool:
         """Whether a solution changes which tracks count, and how much, on the way."""
         return any(line.split()[0] in ITERATED for line in self.options if line.strip())
@@ -314,8 +327,11 @@ def read_strategy(name_or_path: str | Path) -> str:
     name = str(name_or_path)
     if "/" in name or name.endswith((".yaml", ".yml")):
         try:
-            return Path(name).expanduser().read_text(encoding="utf-8")
+            return read_bounded(Path(name).expanduser()).decode()
+        except YamlError as error:
+            raise InputError(f"strategy {name}: {error}") from error
         except (OSError, UnicodeDecodeError) as error:
+            raise_what_passes(error)
             raise InputError(f"strategy {name}: cannot be read ({error})") from error
     known = strategy_names()
     if name not in known:
@@ -338,14 +354,14 @@ def load_strategy(name_or_path: str | Path) -> Strategy:
 def parse_strategy(text: str, where: str) -> Strategy:
     """Return the strategy in a YAML `text`; `where` names it in errors (InputError)."""
     try:
-        return Strategy.model_validate(yaml.safe_load(text))
-    except yaml.MarkedYAMLError as error:
-        line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InputError(f"strategy {where}:{line}: {error.problem}") from error
+        return Strategy.model_validate(parse_yaml(text))
+    except YamlError as error:
+        line = "" if error.line is None else f" line {error.line}"
+        raise InputError(f"strategy {where}:{line}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "file"
-        message = first["msg"].removeprefix("Value error, ")
+        message = in_words(first)
         if first["type"] == "extra_forbidden":
             message = f"unknown key{_suggest_key(str(first['loc'][-1]))}"
         raise InputError(f"strategy {where}: {key}: {message}") from error

@@ -6,14 +6,13 @@ disk, a stale file system). It dies with its parent.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+from auto_iter.orphans import die_with_daemon
+
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -39,6 +38,7 @@ def _run(what: str = "", request: str = "", *rest: str) -> None:
     from pydantic import ValidationError
 
     from auto_iter.errors import UsageError
+    from auto_iter.wording import in_words
 
     if what not in ("convert", "solve") or not request or rest:
         raise UsageError("usage: python -m auto_iter.millepede.worker convert|solve REQUEST.json")
@@ -51,7 +51,7 @@ def _run(what: str = "", request: str = "", *rest: str) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{request}: {key}: {first['msg']}") from error
+        raise UsageError(f"{request}: {key}: {in_words(first)}") from error
 
 
 def _convert(content: bytes) -> None:
@@ -69,13 +69,8 @@ def _solve(content: bytes) -> None:
     solve(SolveRequest.model_validate_json(content), os.environ, drift_remarks)
 
 
-def die_with_parent() -> None:
-    """Have the kernel end this process when the daemon is gone (Linux)."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 if __name__ == "__main__":
-    die_with_parent()
+    die_with_daemon(os.environ)
     exit_code = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()

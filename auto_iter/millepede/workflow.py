@@ -28,10 +28,8 @@ from auto_iter.millepede.evidence import Evidence
 from auto_iter.millepede.iteration_record import solution_record
 from auto_iter.millepede.pede import Limits
 from auto_iter.millepede.pedefiles import CONSTRAINTS, PARAMETERS, PRIOR, STEERING, Knowledge
-from auto_iter.millepede.requests import (
-    SolutionRecord,
-    SolveRequest,
-)
+from auto_iter.millepede.prediction import predict
+from auto_iter.millepede.requests import Cuts, SolutionRecord, SolveRequest
 from auto_iter.millepede.rules import NAMED
 from auto_iter.millepede.solving import choose_engine
 from auto_iter.millepede.statistics import total
@@ -80,7 +78,8 @@ def solve(
     previous = read_constants(request.previous)
     records = [read_record(path) for path in request.statistics]
     statistics = total(record.statistics for record in records if record.error is None)
-    evidence = Evidence(statistics, *(record.cuts for record in records[:1]))
+    cuts = records[0].cuts if records else Cuts()
+    evidence = Evidence(statistics, cuts, strategy.pede.entries)
     engine = choose_engine(
         request.solver,
         request.pede_install,
@@ -109,9 +108,14 @@ def solve(
     check_limits(constants, moved, request.max_shift_mm, request.max_rotation_rad)
     record = solution_record(request, strategy, steps, moved, statistics)
     said = tuple(remarks(request, directory, steps, constants))
-    record = record.model_copy(update={"warnings": (*record.warnings, *said)})
+    text = format_constants(constants)
+    change = {label: parameter.value for label, parameter in steps.merged.items()}
+    prediction = predict(change, text, strategy.labels, records, request.binaries)
+    record = record.model_copy(
+        update={"warnings": (*record.warnings, *said), "prediction": prediction}
+    )
     _keep_last_step(directory, len(steps.ends) - 1)
-    write_atomically(directory / NEW_CONSTANTS, format_constants(constants))
+    write_atomically(directory / NEW_CONSTANTS, text)
     write_atomically(directory / CONSTANTS_YAML, format_yaml(constants, moved))
     write_atomically(directory / SOLUTION, record.model_dump_json(indent=1) + "\n")
     return record

@@ -7,19 +7,22 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from auto_iter.errors import UsageError
 from auto_iter.millepede.constants import Values
 from auto_iter.millepede.labels import PARAMETERS, Component, component_of_key
-from auto_iter.report.style import STATION_COLOURS, new_figure, plot_style, save
+from auto_iter.report.style import FORMATS, STATION_COLOURS, new_figure, plot_style, save
 from auto_iter.report.units import SCALE, unit_of
 
 _DEPTHS = ("station", "layer", "module")
 
 
 def plot_constants(constants: Mapping[str, Values], output: Path, source: str) -> None:
-    """Write a PNG with every constant (µm, mrad) that is not zero everywhere. Raises OSError.
+    """Draw every constant (µm, mrad) that is not zero everywhere. Raises OSError, UsageError.
 
     `source` tells below the panels where the constants are from.
     """
+    if output.suffix.removeprefix(".").lower() not in FORMATS:
+        raise UsageError(f"{output}: its name has to end in .{', .'.join(FORMATS)}")
     components = {key: component_of_key(key) for key in sorted(constants)}
     panels = [
         (depth, index)

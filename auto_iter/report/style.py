@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -62,10 +62,22 @@ def new_figure(width: float, height: float, title: str, subtitle: str) -> Figure
     return figure
 
 
+FORMATS: Mapping[str, Mapping[str, None]] = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Creator": None, "Date": None},
+}
+"""What can be written, and what is left out so that the same picture is the same bytes."""
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole or not at all, without version or date in it. Raises OSError."""
+    """Write a picture, whole or not at all, without version or date in it. Raises OSError.
+
+    Its format is that of the name: one of `FORMATS`.
+    """
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
+    kind = path.suffix.removeprefix(".").lower()
+    figure.savefig(content, format=kind, dpi=DPI, metadata=FORMATS[kind])
     write_atomically(path, content.getvalue())
 
 

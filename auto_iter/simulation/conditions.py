@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import sqlite3
 import xml.etree.ElementTree as ET
@@ -20,6 +19,7 @@ from contextlib import closing
 from pathlib import Path
 
 from auto_iter.errors import InputError
+from auto_iter.millepede.constants import parse_constants
 
 GEOMETRIES = ("01", "02", "03", "04", "05", "06")
 PROPERTY = "AlignDbTool.AlignmentConstants="
@@ -47,25 +47,11 @@ Constants = dict[str, list[float]]
 
 def parse_property(argument: str) -> Constants:
     """Return the constants of `AlignDbTool.AlignmentConstants={"10": [six numbers], …}`."""
-    if not argument.startswith(PROPERTY):
+    value = argument.removeprefix(PROPERTY).strip()
+    if not (argument.startswith(PROPERTY) and value.startswith("{") and value.endswith("}")):
         raise InputError(f"expected {PROPERTY}{{…}}, got {argument[:60]!r}")
-    try:
-        content = json.loads(argument.removeprefix(PROPERTY))
-    except json.JSONDecodeError as error:
-        raise InputError(f"the alignment constants are malformed: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError("the alignment constants are no mapping")
-    return {key: _six_numbers(key, values) for key, values in content.items()}
-
-
-def _six_numbers(key: str, values: object) -> list[float]:
-    if not re.fullmatch(r"[0-3]([0-2][0-7]?)?", key):
-        raise InputError(f"alignment constants: no station, layer or module has the key {key!r}")
-    if not isinstance(values, list) or len(values) != 6:
-        raise InputError(f"alignment constants of {key}: six numbers are needed")
-    if not all(isinstance(v, int | float) and math.isfinite(v) for v in values):
-        raise InputError(f"alignment constants of {key}: not finite numbers: {values}")
-    return [float(value) for value in values]
+    parsed = parse_constants(value[1:-1], "alignment constants")
+    return {key: list(values) for key, values in parsed.items()}
 
 
 def write_alignment(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from auto_iter.errors import UsageError
+from auto_iter.errors import InputError, UsageError
 from auto_iter.files import write_atomically
 from auto_iter.rawdata import raw_path
 from auto_iter.simulation.generation import Beam, generate
@@ -84,6 +84,8 @@ def simulate(directory: Path, options: Options) -> Simulated:
     """
     _check(options)
     directory = directory.absolute()
+    if not directory.parent.is_dir():
+        raise InputError(f"{directory.parent}: no such directory", "mistyped? else make it first")
     simulated = _layout(directory, options)
     described = _description(options)
     _check_same(simulated.truth, described)

@@ -66,15 +66,15 @@ def with_option(name: str, value: str) -> tuple[str, ...]:
         (with_option("-f", "123456"), 2, "at most five digits"),
         (with_option("-r", "0117a5"), 2, "run '0117a5'"),
         (with_option("-y", "202"), 2, "year '202'"),
-        (with_option("-i", "0"), 2, "at least one iteration"),
-        (with_option("-i", "many"), 2, "invalid int value: 'many'"),
-        (with_option("-f", "400-405"), 1, "2 of 5 raw files: 00403..00404 (not there)"),
-        ((*RUN, "--raw_dir", "nowhere"), 1, "nowhere: no such raw directory"),
-        ((*RUN, "--raw_dir", "2023"), 1, "2023: no such raw directory"),
-        ((*RUN, "--strategy", "3stt"), 1, "3st"),
-        ((*RUN, "--strategy", "ift-global"), 1, "needs 4 stations"),
-        ((*RUN, "--set", "millepede.solver=pede"), 1, "there is no pede on PATH"),
-        ((*RUN, "--set", "paths.pede_install=nowhere"), 1, "no pede at"),
+        (with_option("-i", "0"), 2, "must be at least 1"),
+        (with_option("-i", "many"), 2, "must be a whole number, got 'many'"),
+        (with_option("-f", "400-405"), 2, "2 of 5 raw files: 00403..00404 (not there)"),
+        ((*RUN, "--raw_dir", "nowhere"), 2, "nowhere: no such raw directory"),
+        ((*RUN, "--raw_dir", "2023"), 2, "2023: no such raw directory"),
+        ((*RUN, "--strategy", "3stt"), 2, "3st"),
+        ((*RUN, "--strategy", "ift-global"), 2, "needs 4 stations"),
+        ((*RUN, "--set", "millepede.solver=pede"), 2, "there is no pede on PATH"),
+        ((*RUN, "--set", "paths.pede_install=nowhere"), 2, "no pede at"),
         ((*RUN, "--set", "reco.memry_mb=1"), 2, "did you mean memory_mb?"),
         ((*RUN, "--set", "reco.memory_mb=much"), 2, "--set reco.memory_mb=much: reco.memory_mb"),
         ((*RUN, "--set", "reco.memory_mb"), 2, "must be key=value"),
@@ -82,8 +82,12 @@ def with_option(name: str, value: str) -> tuple[str, ...]:
         ((*RUN, "--iter", "3"), 2, "unrecognized arguments: --iter"),
         (("run", "-y", "2023"), 2, "required: -r/--run, -f/--file/--files"),
         (("status",), 2, "no workspace here"),
-        (("resume", "nowhere"), 1, "nowhere: no such workspace"),
+        (("resume", "nowhere"), 2, "nowhere: no such workspace"),
         (("rnu",), 2, "invalid choice: 'rnu'"),
+        (with_option("-f", "450-450")[1:], 2, "has to lie above the start"),  # without `run`
+        (("-y", "2023"), 2, "auto-iter run: the following arguments are required: -r/--run"),
+        ((*RUN, "--calypso_path", "nowhere"), 1, "nowhere: no such Calypso installation"),
+        ((*RUN, "--raw_dir=~/nowhere"), 1, "/nowhere: no such raw directory"),
     ],
 )
 def test_it_is_refused_in_one_line_and_nothing_is_written(
@@ -102,7 +106,10 @@ def test_it_is_refused_in_one_line_and_nothing_is_written(
     ("text", "said"),
     [
         ("reco:\n  memry_mb: 4000\n", "mine.yaml:2: reco.memry_mb: unknown key; did you mean"),
-        ("reco:\n  memory_mb: much\n", "mine.yaml:2: reco.memory_mb: Input should be a valid int"),
+        (
+            "reco:\n  memory_mb: much\n",
+            "mine.yaml:2: reco.memory_mb: must be a whole number, got 'much'",
+        ),
         ("reco: [1\n", "mine.yaml:2: "),
         ("- 1\n", "mine.yaml: must be sections"),
         ("alignment:\n  polling_interval_seconds: -5\n", "greater than 0"),
@@ -117,6 +124,108 @@ def test_a_wrong_configuration_is_told_with_its_line(
     assert said in line
 
 
+DIGITS = "9" * 5001
+BOMB = "paths: &a {raw_dir: [x, x]}\nreco: {asetup_input: [*a, *a, *a, *a, *a, *a]}\n"
+SET = "--set"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((*RUN, "--config", "/dev/full"), "/dev/full: a device, not a file"),
+        ((*RUN, "--config", "/dev/zero"), "/dev/zero: a device, not a file"),
+        ((*RUN, "--config", "."), ".: Is a directory"),
+        ((*RUN, "--config", "huge.yaml"), "huge.yaml: more than 1 MB"),
+        ((*RUN, "--config", "self.yaml"), "self.yaml:1: an alias (*a)"),
+        ((*RUN, "--config", "bomb.yaml"), "bomb.yaml:2: an alias (*a)"),
+        ((*RUN, "--config", "deep.yaml"), "deep.yaml:1: nested too deeply"),
+        ((*RUN, "--config", "digits.yaml"), "a number or a date that makes no sense"),
+        ((*RUN, "--config", "twice.yaml"), "twice.yaml:3: reco is there twice, first in line 1"),
+        ((*RUN, "--config", "key.yaml"), "key.yaml:3: memory_mb is there twice, first in line 2"),
+        ((*RUN, "--config", "twice.json"), "twice.json:1: reco is there twice"),
+        ((*RUN, SET, "paths=&a {raw_dir: *a}"), "an alias (*a)"),
+        ((*RUN, SET, f"reco.memory_mb={DIGITS}"), "makes no sense"),
+        ((*RUN, SET, "alignment.default_iterations=yes"), "must be a number, got True"),
+        ((*RUN, SET, "alignment.default_iterations=5000"), "must be at most 1000, got 5000"),
+        ((*RUN, SET, "alignment.polling_interval_seconds=true"), "must be a number, got True"),
+        ((*RUN, SET, "millepede.cuts.max_residual_mm=true"), "must be a number, got True"),
+        ((*RUN, SET, "htcondor.max_retries=false"), "must be a number, got False"),
+        ((*RUN, SET, "htcondor.spool=2"), "must be true or false, got 2"),
+        ((*RUN, SET, "paths.raw_dir=5"), "must be a path, got 5"),
+        ((*RUN, SET, "reco=5"), "must be a section with settings, got 5"),
+        ((*RUN, SET, "millepede.solver=fast"), "must be 'auto', 'builtin' or 'pede', got 'fast'"),
+        ((*RUN, SET, "htcondor.job_flavour=brunch"), "'workday', 'tomorrow', 'testmatch'"),
+        ((*RUN, SET, "htcondor.extra={queue: 5}"), "'queue' is no command of a submit"),
+        ((*RUN, SET, 'htcondor.extra={"a b": 5}'), "'a b' is no command of a submit"),
+        ((*RUN, SET, 'htcondor.extra={a: "1\\nqueue"}'), "must be one line"),
+        ((*RUN, SET, 'htcondor.requirements="x\\nqueue 9"'), "must be one line"),
+        ((*RUN, SET, 'htcondor.accounting_group="x\\ry"'), "must be one line"),
+        (with_option("-i", "99999999999999"), "-i 99999999999999: at most 1000 iterations"),
+        (with_option("-i", DIGITS), "must be a whole number"),
+        ((*RUN, "--strategy", "strategy.yaml"), "strategy.yaml: line 2: name is there twice"),
+        ((*RUN, "--strategy", "method.yaml"), "pede.hugecut: must be greater than 0"),
+        ((*RUN, "--strategy", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
+        ((*RUN, "--work_dir", "mis/typed/path"), "mis/typed/path: no such directory"),
+        ((*RUN, "--batch", "htcondor"), "HTCondor is not configured on this machine"),
+        (("simulate", "mis/typed/path"), "mis/typed: no such directory"),
+        (("simulate", "new", "--layer-shift-um", "nan"), "must be a number, got 'nan'"),
+        (("simulate", "new", "--noise", "inf"), "must be a number, got 'inf'"),
+        (("simulate", "new", "--noise", "-1"), "must be at least 0, got '-1'"),
+        (("simulate", "new", "--events", "0"), "must be at least 1, got '0'"),
+        (("logs", "-n", "-5"), "must be at least 0, got '-5'"),
+        (("stop", "--timeout", "nan"), "must be a number, got 'nan'"),
+        (("constants", "plot", "flat.txt", "-o", "e.jpg"), "has to end in .png, .pdf, .svg"),
+        (("constants", "plot", "flat.txt", "-o", "no/e.png"), "no/e.png: cannot be written"),
+        (("constants", "show", "/bin/ls"), "/bin/ls: no constants"),
+        (("millepede", "solve", "/bin/ls"), "/bin/ls: not text, so no steering file"),
+        (("millepede", "convert", "x.root", "-o", "x", "--max-chi2", "nan"), "got 'nan'"),
+        (("millepede", "convert", "x.root", "-o", "x", "--workers", "0"), "must be at least 1"),
+        (("millepede", "dump", "flat.txt", "-n", "-1"), "must be at least 0"),
+        (("millepede", "run", "-i", "."), "no 2kfalignment in or beside it"),
+        (("resume", "a\x1bb"), "a?b: no such workspace"),
+    ],
+    ids=lambda value: " ".join(value)[-60:] if isinstance(value, tuple) else None,
+)
+def test_what_once_got_through_does_not(
+    arguments: tuple[str, ...],
+    said: str,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CONDOR_CONFIG", raising=False)
+    for name, text in (
+        ("huge.yaml", "#" * 1_000_001),
+        ("self.yaml", "paths: &a {raw_dir: *a}\n"),
+        ("bomb.yaml", BOMB),
+        ("deep.yaml", "[" * 100_000),
+        ("digits.yaml", f"reco: {{memory_mb: {DIGITS}}}\n"),
+        ("twice.yaml", "reco: {memory_mb: 1}\nbatch: {system: local}\nreco: {disk_mb: 1}\n"),
+        ("key.yaml", "reco:\n  memory_mb: 1\n  memory_mb: 2\n"),
+        ("twice.json", '{"reco": {}, "reco": {}}'),
+        ("strategy.yaml", "name: a\nname: b\n"),
+        ("method.yaml", "name: a\nphases: [{name: a, steps: [{}]}]\npede: {hugecut: -1}\n"),
+        ("flat.txt", '"10": [0, 0, 0, 0, 0, 0]'),
+    ):
+        (here / name).write_text(text)
+    got, line = refused(arguments, capsys, here)
+    for pydantic_says in ("Input should", "unable to parse", "validation error"):
+        assert pydantic_says not in line
+    assert said in line
+    assert got == 2
+
+
+def test_a_picture_is_of_the_kind_that_its_name_says(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "flat.txt").write_text('"10": [1, 0, 0, 0, 0, 0]')
+    for kind, head in (("png", b"\x89PNG"), ("pdf", b"%PDF-"), ("svg", b"<?xml")):
+        output = here / f"e.{kind}"
+        assert main(("constants", "plot", "flat.txt", "-o", str(output))) == 0
+        assert output.read_bytes().startswith(head)
+    assert capsys.readouterr().err == ""
+
+
 def test_an_unreadable_raw_file_is_named(
     here: Path, capsys: pytest.CaptureFixture[str], simulated: SimulatedDetector
 ) -> None:
@@ -125,7 +234,7 @@ def test_an_unreadable_raw_file_is_named(
     victim.unlink()
     victim.mkdir()  # root reads whatever the mode says, but no directory
     code, line = refused((*RUN, "--raw_dir", "raw"), capsys, here)
-    assert code == 1
+    assert code == 2
     assert "00401 (unreadable: Is a directory)" in line
 
 
@@ -135,7 +244,35 @@ def test_constants_to_start_from_must_be_finite(
     (here / "start.txt").write_text('"10": [0, NaN, 0, 0, 0, 0]')
     code, line = refused((*RUN, "--set", "alignment.initial_constants=start.txt"), capsys, here)
     assert code == 1
-    assert "start.txt: constants of 10 are not finite" in line
+    assert "start.txt: key '10': y is nan, not a finite number" in line
+
+
+def test_a_calypso_that_is_not_there_is_refused_though_a_script_is(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "env.sh").write_text("export MINE=1\n")
+    options = ("--env_script", "env.sh", "--calypso_path", "~/nowhere")
+    code, line = refused((*RUN, *options), capsys, here)
+    assert code == 1
+    assert f"{Path.home()}/nowhere: no such Calypso installation; correct --calypso_path" in line
+
+
+def test_a_script_that_wins_over_the_calypso_given_is_remarked_upon(
+    here: Path, simulated: SimulatedDetector
+) -> None:
+    (installed,) = re.findall(r"calypso_install: (.*)", simulated.config.read_text())
+    (here / "env.sh").write_text(f"source {installed}/setup.sh\n")
+    other = here / "calypso"
+    other.mkdir()
+    (other / "setup.sh").touch()
+    options = ("--env_script", "env.sh", "--calypso_path", str(other))
+    line = [*run_command(simulated, *options)]
+    line.remove("run")
+    ran = call(line, here)
+    assert ran.returncode == 0
+    assert f"{here}/env.sh is there and is used as it is, though it does not name {other}" in (
+        ran.stderr
+    )
 
 
 def test_neither_env_script_nor_calypso_is_refused(
@@ -266,7 +403,7 @@ def test_a_setting_that_cannot_work_is_refused_and_not_kept(finished: Path) -> N
     before = (finished / "config.yaml").read_bytes()
     wrong = ("--set", "alignment.strategy=4st")
     refusal = call(command("resume", str(finished), "-i", "2", *wrong), finished.parent)
-    assert refusal.returncode == 1
+    assert refusal.returncode == 2
     assert "needs 4 stations" in refusal.stderr
     assert (finished / "config.yaml").read_bytes() == before
 

@@ -16,7 +16,18 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.local import Limits, LocalBatch
+from auto_iter.batch.local import SILENT_AFTER_S, Limits, LocalBatch
+from auto_iter.batch.local_job import Order
+from auto_iter.batch.local_queue import bury
+from auto_iter.batch.local_records import (
+    Ledger,
+    Records,
+    append_event,
+    open_ledger,
+    read_events,
+    read_header,
+    write_submission,
+)
 from auto_iter.clock import SystemClock
 from auto_iter.errors import TransientError
 from auto_iter.model import Batch, Resources, Submission, Tally, Trouble
@@ -231,6 +242,148 @@ def test_a_job_whose_starter_was_killed_is_lost_and_nothing_of_it_goes_on(
     (problem,) = settled(system, submission, lambda tally: tally.is_over).problems
     assert (problem.number, problem.trouble) == (40, Trouble.LOST)
     assert not any(alive(int(pid)) for pid in pids.read_text().split())
+
+
+def test_a_starter_that_cannot_start_has_failed_and_is_not_lost(
+    system: LocalBatch, tmp_path: Path
+) -> None:
+    submission = system.submit(make_batch(tmp_path, "key", 40))
+    settled(system, submission, lambda tally: tally.running == 1)
+    ledger = open_ledger(tmp_path / "batch" / submission.cluster)
+    nothing_claimed = Records(tmp_path)
+    nothing_claimed.journal.touch()
+    bury(Ledger(nothing_claimed, "2", 1), read_header(ledger.records), 41, 12345)
+    (event,), _ = read_events(nothing_claimed, 0)
+    assert (event["event"], "could not start" in str(event["reason"])) == ("failed", True)
+
+
+def abroad(root: Path, cluster: str, job: int, pid: int = 1) -> Path:
+    """Have a job claimed by another machine; return the sign of life that its starter gives."""
+    records = Records(root / "batch" / cluster)
+    starter = {"pid": pid, "started": 1, "boot": "b2", "host": "far", "machine": "m2", "space": "s"}
+    sign = records.sign_of_life(job)
+    sign.touch()
+    append_event(records, {"event": "started", "job": job, "run": 1, "starter": starter})
+    return sign
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[tuple[LocalBatch, Submission, Path]]:
+    """Return a batch system, a submission of one job that runs on another machine, and its sign."""
+    system = open_batch(tmp_path, slots=1)
+    busy = make_batch(tmp_path / "busy", "busy", 40)
+    blocking = system.submit(busy)
+    settled(system, blocking, lambda tally: tally.running == 1)
+    submission = system.submit(make_batch(tmp_path, "key", 10))
+    yield system, submission, abroad(tmp_path, submission.cluster, 10)
+    system.remove(blocking, "the test is over")
+    system.close()
+
+
+def test_a_job_elsewhere_runs_while_it_gives_signs_of_life_and_is_lost_then(
+    far: tuple[LocalBatch, Submission, Path],
+) -> None:
+    system, submission, sign = far
+    assert system.poll(submission).running == 1
+    long_ago = time.time() - SILENT_AFTER_S - 1
+    os.utime(sign, (long_ago, long_ago))
+    assert system.has_news([submission])
+    (problem,) = system.poll(submission).problems
+    assert problem.trouble is Trouble.LOST
+    assert "far gave no sign of life for 30 minutes" in problem.reason
+
+
+def test_jobs_of_a_machine_that_is_gone_are_lost_on_request(
+    far: tuple[LocalBatch, Submission, Path],
+) -> None:
+    system, submission, _sign = far
+    with pytest.raises(TransientError, match=r"run on far.*auto-iter stop --lost far"):
+        system.remove(submission, "by test")
+    assert system.declare_lost("near") == 0
+    assert system.declare_lost("far") == 1
+    (problem,) = system.poll(submission).problems
+    assert (problem.trouble, problem.reason) == (Trouble.LOST, "far was declared gone")
+    assert system.declare_lost("far") == 0
+
+
+def test_of_two_starters_of_a_job_one_runs_it(system: LocalBatch, tmp_path: Path) -> None:
+    """As after a queue process that was killed just when it had started one."""
+    batch = with_script(make_batch(tmp_path, "key", 10), f"echo >> {tmp_path}/runs; sleep 0.5")
+    records = Records(tmp_path / "batch" / "1")
+    records.root.mkdir(parents=True)
+    write_submission(records.root, batch, "marker", 0.0)
+    order = Order(str(records.root), batch.jobs[0], 1, 0, batch.resources, False, 0.1)
+    command = [sys.executable, "-m", "auto_iter.batch.local_job"]
+    two = [subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT, text=True) for _ in range(2)]
+    for starter in two:
+        assert starter.stdin is not None
+        starter.stdin.write(order.as_text())
+        starter.stdin.close()
+    assert [starter.wait(PATIENCE_S) for starter in two] == [0, 0]
+    assert (tmp_path / "runs").read_text() == "\n"
+    assert [event["event"] for event in events(tmp_path, "1")].count("started") == 1
+    system.close()
+
+
+def test_a_starter_that_was_given_up_brings_nothing_home(
+    system: LocalBatch, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    batch = with_script(make_batch(tmp_path, "key", 10), f"cat {go}; touch result_$1")
+    submission = system.submit(batch)
+    settled(system, submission, lambda tally: tally.running == 1)
+    records = Records(tmp_path / "batch" / submission.cluster)
+    append_event(records, {"event": "lost", "job": 10, "reason": "given up"})
+    starter = starters(tmp_path, submission.cluster)[10]
+    go.write_text("go")
+    wait_for(lambda: not alive(starter))
+    assert list(batch.deliver_to.iterdir()) == []
+    assert [each.trouble for each in system.poll(submission).problems] == [Trouble.LOST]
+
+
+@pytest.mark.parametrize("where", ["copyfile", "mkdir"])
+def test_a_disk_in_trouble_costs_a_job_time_and_no_hold(
+    system: LocalBatch, tmp_path: Path, where: str
+) -> None:
+    """`sitecustomize` makes the starter's disk refuse twice; nothing else notices."""
+    trouble = tmp_path / "trouble"
+    trouble.mkdir()
+    (trouble / "sitecustomize.py").write_text(
+        FAULTY.format(where=where, count=str(tmp_path / "count"))
+    )
+    batch = make_batch(tmp_path, "key", 10)
+    os.environ["PYTHONPATH"] = str(trouble)
+    try:
+        tally = settled(system, system.submit(batch), lambda tally: tally.is_over)
+    finally:
+        del os.environ["PYTHONPATH"]
+    assert (tally.ended, tally.problems) == (1, ())
+    assert (batch.deliver_to / "result_10").read_text() == "out of 10\n"
+    log = (batch.directory / "logs/reco_00010.log").read_text()
+    assert "waits:" in log
+    assert (tmp_path / "count").read_text() == "xx"
+
+
+FAULTY = """
+import errno, os, pathlib, shutil, sys
+if "local_job" in " ".join(sys.orig_argv):
+    def refusing(real, is_meant):
+        def call(path, *more, **options):
+            with open({count!r}, "a+") as count:
+                count.seek(0)
+                if is_meant(path) and len(count.read()) < 2:
+                    count.write("x")
+                    raise OSError(errno.EIO, "Input/output error", str(path))
+            return real(path, *more, **options)
+        return call
+    if {where!r} == "mkdir":
+        os.mkdir = refusing(os.mkdir, lambda path: ".scratch" in str(path))
+    else:
+        os.replace = refusing(os.replace, lambda path: "result_" in str(path))
+        os.rename = refusing(os.rename, lambda path: "result_" in str(path))
+        shutil.copyfile = refusing(shutil.copyfile, lambda path: "result_" in str(path))
+"""
 
 
 def test_a_machine_that_shuts_down_loses_its_jobs_and_says_so(

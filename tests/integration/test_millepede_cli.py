@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.cli import constants, millepede
-from auto_iter.errors import AutoIterError, InputError, UsageError
+from auto_iter.errors import AutoIterError, InputError, PhysicsError, UsageError
 
 DATA = Path(__file__).parents[1] / "data"
 REFERENCE = DATA / "kfalignment/clean"
@@ -86,6 +86,15 @@ def test_bad_root_files_are_refused_unless_allowed(iteration: Path) -> None:
     with pytest.raises(InputError, match=r"1 of 3 ROOT files are bad.*00452"):
         call("millepede", "run", "-i", iteration)
     assert call("millepede", "run", "-i", iteration, "--allow-bad") == 0
+
+
+def test_a_cut_that_leaves_nothing_to_solve_is_named_once(iteration: Path) -> None:
+    narrow = ("--strategy", str(SINGLE), "--set", "millepede.cuts.max_residual_mm=0.006")
+    with pytest.raises(PhysicsError) as caught:
+        call("millepede", "run", "-i", iteration, *narrow)
+    assert str(caught.value).count("millepede.cuts.max_residual_mm") == 1
+    assert "max_residual_mm leaves out 14807 of 19101 hits: widen it" in str(caught.value)
+    assert "chisqcut" not in str(caught.value)
 
 
 def test_files_under_older_names_are_found(iteration: Path) -> None:

@@ -14,12 +14,16 @@ from typing import Any
 from auto_iter.app import open_workspace
 from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.batch.schedd import Ad
+from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options, simulate
 
 FILES = (400, 401, 402, 403, 404)
 ITERATIONS = 3
 LIMIT_S = 300.0
+
+DONE = (0, NOT_CONVERGED_EXIT_CODE)
+"""Exit codes of an alignment that came to its end; so few iterations need not converge."""
 
 HTCONDOR = (
     "batch.system=htcondor",
@@ -124,6 +128,11 @@ class Alignment:
         # the last line may be half written: somebody is logging while we read
         lines = self.log.read_text().split("\n")[:-1]
         return [line for line in map(json.loads, lines) if line["event"] == phrase]
+
+    def delivered(self, iteration: int = 1) -> set[int]:
+        """Return the raw files whose output is in."""
+        outputs = self.workspace / f"iter{iteration:02d}" / "2kfalignment"
+        return {int(path.stem[-5:]) for path in outputs.glob("kfalignment_*.root")}
 
     def constants(self) -> dict[str, bytes]:
         """Return every iteration's constants, those it began with and those it found."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import time
@@ -19,6 +20,7 @@ from auto_iter.config import HTCondor
 from auto_iter.errors import TransientError
 from auto_iter.model import Submission, Tally
 from tests.pool.alignments import (
+    DONE,
     HTCONDOR,
     ITERATIONS,
     Aligner,
@@ -155,12 +157,13 @@ Opener = Callable[..., HTCondorBatch]
 def open_batch() -> Iterator[Opener]:
     """Make batch systems, as daemons do that have just started; keywords configure them."""
     opened: list[ScheddProcess] = []
+    workspace = secrets.token_hex(4)  # the schedd remembers the keys of other tests
 
     def make(*, timeout_s: float = 30.0, **settings: object) -> HTCondorBatch:
         usual = {"job_flavour": None, "max_retries": 0, "min_poll_interval_s": 1e-6}
         config = HTCondor.model_validate({**usual, **settings})
         opened.append(ScheddProcess(timeout_s=timeout_s))
-        return HTCondorBatch("ws", config, opened[-1])
+        return HTCondorBatch(workspace, config, opened[-1])
 
     yield make
     for process in opened:
@@ -203,7 +206,7 @@ def reference(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> A
     settings = ("batch.system=local", "alignment.polling_interval_seconds=1")
     alignment = Alignment(detector, tmp_path_factory.mktemp("reference"), settings)
     ran = alignment.run()
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.returncode in DONE, ran.stdout + ran.stderr
     return alignment
 
 

@@ -99,7 +99,7 @@ install_checkout() {
     tar -C "$checkout" --exclude=__pycache__ -c tests benchmarks setup.cfg |
         tar -C "$SCRATCH/project" -x
     "$SCRATCH/venv/bin/pip" install --quiet --disable-pip-version-check --no-warn-script-location \
-        "${constraints[@]}" "$SCRATCH/source" pytest hypothesis 2> >(grep -v '^WARNING: Location' >&2)
+        "${constraints[@]}" "$SCRATCH/source" pytest pytest-timeout hypothesis 2> >(grep -v '^WARNING: Location' >&2)
     "$SCRATCH/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps \
         --force-reinstall "$SCRATCH/source" 2> >(grep -v '^WARNING: Location' >&2)
 }

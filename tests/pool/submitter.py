@@ -6,6 +6,7 @@ Writes its key to ROOT/key, as the write-ahead in the checkpoint, and kills itse
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -54,7 +55,7 @@ def main() -> None:
     window, spool, root = sys.argv[1], sys.argv[2] == "True", Path(sys.argv[3])
     schedd = DyingSchedd()
     schedd.window = window
-    system = HTCondorBatch("ws", HTCondor(job_flavour=None, spool=spool), schedd)
+    system = HTCondorBatch(secrets.token_hex(4), HTCondor(job_flavour=None, spool=spool), schedd)
     key = system.new_key(1, 1)
     (root / "key").write_text(key)
     system.submit(make_batch(root, key, *NUMBERS))

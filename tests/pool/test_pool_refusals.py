@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from auto_iter import checkpoint
 from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.batch.schedd import RefusedError
 from auto_iter.errors import InputError, LimitError
 from tests.batch_contract import make_batch
-from tests.pool.alignments import FILES, Aligner, jobs_of
-from tests.pool.conftest import Opener
+from tests.pool.alignments import DONE, FILES, Aligner, auto_iter, jobs_of
+from tests.pool.conftest import Opener, wait_for
 
 Site = Callable[[str], None]
 
@@ -46,7 +47,7 @@ def test_an_alignment_shrinks_its_portions_to_what_the_site_takes(
     site(limits)
     alignment = on_the_pool(f"htcondor.spool={spool}", iterations=1)
     ran = alignment.run()
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.returncode in DONE, ran.stdout + ran.stderr
     assert sorted(job.number for job in jobs_of(alignment, calls)) == list(FILES)
     assert alignment.logged("too many jobs at once")
     assert alignment.logged("trying again") == []
@@ -96,3 +97,28 @@ def test_input_that_is_lost_under_way_is_refused_at_last(
         errors.append(error.value)
     assert [type(error) for error in errors] == [RefusedError, RefusedError, InputError]
     assert "absent.txt: the input of the jobs cannot be sent: No such file" in str(errors[-1])
+
+
+def test_a_schedd_that_is_gone_can_be_left_behind(
+    on_the_pool: Aligner, calls: ScheddProcess
+) -> None:
+    alignment = on_the_pool("htcondor.requirements=False", iterations=1)
+    daemon = alignment.start()
+    wait_for(lambda: "wait_reco" in [each["to"] for each in alignment.logged("transition")])
+    daemon.terminate()
+    daemon.wait()
+    calls.act("remove", "true", "the schedd is gone", at=None)
+    path = alignment.workspace / "state.yaml"
+    snapshot, _ = checkpoint.load(path)
+    (attempt,) = snapshot.attempts
+    elsewhere = attempt.model_copy(update={"schedd": "gone@nowhere"})
+    checkpoint.save(path, snapshot.but(attempts=(elsewhere,)))
+    resume = auto_iter("resume", str(alignment.workspace), "--set", "htcondor.requirements=True")
+    waiting = alignment.start()
+    wait_for(lambda: bool(alignment.logged("trying again")))
+    assert "does not know it: a wrong name" in alignment.logged("trying again")[-1]["reason"]
+    waiting.terminate()
+    waiting.wait()
+    ran = alignment.call([*resume, "--abandon-schedd"])
+    assert ran.returncode in DONE, ran.stdout + ran.stderr
+    assert {job.attempt for job in jobs_of(alignment, calls) if job.has_run} == {2}

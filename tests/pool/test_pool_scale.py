@@ -9,7 +9,7 @@ import pytest
 from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.errors import LimitError, TransientError
 from tests.batch_contract import make_batch
-from tests.pool.alignments import FILES, Aligner, Alignment, jobs_of
+from tests.pool.alignments import DONE, FILES, Aligner, Alignment, jobs_of
 from tests.pool.conftest import Opener, settled
 
 WELL = range(10, 20)
@@ -48,7 +48,7 @@ def test_raw_files_go_in_in_portions_where_the_site_wants_that(
         iterations=1,
     )
     ran = alignment.run()
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.returncode in DONE, ran.stdout + ran.stderr
     portions: dict[int, list[int]] = {}
     for job in jobs_of(alignment, calls):
         portions.setdefault(job.attempt, []).append(job.number)

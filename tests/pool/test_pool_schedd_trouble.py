@@ -87,23 +87,23 @@ def test_who_is_known_again_is_let_in_without_a_restart(
     since = set()
     try:
         for _ in range(2):
-            with pytest.raises(TransientError, match="AUTHENTICATE") as error:
+            with pytest.raises(TransientError, match="is the Kerberos ticket valid") as error:
                 process.act("release", ads.NONE, "are we known?", at=None)
             since.add(str(error.value).partition("since ")[2][:19])
             process.count("true", at=None)  # which answers whoever asks
             time.sleep(1.1)
         assert len(since) == 1
         ours.write_text(good)
-        assert process.act("release", ads.NONE, "are we known?", at=None) == 0
+        managed(lambda: process.act("release", ads.NONE, "are we known?", at=None))
     finally:
         process.close()
 
 
 def test_a_child_that_dies_leaves_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONDOR_CONFIG", "/nowhere/client.conf")
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
     process = ScheddProcess(timeout_s=20)
     try:
-        with pytest.raises(TransientError, match=r"process for it died: .*/nowhere/client.conf"):
+        with pytest.raises(TransientError, match=r"the process for it died: <no Python frame>"):
             process.count("true", at=None)
     finally:
         process.close()

@@ -97,7 +97,7 @@ def test_a_solution_of_other_files_or_settings_is_made_again(tmp_path: Path) -> 
 def asked(chain: Chain, paths: Iteration) -> dict[str, object]:
     """Return what a chain asks of its child, because it takes no solution for its own."""
     assert chain.solve(Stage(1), [400]) is None
-    (request,) = paths.millepede.glob(".solve-*.json")
+    (request,) = paths.millepede.glob(".solve-*.json*")
     content: dict[str, object] = json.loads(request.read_text())
     chain.stop()
     return content

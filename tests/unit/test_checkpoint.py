@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,74 @@ def test_a_deliberate_edit_is_taken(path: Path) -> None:
     _edited(path, "iteration: 1", "iteration: 3")
     snapshot, _ = checkpoint.load(path)
     assert snapshot.iteration == 3
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]"
+    for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"checksum: edited\nschema: 1\n{BOMB}\nsnapshot: {{x: *i}}\n", "an alias"),
+        ("checksum: edited\nschema: 1\nsnapshot: &s {x: *s}\n", "an alias"),
+        ("checksum: edited\nschema: 1\nsnapshot: " + "[" * 100_000, "nested too deeply"),
+        ("checksum: edited\nschema: 1\nschema: 2\n", r"schema is there twice, first in line 2"),
+        (f"checksum: edited\nschema: 1\nsnapshot: {{x: {'9' * 5001}}}\n", "makes no sense"),
+        ("checksum: edited\n" + "#" * 20_000_000, "more than 20 MB"),
+    ],
+    ids=["bomb", "loop", "deep", "twice", "digits", "large"],
+)
+def test_what_would_take_for_ever_is_an_error_at_once(path: Path, text: str, said: str) -> None:
+    checkpoint.save(path, FRESH)
+    checkpoint.save(path, FRESH)
+    path.write_text(text)
+    begun = time.monotonic()
+    if "more than" in said:
+        _, damage = checkpoint.load(path)
+        assert damage is not None
+    else:
+        with pytest.raises(CheckpointError, match=said):
+            checkpoint.load(path)
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(
+    "old_and_new",
+    [("iteration: 1", "iteration: one"), ("year: 2023", "year: [2023"), ("run: 11705", "rnu: 1")],
+)
+def test_an_edit_that_cannot_be_taken_is_refused_not_passed_over_for_the_backup(
+    path: Path, old_and_new: tuple[str, str]
+) -> None:
+    checkpoint.save(path, FRESH)
+    checkpoint.save(path, FRESH)
+    declared = re.sub("(?m)^checksum: .*$", "checksum: edited", path.read_text())
+    edited = declared.replace(*old_and_new)
+    path.write_text(edited)
+    with pytest.raises(CheckpointError, match=r"state\.yaml.*state\.yaml\.bak over it to undo"):
+        checkpoint.load(path)
+    assert path.read_text() == edited
+
+
+def test_a_damaged_checkpoint_is_kept_aside_and_does_not_become_the_backup(path: Path) -> None:
+    checkpoint.save(path, FRESH)
+    checkpoint.save(path, BUSY)
+    damaged = path.read_bytes()[:-20]
+    path.write_bytes(damaged)
+    checkpoint.save(path, BUSY)
+    assert checkpoint.load(checkpoint.backup_path(path)) == (FRESH, None)
+    assert checkpoint.damaged_path(path).read_bytes() == damaged
+
+
+def test_a_checkpoint_that_is_a_symbolic_link_stays_one(path: Path) -> None:
+    real = path.with_name("elsewhere.yaml")
+    checkpoint.save(real, FRESH)
+    path.symlink_to(real)
+    checkpoint.save(path, BUSY)
+    assert path.is_symlink()
+    assert checkpoint.load(real) == (BUSY, None)
 
 
 @pytest.mark.parametrize(

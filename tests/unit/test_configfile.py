@@ -73,7 +73,7 @@ def test_the_older_json_is_found_and_read(tmp_path: Path) -> None:
         ("reco: {min_success_fraction: 1.5}", r"min_success_fraction: .*1.5"),
         ("millepede: {cuts: {max_residual_mm: []}}", "max_residual_mm: needs at least one value"),
         ("htcondor: {max_idle: 50}", r"htcondor: max_idle needs spool=false"),
-        ('htcondor: {job_flavour: "a\\nqueue 5"}', r"htcondor\.job_flavour: holds a line break"),
+        ('htcondor: {job_flavour: "a\\nqueue 5"}', r"htcondor\.job_flavour: must be .espresso."),
         ('htcondor: {requirements: "a\\nqueue 5"}', r"requirements: holds a line break"),
         ('htcondor: {extra: {"a\\nb": c}}', r"htcondor\.extra: holds a line break"),
         ('paths: {calypso_install: "/a\\n/b"}', r"paths\.calypso_install: holds a line break"),

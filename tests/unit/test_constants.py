@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from auto_iter.errors import InputError, PhysicsError
 from auto_iter.millepede.constants import (
+    EXAMPLE,
     Change,
     Constants,
     accumulate,
@@ -17,6 +18,7 @@ from auto_iter.millepede.constants import (
     format_constants,
     parse_constants,
     read_constants,
+    read_text,
 )
 from auto_iter.millepede.constants_table import difference, format_difference, format_table
 from auto_iter.millepede.constants_yaml import format_yaml
@@ -102,7 +104,9 @@ def test_an_empty_file_means_no_constants(tmp_path: Path) -> None:
         ('"47": [0, 0, 0, 0, 0, 0]', "key '47'"),
         ('"10": [0, 0, 0, 0, 0, 0],"10": [0, 0, 0, 0, 0, 0]', "'10' comes twice"),
         ('"10": [0, 0, 0', "column"),
+        ('"10": [1' + "0" * 400 + ", 0, 0, 0, 0, 0]", "key '10': x is inf"),
         ("garbage", "column 1"),
+        ("[" * 100_000, "no alignment constants"),
     ],
 )
 def test_bad_constants_are_refused_with_file_and_key(
@@ -114,6 +118,20 @@ def test_bad_constants_are_refused_with_file_and_key(
         read_constants(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [EXAMPLE, "{" + EXAMPLE + "}", EXAMPLE + ",\n"])
+def test_what_the_remedy_shows_is_accepted_and_reaches_the_jobs_bare(
+    tmp_path: Path, text: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        parse_constants("garbage")
+    assert f" {EXAMPLE} " in refused.value.remedy
+    path = tmp_path / "inputforalign.txt"
+    path.write_text(text)
+    assert read_constants(path) == parse_constants(EXAMPLE)
+    assert len(read_constants(path)) == 2
+    assert read_text(path) == EXAMPLE
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:

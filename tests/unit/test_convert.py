@@ -11,6 +11,7 @@ import pytest
 import uproot
 
 from auto_iter.errors import InputError
+from auto_iter.files import write_whole
 from auto_iter.millepede import kfalignment as kf
 from auto_iter.millepede.convert import (
     TRACK_PARAMETERS,
@@ -356,9 +357,14 @@ def test_a_scheme_without_labels_is_refused() -> None:
         Converter(Scheme(modules="off", layers=False))
 
 
-def test_what_a_killed_conversion_left_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / ".out.bin.part").write_text("half")
-    convert_files(sources("clean"), tmp_path / "out.bin", Scheme(), TrackCuts())
+def test_two_conversions_to_one_place_do_not_write_into_each_other(tmp_path: Path) -> None:
+    binary = tmp_path / "out.bin"
+    with write_whole(binary) as orphaned:
+        orphaned.write(b"half of")
+        convert_files(sources("clean"), binary, Scheme(), TrackCuts())
+        converted = binary.read_bytes()
+        orphaned.write(converted)
+    assert binary.read_bytes() == b"half of" + converted
     assert [path.name for path in tmp_path.iterdir()] == ["out.bin"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 
 from auto_iter.daemon import Ending
 from auto_iter.errors import TransientError
+from auto_iter.lock import Holder
 from auto_iter.model import Submission
-from auto_iter.snapshot import Snapshot
+from auto_iter.snapshot import ByHand, Snapshot
+from auto_iter.solution import SolutionSummary
 from auto_iter.status import Status
 from auto_iter.workspace import Workspace
 from tests.fakes import MemorySubmission
@@ -60,6 +63,19 @@ def test_a_kill_before_or_after_any_action_changes_nothing(at: int) -> None:
     assert max(Counter(world.ran).values()) == 1
     keys = [each.submission.key for each in world.batch.submissions.values()]
     assert len(keys) == len(set(keys))
+    undisturbed = a_troubled_world()
+    undisturbed.run()
+    assert sorted(n for _, n in world.ran) == sorted(n for _, n in undisturbed.ran)
+
+
+@pytest.mark.parametrize("at", range(1, ACTIONS + 1))
+def test_with_the_backup_only_nothing_is_submitted_twice_either(at: int) -> None:
+    world = a_troubled_world()
+    with pytest.raises(Killed):
+        world.daemon(Killer(at)).run()
+    world.saved = world.backup
+    assert world.run() is Ending.DONE
+    assert max(Counter(world.ran).values()) == 1
     undisturbed = a_troubled_world()
     undisturbed.run()
     assert sorted(n for _, n in world.ran) == sorted(n for _, n in undisturbed.ran)
@@ -225,11 +241,32 @@ def test_what_is_waited_for_is_known_to_others_and_since_when_also_after_a_kill(
     world.clock.seconds += 1000
     world.daemon(stop_after=3).run()
     assert world.saved.hindrance == first
-    text = Status(Workspace(Path("w")), world.saved, None, 0.0).as_text()
+    at_work = Holder.this_process()
+    text = Status(Workspace(Path("w")), world.saved, at_work, 0.0).as_text()
     assert "goes on by itself: schedd unreachable" in text
+    text = Status(Workspace(Path("w")), world.saved, None, 0.0).as_text()
+    assert "had to wait since" in text
+    assert "by itself" not in text
     down = False
     assert world.run() is Ending.DONE
     assert world.saved.hindrance is None
+
+
+def test_the_status_says_when_the_jobs_were_seen_last() -> None:
+    world = World(iterations=1, stuck={400, 401, 402})
+    world.daemon(stop_after=3).run()
+    seen_at = world.clock.now() - 60  # it slept since
+    assert world.saved.progress.seen_at == seen_at
+
+    def unreachable(_submission: object) -> object:
+        raise TransientError("schedd unreachable")
+
+    world.batch.poll = unreachable  # type: ignore[method-assign, assignment]
+    world.daemon(stop_after=3).run()
+    assert world.saved.progress.seen_at == seen_at
+    text = Status(Workspace(Path("w")), world.saved, None, 0.0).as_text()
+    when = time.strftime("%H:%M:%S", time.localtime(seen_at))
+    assert f"3 running, 0 idle, 0 held (as of {when})" in text
 
 
 def test_a_full_disk_is_waited_for_and_memory_never_runs_ahead_of_it() -> None:
@@ -269,6 +306,54 @@ def test_a_bug_is_kept_as_a_failure() -> None:
     assert world.saved.failure.reason.startswith("bug: IndexError")
 
 
+def test_who_does_not_want_to_wait_gets_the_jobs_submitted_and_seen_once() -> None:
+    world = World()
+    ending = world.daemon().run(unless_waiting=frozenset({"wait_reco"}))
+    assert ending is Ending.REACHED
+    assert (world.saved.state, world.saved.progress.idle) == ("wait_reco", 3)
+    assert not world.ran  # no time was spent
+    assert world.run() is Ending.DONE
+    assert Counter(number for _, number in world.ran) == dict.fromkeys(FILES, 2)
+
+
+def test_constants_accepted_by_hand_are_recorded_and_the_next_iteration_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    figures = dict.fromkeys(("chi2_ndf", "max_shift_um", "max_rotation_mrad", "max_pull"), 9.0)
+    by_hand = ByHand(source="3millepede.accepting-x", replaced="r-1", words="accepted by hand")
+    world.saved = world.saved.but(
+        state="next_iteration", solution=SolutionSummary(tracks=7, **figures), by_hand=by_hand
+    )
+    assert world.run() is Ending.DONE
+    assert [each.by_hand for each in world.saved.history] == ["accepted by hand", None]
+    assert world.saved.by_hand is None
+    said = capsys.readouterr().out
+    assert said.count("constants accepted by hand") == 1
+    assert said.count("starts from constants by hand") == 1
+
+
+def test_what_a_person_has_accepted_is_not_solved_again() -> None:
+    world = World(iterations=1)
+    figures = dict.fromkeys(("chi2_ndf", "max_shift_um", "max_rotation_mrad", "max_pull"), 9.0)
+    by_hand = ByHand(source="3millepede.accepting-x", replaced="r-1", words="accepted by hand")
+    # as after a failure in next_iteration, and a resume
+    world.saved = world.saved.but(solution=SolutionSummary(tracks=7, **figures), by_hand=by_hand)
+    assert world.run() is Ending.DONE
+    assert world.millepede.solved == []
+    assert world.saved.history[0].tracks == 7
+
+
+def test_the_largest_change_in_sigma_is_shown_beside_the_shift() -> None:
+    world = World(iterations=1)
+    world.run()
+    status = Status(Workspace(Path("w")), world.saved, None, 0.0)
+    head, row = status.as_text().splitlines()[-2:]
+    at = head.index("change [σ]")
+    assert float(row[at : at + len("change [σ]")]) == world.saved.history[0].max_pull
+    assert status.as_json()["history"][0]["max_pull"] == 10.0
+
+
 def test_converged_is_finished_when_that_is_wanted() -> None:
     world = World(iterations=9, settings={"stop_when_converged": True})
     world.millepede.max_pulls = [9.0, 2.0, 0.1]
@@ -282,6 +367,8 @@ def test_machines_on_which_several_jobs_fail_are_avoided() -> None:
     assert world.run() is Ending.DONE
     second = list(world.batch.submissions.values())[1]
     assert second.batch.avoid_machines == ("bad.node",)
+    text = Status(Workspace(Path("w")), world.saved.but(state="wait_reco"), None, 0.0).as_text()
+    assert "machines avoided: bad.node" in text
 
 
 def test_the_only_machine_that_is_known_is_not_avoided() -> None:

@@ -15,7 +15,7 @@ from auto_iter.app import abandoned, revive
 from auto_iter.children import start_child
 from auto_iter.clock import Signals
 from auto_iter.daemon import Daemon, Ending, Memory
-from auto_iter.errors import LimitError, TransientError
+from auto_iter.errors import FencedError, LimitError, TransientError
 from auto_iter.model import Batch, Submission
 from auto_iter.snapshot import Snapshot
 from states.next_iteration import begin
@@ -41,7 +41,7 @@ def test_an_ended_child_does_not_cut_the_pause_short() -> None:
         polls.append(time.monotonic())
         raise TransientError("the schedd is down")
 
-    child = start_child(["true"], env=os.environ)
+    child = start_child(["true"], env=os.environ, workspace=Path())
     child.process.wait()
     world.batch.poll = poll  # type: ignore[method-assign, assignment]
     world.millepede.watch = lambda: [child.pidfd]  # type: ignore[method-assign]
@@ -221,6 +221,25 @@ def test_portions_shrink_by_themselves_to_what_a_site_takes(limits: dict[str, in
     if "portion" in limits:
         assert world.saved.portion_limit is not None
         assert world.saved.portion_limit <= limits["portion"]
+
+
+def test_a_queue_that_has_room_again_is_used() -> None:
+    world = World(files=MANY, iterations=1)
+    world.slots = 1
+    submit, turns, pass_time = world.batch.submit, Counter[str](), world.pass_time
+
+    def crowded(batch: Batch) -> Submission:
+        if turns["all"] < 2 and len(batch.jobs) > 1:
+            raise LimitError("others fill the queue", is_for_good=False)
+        return submit(batch)
+
+    def passing(_seconds: float) -> None:
+        turns["all"] += 1
+        pass_time(_seconds)
+
+    world.batch.submit, world.pass_time = crowded, passing  # type: ignore[method-assign]
+    assert world.run() is Ending.DONE
+    assert [each.submission.jobs for each in world.batch.submissions.values()] == [1, 39]
 
 
 def test_at_a_limit_what_runs_is_looked_after() -> None:
@@ -426,3 +445,53 @@ def test_a_damaged_checkpoint_never_takes_the_place_of_its_backup(
     with pytest.raises(Killed):
         checkpoint.save(path, snapshot)
     assert checkpoint.load(path)[0] == snapshot
+
+
+@pytest.mark.parametrize("checks", range(1, 12))
+def test_a_daemon_that_lost_its_workspace_ends_and_writes_nothing_more(checks: int) -> None:
+    world = World(iterations=1)
+    daemon = world.daemon()
+    left, saved_then = checks, None
+
+    def check() -> None:
+        nonlocal left, saved_then
+        left -= 1
+        if left <= 0:
+            saved_then = saved_then or world.saved
+            raise FencedError("taken over")
+
+    daemon._memory = Memory(world.save, check=check)  # noqa: SLF001 - composed here
+    with pytest.raises(FencedError):
+        daemon.run()
+    assert world.saved == saved_then
+    assert world.saved.failure is None
+
+
+def test_open_files_that_ran_out_are_waited_for() -> None:
+    world = World(iterations=1)
+    refusals = 3
+    poll = world.batch.poll
+
+    def refuse(submission: Submission) -> object:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/proc/1/stat")
+        return poll(submission)
+
+    world.batch.poll = refuse  # type: ignore[method-assign, assignment]
+    assert world.run() is Ending.DONE
+
+
+def test_reboots_use_up_no_tries() -> None:
+    world = World(iterations=1, loses={400: 7, 401: 1}, fails={401: 2})
+    assert world.run() is Ending.DONE
+    assert world.saved.failures == {401: 2}
+    assert world.saved.losses == {400: 7, 401: 1}
+
+
+def test_what_is_lost_again_and_again_fails_in_the_end() -> None:
+    world = World(iterations=1, loses={400: 100}, settings={"max_losses": 5})
+    assert world.run() is Ending.FAILED
+    assert world.saved.losses == {400: 5}
+    assert "gone" in str(world.saved.failure)

@@ -8,6 +8,7 @@ import pytest
 
 from auto_iter.config import Config
 from auto_iter.doctor import Verdict, examine, is_healthy, quota_finding
+from auto_iter.settled import settled
 
 
 @pytest.fixture
@@ -17,6 +18,7 @@ def healthy(tmp_path: Path) -> dict[str, dict[str, object]]:
     for directory in (raw, install, work):
         directory.mkdir()
     (install / "setup.sh").write_text("")
+    (install / "asetup.faser").write_text("")
     return {
         "paths": {
             "raw_dir": raw,
@@ -43,9 +45,10 @@ def test_where_nothing_is_missing_the_doctor_is_content(
     ("setting", "value", "subject", "remedy"),
     [
         ("paths.raw_dir", "/no/such/place", "raw data", "paths.raw_dir"),
-        ("paths.calypso_install", "/no/such/place", "calypso", "setup.sh"),
+        ("paths.calypso_install", "/no/such/place", "calypso", "--calypso_path"),
         ("paths.calypso_install", None, "environment script", "--calypso_path"),
         ("paths.pede_install", "/no/such/place", "pede", "millepede.solver=builtin"),
+        ("alignment.initial_constants", "/no/such/place", "initial constants", "empty file"),
         ("paths.work_dir", "/etc/hostname", "work directory", "paths.work_dir"),
         ("millepede.solver", "pede", "pede", "paths.pede_install"),
     ],
@@ -62,6 +65,34 @@ def test_what_is_missing_is_bad_and_has_a_remedy(
     verdict, advice = findings(healthy)[subject]
     assert verdict is Verdict.BAD
     assert remedy in advice
+
+
+def test_the_doctor_looks_where_run_looks(
+    healthy: dict[str, dict[str, object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "pede").touch(mode=0o755)
+    (tmp_path / "start.txt").touch()
+    at_home = {name: f"~/{Path(str(path)).name}" for name, path in healthy["paths"].items()}
+    healthy["paths"] = {**at_home, "pede_install": "~/pede"}
+    healthy["alignment"] = {"initial_constants": "~/start.txt"}
+    config = Config.model_validate(healthy)
+    found = {each.subject: each.text for each in examine(config, {"PATH": ""})}
+    assert is_healthy(examine(config, {"PATH": ""}))
+    paths = settled(config, {}).paths
+    assert found["pede"] == str(paths.pede_install) == f"{tmp_path}/pede"
+    assert found["raw data"] == str(paths.raw_dir) == f"{tmp_path}/raw"
+    assert found["work directory"] == str(paths.work_dir) == f"{tmp_path}/work"
+
+
+def test_a_script_that_wins_over_another_calypso_is_worth_a_warning(
+    healthy: dict[str, dict[str, object]],
+) -> None:
+    script = Path(str(healthy["paths"]["env_script"]))
+    script.write_text("source /another/calypso/setup.sh\n")
+    assert findings(healthy)["environment script"][0] is Verdict.WARNING
+    script.write_text(f"source {healthy['paths']['calypso_install']}/setup.sh\n")
+    assert findings(healthy)["environment script"][0] is Verdict.OK
 
 
 def test_without_a_configuration_of_htcondor_that_is_what_is_wrong(

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from auto_iter.millepede.evidence import FEWEST_HITS, Evidence
-from auto_iter.millepede.labels import Component, components
+from auto_iter.millepede.evidence import Evidence
+from auto_iter.millepede.labels import Component, Place, components
 from auto_iter.millepede.statistics import Statistics
-from auto_iter.millepede.strategy import Phase, Step, Strategy, load_strategy
+from auto_iter.millepede.strategy import Pede, Phase, Step, Strategy, load_strategy
 
 ENOUGH = 100
 
@@ -53,7 +53,7 @@ def test_many_without_hits_are_counted(strategy: Strategy) -> None:
 
 
 def test_what_has_too_few_hits_is_counted_with_the_poorest(strategy: Strategy) -> None:
-    evidence = hits((1, 2, 3), {"203": FEWEST_HITS - 1, "3120": 2, "4": FEWEST_HITS})
+    evidence = hits((1, 2, 3), {"203": 24, "3120": 2, "4": 25})
     (remark,) = evidence.remarks(strategy, strategy.phases[0])
     # a module's rz has the hits of both sides
     assert remark == (
@@ -69,6 +69,15 @@ def test_what_a_phase_leaves_in_place_needs_no_hits() -> None:
     strategy = load_strategy("4st")
     phase = Phase(name="spectrometer", steps=(Step(fix=("IFT", "21", "41")),))
     assert hits((1, 2, 3), {}).remarks(strategy, phase) == ()
+
+
+def test_how_many_hits_are_enough_is_the_strategy_s_to_say() -> None:
+    assert load_strategy("3st").pede.entries == Evidence().fewest_hits
+    assert Pede(options=("threads 2", "entries 7 3", "chisqcut 30 6")).entries == 7
+    place = Place(Component(1, 0, 3, 1), "x")
+    statistics = Statistics(sides={"2031": 9})
+    assert Evidence(statistics, fewest_hits=9).short([place]) == frozenset()
+    assert Evidence(statistics, fewest_hits=10).short([place]) == {place}
 
 
 def test_statistics_that_do_not_count_by_side_say_nothing(strategy: Strategy) -> None:

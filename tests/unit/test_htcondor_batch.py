@@ -40,6 +40,7 @@ class World:
                 send_credential=send_credential,
             ),
             self.schedd,
+            records=self.root / "keys",
             monotonic=self.now,
             sleep=self.sleep,
         )
@@ -69,8 +70,8 @@ class World:
             resources=Resources(memory_mb=100),
         )
 
-    def submitted(self, system: HTCondorBatch, *numbers: int) -> Submission:
-        return system.submit(self.batch(system.new_key(1, 1), *numbers))
+    def submitted(self, system: HTCondorBatch, *numbers: int, attempt: int = 1) -> Submission:
+        return system.submit(self.batch(system.new_key(1, attempt), *numbers))
 
     def delivered(self) -> set[str]:
         return {path.name for path in (self.root / "2kfalignment").glob("*")}
@@ -87,8 +88,19 @@ def test_a_fresh_key_is_known_to_be_new_without_asking(world: World) -> None:
     asked = len(world.schedd.asked)
     assert system.find(key) is None
     assert len(world.schedd.asked) == asked
-    assert key.startswith("ws-02-03-")
-    assert key.endswith("@bigbird07.cern.ch")
+    assert key == "ws-02-03@bigbird07.cern.ch"
+
+
+def test_a_key_that_was_used_is_asked_for_though_the_checkpoint_forgot(world: World) -> None:
+    first = world.open()
+    submission = first.submit(world.batch(first.new_key(1, 1), 400, 401))
+    second = world.open()
+    assert second.new_key(1, 1) == submission.key
+    found = second.find(submission.key)
+    assert found is not None
+    assert found.cluster == submission.cluster
+    assert second.submit(world.batch(submission.key, 400, 401)).cluster == submission.cluster
+    assert second.find(second.new_key(1, 2)) is None
 
 
 def test_another_daemon_finds_the_submission_in_the_queue(world: World) -> None:
@@ -128,7 +140,7 @@ def test_with_an_expired_ticket_an_empty_answer_is_not_taken_for_nothing(
     with pytest.raises(TransientError, match="ticket"):
         world.open(spool=spool).find(submission.key)
     resumed = world.open(spool=spool)
-    assert resumed.poll(submission).running == 2
+    assert resumed.poll(submission).unknown == 2
     world.seconds += LOST_AFTER_S + 1
     with pytest.raises(TransientError, match="ticket"):
         resumed.poll(submission)
@@ -245,7 +257,7 @@ def test_a_job_in_neither_place_is_waited_for_and_lost_at_last(world: World) -> 
     submission = world.submitted(system, 400, 401)
     world.schedd.queue.pop()
     tally = system.poll(submission)
-    assert (tally.running, tally.ended, tally.is_over) == (1, 0, False)
+    assert (tally.running, tally.unknown, tally.ended, tally.is_over) == (0, 1, 0, False)
     world.seconds += LOST_AFTER_S + 1
     tally = system.poll(submission)
     assert (tally.idle, tally.ended) == (1, 1)
@@ -257,7 +269,7 @@ def test_history_that_lags_is_asked_again(world: World) -> None:
     system = world.open(spool=False)
     submission = world.submitted(system, 400)
     late = world.schedd.queue.pop()
-    assert system.poll(submission).running == 1
+    assert system.poll(submission).unknown == 1
     late.update(JobStatus=4, LastJobStatus=2, ExitCode=0, ExitBySignal=False)
     world.schedd.past.append(late)
     assert system.poll(submission).is_over
@@ -387,7 +399,7 @@ def test_where_jobs_ended_well_is_known_also_after_a_restart(world: World) -> No
     assert system.poll(submission).proven_machines == {"node7"}
     assert world.open(spool=False).poll(submission).proven_machines == {"node7"}
     spooled = world.open()
-    submission = world.submitted(spooled, 402)
+    submission = world.submitted(spooled, 402, attempt=2)
     world.schedd.end(402)
     spooled.poll(submission)
     spooled.fetch(submission)

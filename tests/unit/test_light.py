@@ -13,7 +13,7 @@ HEAVY = {"numpy", "scipy", "uproot", "awkward", "matplotlib", "htcondor2", "clas
 @pytest.mark.parametrize(
     "program",
     [
-        "import auto_iter.session, auto_iter.compose",
+        "import auto_iter.session, auto_iter.compose, auto_iter.links",
         "from auto_iter.cli.main import build_parser; build_parser()",
         "import auto_iter.app, auto_iter.status",
     ],

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auto_iter.batch.local_processes import identify
 from auto_iter.batch.local_records import (
     Event,
     Ledger,
@@ -19,6 +18,7 @@ from auto_iter.batch.local_records import (
     read_jobs,
     write_submission,
 )
+from auto_iter.identity import identify
 from auto_iter.model import Batch, Job, Resources
 
 STARTER = {"pid": 1, "started": 2, "boot": "b", "host": "h"}

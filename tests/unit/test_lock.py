@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
-from dataclasses import asdict, replace
+import time
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
-import yaml
 
-from auto_iter.errors import InputError, LockedError
+from auto_iter.errors import FencedError, LockedError, PermanentError
 from auto_iter.lock import STALE_AFTER_S, Holder, WorkspaceLock, live_holder, read_holder
 
 HOLD = """
@@ -63,30 +65,100 @@ def test_a_killed_holder_leaves_nothing_behind(path: Path) -> None:
     assert read_holder(path) is None
 
 
-def write(path: Path, holder: Holder) -> None:
-    path.write_text(yaml.safe_dump(asdict(holder)))
+def write(path: Path, **changed: object) -> None:
+    """Write a lock file as another process left it."""
+    own = Holder.this_process()
+    path.write_text(Holder(replace(own.process, **changed), own.since, "its").as_text())  # type: ignore[arg-type]
+
+
+ELSEWHERE = {"host": "elsewhere", "machine": "m2", "boot": "b2", "space": "s2"}
 
 
 def test_a_process_that_merely_has_the_same_pid_is_not_the_holder(path: Path) -> None:
-    parent = replace(Holder.this_process(), pid=os.getppid(), create_time=1.0)
-    write(path, parent)
+    write(path, pid=os.getppid(), started=1)
+    assert live_holder(path) is None
     WorkspaceLock(path).acquire()
 
 
+def test_a_clock_that_was_set_hides_nobody(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(path)
+    for hours in (-5, 5):
+        monkeypatch.setattr(time, "time", lambda hours=hours: 1.7e9 + 3600 * hours)
+        monkeypatch.setattr(psutil, "boot_time", lambda hours=hours: 1.6e9 + 3600 * hours)
+        holder = live_holder(path)
+        assert holder is not None
+        assert holder.pid == os.getpid()
+
+
+def test_a_host_that_was_renamed_after_a_crash_is_the_same_host(path: Path) -> None:
+    write(path, host="renamed", boot="the boot before")
+    assert live_holder(path) is None
+    WorkspaceLock(path).acquire()
+
+
+def test_a_host_of_the_same_name_is_not_the_same_host(path: Path) -> None:
+    write(path, **(ELSEWHERE | {"host": socket.gethostname()}))
+    with pytest.raises(LockedError, match="--steal-lock"):
+        WorkspaceLock(path).acquire()
+
+
 def test_a_holder_on_another_host_counts_while_it_gives_signs_of_life(path: Path) -> None:
-    write(path, replace(Holder.this_process(), host="elsewhere"))
+    write(path, **ELSEWHERE)
     with pytest.raises(LockedError, match=r"on elsewhere.*--steal-lock"):
         WorkspaceLock(path).acquire()
     WorkspaceLock(path).acquire(steal=True)
 
 
 def test_a_silent_holder_on_another_host_is_taken_for_dead(path: Path) -> None:
-    write(path, replace(Holder.this_process(), host="elsewhere"))
+    write(path, **ELSEWHERE)
     long_ago = path.stat().st_mtime - STALE_AFTER_S - 1
     os.utime(path, (long_ago, long_ago))
     WorkspaceLock(path).acquire()
 
 
 def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"daemon\.lock: No such file.*writable"):
+    with pytest.raises(PermanentError, match=r"daemon\.lock: No such file.*writable"):
         WorkspaceLock(tmp_path / "gone" / "daemon.lock").acquire()
+
+
+def test_who_lost_the_lock_is_told_by_whom_and_leaves_it_alone(path: Path) -> None:
+    first = WorkspaceLock(path)
+    first.acquire()
+    first.check()
+    write(path, **ELSEWHERE)
+    theirs = path.read_bytes()
+    long_ago = path.stat().st_mtime - 1000
+    os.utime(path, (long_ago, long_ago))
+    with pytest.raises(FencedError, match=r"on elsewhere.* took it over.*this one ends"):
+        first.check()
+    first.refresh()
+    assert path.stat().st_mtime == long_ago
+    first.release()
+    assert path.read_bytes() == theirs
+
+
+def test_a_successor_that_has_ended_is_noticed_too(path: Path) -> None:
+    first = WorkspaceLock(path)
+    first.acquire()
+    path.write_bytes(b"")
+    with pytest.raises(FencedError, match="another auto-iter took it over"):
+        first.check()
+
+
+def test_a_lock_file_that_somebody_removed_is_made_again(path: Path) -> None:
+    lock = WorkspaceLock(path)
+    lock.acquire()
+    path.unlink()
+    lock.check()
+    assert live_holder(path) is not None
+    lock.check()
+    lock.release()
+
+
+def test_refreshing_is_a_sign_of_life(path: Path) -> None:
+    lock = WorkspaceLock(path)
+    lock.acquire()
+    long_ago = path.stat().st_mtime - STALE_AFTER_S - 1
+    os.utime(path, (long_ago, long_ago))
+    lock.refresh()
+    assert time.time() - path.stat().st_mtime < 60

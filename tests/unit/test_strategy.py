@@ -107,7 +107,7 @@ def test_the_last_phase_goes_on() -> None:
             "'b' frees the IFT",
         ),
         (MINIMAL + "pede: {method: magic 3 1}", "pede.method"),
-        ("name: [", "line 1"),
+        ("name: [", "line 2: did not find"),
         ("just words", "file"),
     ],
 )

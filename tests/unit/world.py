@@ -68,6 +68,8 @@ class World:
     iterations: int = 2
     fails: dict[int, int] = field(default_factory=dict)
     """Raw file → how many of its jobs fail before one succeeds."""
+    loses: dict[int, int] = field(default_factory=dict)
+    """Raw file → how often its machine goes down with its job before that ends."""
     spoils: dict[int, int] = field(default_factory=dict)
     """Raw file → how many of its outputs are bad before one is good."""
     stuck: set[int] = field(default_factory=set)
@@ -92,6 +94,7 @@ class World:
             arguments=Arguments(year=2023, run=11705, files="400-403", iterations=self.iterations),
             iteration_started_at=self.clock.now(),
         )
+        self.backup = self.saved
         self.history: list[str] = ["prepare"]
         self.refuse_saves = 0
 
@@ -133,6 +136,7 @@ class World:
         if self.refuse_saves:
             self.refuse_saves -= 1
             raise OSError(28, "No space left on device")
+        self.backup = self.saved
         if snapshot.state != self.saved.state:
             self.history.append(snapshot.state)
         # Through JSON, as the checkpoint does it.
@@ -155,7 +159,10 @@ class World:
     def _end(self, submission: Submission, iteration: int, number: int) -> None:
         self.ran.append((submission.cluster, number))
         problem = None
-        if self.fails.get(number, 0) > 0:
+        if self.loses.get(number, 0) > 0:
+            self.loses[number] -= 1
+            problem = Problem(number, Trouble.LOST, "its machine is gone")
+        elif self.fails.get(number, 0) > 0:
             self.fails[number] -= 1
             problem = Problem(
                 number,

@@ -1,0 +1,169 @@
+"""Alignments of simulated detectors in this process, without jobs and daemon: many in little time.
+
+What the daemon would say of an iteration is asked of the same functions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from auto_iter.arrival import Look, Response, Verdict, judge
+from auto_iter.config import Guards
+from auto_iter.deterioration import Sign, Step, growing_steps, worse_tracks
+from auto_iter.millepede.conversion import convert_sources, read_solution
+from auto_iter.millepede.requests import ConvertRequest, Cuts, SolutionRecord, SolveRequest, Source
+from auto_iter.millepede.strategy import WITH_IFT, WITHOUT_IFT, Strategy, load_strategy
+from auto_iter.millepede.workflow import solve
+from auto_iter.model import Stage
+from auto_iter.simulation.reconstruct import reconstruct
+from auto_iter.simulation.simulate import Simulated
+
+Constants = dict[str, tuple[float, ...]]
+Tamper = Callable[[Constants, int], Constants]
+"""What becomes of the constants on their way to the reconstruction of the nth file."""
+
+RESIDUAL_CUTS_MM = (1.0, 0.3, 0.1, 0.05)
+GUARDS = Guards()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How to align a detector. `iterations`: of each phase; the cuts begin anew in each."""
+
+    strategy: str = "3st"
+    iterations: tuple[int, ...] = (5,)
+    start: Constants = field(default_factory=dict)
+    flipped: str | None = None
+    tamper: Tamper = lambda constants, _: constants
+
+
+@dataclass(frozen=True)
+class Iterated:
+    """One iteration: what its tracks and its steps said, and its solution, where it came to one."""
+
+    number: int
+    verdict: Verdict | None
+    signs: tuple[Sign, ...]
+    responses: dict[int, Response]
+    solution: SolutionRecord | None = None
+
+    @property
+    def alarm(self) -> str:
+        """Why the alignment would have ended here; empty when it would have gone on."""
+        reasons = [sign.text for sign in self.signs if sign.is_refused]
+        return "; ".join(([self.verdict.reason] if self.verdict else []) + reasons)
+
+
+def align(directory: Path, simulated: Simulated, setting: Setting) -> Iterator[Iterated]:
+    """Align until a guard ends it. Raises PhysicsError as pede does."""
+    previous, before = directory / "start.txt", None
+    write_constants(previous, setting.start)
+    steps: list[Step] = []
+    strategy = load_strategy(setting.strategy)
+    for stage in stages(setting.iterations):
+        number = stage.iteration
+        place = directory / f"iter{number:02d}"
+        place.mkdir()
+        with_ift = strategy.stations_in(stage, WITHOUT_IFT) == WITH_IFT
+        used = read_constants(previous)
+        sources = _reconstructed(place, simulated, used, setting, with_ift=with_ift)
+        responses = _converted(sources, stage, strategy, before)
+        iterated = Iterated(
+            number,
+            judge(responses, number),
+            tuple(
+                worse_tracks(responses, number, GUARDS.max_track_loss, GUARDS.max_residual_growth)
+            ),
+            responses,
+        )
+        if iterated.alarm:
+            yield iterated
+            return
+        solution = _solved(place, sources, stage, setting, previous)
+        step = Step(solution.max_pull, solution.track_chi2_ndf or solution.chi2_ndf)
+        steps = [*(steps if stage.within > 1 else ()), step]
+        grown = growing_steps(steps, GUARDS.max_growing_steps)
+        yield replace(iterated, signs=(*iterated.signs, *grown), solution=solution)
+        previous, before = place / "inputforalign.txt", place / "solution.json"
+
+
+def stages(iterations: Sequence[int]) -> Iterator[Stage]:
+    """Yield where an alignment is whose phases take so many iterations each."""
+    number = 0
+    for phase, length in enumerate(iterations):
+        for within in range(1, length + 1):
+            number += 1
+            yield Stage(number, phase, within)
+
+
+def read_constants(path: Path) -> Constants:
+    """Return the constants in an `inputforalign.txt`."""
+    return {key: tuple(values) for key, values in json.loads(f"{{{path.read_text()}}}").items()}
+
+
+def write_constants(path: Path, constants: Mapping[str, Sequence[float]]) -> None:
+    """Write an `inputforalign.txt`."""
+    path.write_text(",".join(f'"{key}": {list(six)}' for key, six in constants.items()))
+
+
+def _reconstructed(
+    place: Path, simulated: Simulated, constants: Constants, setting: Setting, *, with_ift: bool
+) -> tuple[Source, ...]:
+    sources = []
+    for number, raw in enumerate(simulated.raw_files):
+        root, stem = place / f"{number}.root", place / str(number)
+        used = setting.tamper(constants, number)
+        reconstruct(raw, used, root, with_ift=with_ift, flipped=setting.flipped)
+        sources.append(
+            Source(
+                number=number,
+                root=root,
+                binary=stem.with_suffix(".bin"),
+                statistics=stem.with_suffix(".json"),
+            )
+        )
+    return tuple(sources)
+
+
+def _converted(
+    sources: tuple[Source, ...], stage: Stage, strategy: Strategy, before: Path | None
+) -> dict[int, Response]:
+    cut = RESIDUAL_CUTS_MM[min(stage.within, len(RESIDUAL_CUTS_MM)) - 1]
+    records = convert_sources(
+        ConvertRequest(
+            sources=sources,
+            cuts=Cuts(max_residual_mm=cut),
+            labels=strategy.labels,
+            prediction=before,
+        )
+    )
+    prediction = None if before is None else read_solution(before).prediction
+    if prediction is None:
+        return {}
+    return {
+        record.number: Response(prediction.files[record.number], record.look or Look())
+        for record in records
+    }
+
+
+def _solved(
+    place: Path, sources: tuple[Source, ...], stage: Stage, setting: Setting, previous: Path
+) -> SolutionRecord:
+    request = SolveRequest(
+        directory=place,
+        binaries=tuple(source.binary for source in sources),
+        statistics=tuple(source.statistics for source in sources),
+        previous=previous,
+        centre=place.parent / "start.txt",
+        strategy=setting.strategy,
+        iteration=stage.iteration,
+        phase=stage.phase,
+        within=stage.within,
+        solver="builtin",
+        max_shift_mm=1e9,
+        max_rotation_rad=1e9,
+    )
+    return solve(request, {})

@@ -1,0 +1,36 @@
+"""`python -m tests.integration.hosts NAME COMMAND…`: auto-iter as on another host.
+
+The identity of the machine is another, and `flock` says nothing, as on file systems that lock per
+host. All else is the program as it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+from collections.abc import Sequence
+
+from auto_iter import identity, lock
+from auto_iter.cli import main
+
+
+class _NoLocks:
+    LOCK_EX, LOCK_NB = 2, 4
+
+    @staticmethod
+    def flock(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+
+def run_on(host: str, arguments: Sequence[str]) -> int:
+    """Run a command of auto-iter on `host`."""
+    for name in ("_boot", "_machine", "_space"):
+        setattr(identity, name, lambda name=name: f"{host}{name}")
+    socket.gethostname = lambda: host
+    setattr(lock, "fcntl", _NoLocks)  # noqa: B010 - not a name that the module exports
+    return main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(run_on(sys.argv[1], sys.argv[2:]))

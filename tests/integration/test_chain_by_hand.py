@@ -1,0 +1,228 @@
+"""The chain by hand: link by link as with the scripts before, and what-ifs that touch nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
+from tests.integration.commands import (
+    call,
+    checkpoint,
+    command,
+    program,
+    run_command,
+    wait_until,
+)
+from tests.integration.conftest import SimulatedDetector
+
+NAME = "Y2023_R011705_F400-403"
+SINGLE = str(Path(__file__).parents[1] / "data/strategies/3st-single.yaml")
+
+
+@pytest.fixture(scope="module")
+def by_itself(simulated: SimulatedDetector, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an alignment of two iterations that went through by itself."""
+    directory = tmp_path_factory.mktemp("by_itself")
+    # two iterations are not enough to converge
+    done = call(run_command(simulated, iterations=2), directory)
+    assert done.returncode == NOT_CONVERGED_EXIT_CODE
+    return directory / NAME
+
+
+@pytest.fixture
+def finished(by_itself: Path, tmp_path: Path) -> Path:
+    """Return a copy of it, to be spoiled."""
+    return Path(shutil.copytree(by_itself, tmp_path / NAME))
+
+
+class ByHand:
+    """A person in a directory, with the options of `reco`."""
+
+    def __init__(self, directory: Path, simulated: SimulatedDetector) -> None:
+        self.directory = directory
+        self.workspace = directory / NAME
+        self._detector = simulated
+
+    def reco(self, iteration: int, *more: str) -> tuple[int, str]:
+        words = run_command(self._detector, *more, iterations=iteration)
+        words[words.index("run")] = "reco"
+        done = call(words, self.directory)
+        return done.returncode, done.stdout + done.stderr
+
+    def millepede(self, where: str, *more: str) -> tuple[int, str]:
+        done = call(command("millepede", "-i", f"{NAME}/{where}", *more), self.directory)
+        return done.returncode, done.stdout + done.stderr
+
+    def status(self) -> dict[str, object]:
+        said = call(command("status", "--json", NAME), self.directory).stdout
+        status: dict[str, object] = json.loads(said)
+        return status
+
+    def delivered(self, iteration: int) -> int:
+        return len(list((self.workspace / f"iter{iteration:02d}/2kfalignment").glob("*.root")))
+
+    def constants(self) -> dict[str, bytes]:
+        return constants(self.workspace)
+
+
+def constants(workspace: Path) -> dict[str, bytes]:
+    found = sorted(workspace.glob("iter*/3millepede/inputforalign.txt"))
+    return {path.parent.parent.name: path.read_bytes() for path in found}
+
+
+def test_come_back_later_and_the_next_link_finds_what_it_needs(
+    tmp_path: Path, simulated: SimulatedDetector, by_itself: Path
+) -> None:
+    person = ByHand(tmp_path, simulated)
+    two = ("--set", "alignment.default_iterations=2")
+    for iteration in (1, 2):
+        code, said = person.reco(iteration, *two)
+        assert code == 0, said
+        assert checkpoint(person.workspace)["state"] == "wait_reco"
+        wait_until(lambda: person.delivered(iteration) == 3, "the outputs are there")  # noqa: B023
+        status = person.status()
+        assert (status["state"], status["daemon"]) == ("wait_reco", None)
+        assert status["jobs"]["delivered"] == 3  # type: ignore[index]
+        assert "next by hand: auto-iter millepede -i" in str(status["remark"])
+        # as the scripts before are called: with the reconstruction's directory
+        code, said = person.millepede(f"iter{iteration:02d}/1reco/")
+        assert code == 0, said
+        assert "accepted" not in said
+    assert person.constants() == constants(by_itself)
+    history = checkpoint(person.workspace)["history"]
+    assert [each["iteration"] for each in history] == [1, 2]
+    # two were meant to be all, but who asks for a third gets it
+    assert checkpoint(person.workspace)["state"] == "done"
+    assert "has its constants; the next one is 3" in person.reco(2, *two)[1]
+    assert "this workspace is at 2" in person.reco(4, *two)[1]
+    code, said = person.reco(3, "--wait", *two)
+    assert code == 0, said
+    assert person.delivered(3) == 3
+
+
+def test_what_is_not_finished_is_said_and_what_failed_is_submitted_again(
+    tmp_path: Path, simulated: SimulatedDetector
+) -> None:
+    person, good = ByHand(tmp_path, simulated), tmp_path / "good"
+    picky = program(
+        tmp_path / "picky.sh",
+        f'case "$*" in *00401*) [ -e {good} ] || exit 1;; esac; exec faser_reco_alignment.py "$@"',
+    )
+    setting = ("--set", f"reco.program={picky}")
+    assert person.reco(2, *setting)[0] == 2
+    assert not person.workspace.exists()
+    assert person.reco(1, *setting)[0] == 0
+
+    def jobs() -> object:
+        return {key: person.status()["jobs"][key] for key in ("running", "idle", "delivered")}  # type: ignore[index]
+
+    wait_until(lambda: jobs() == {"running": 0, "idle": 0, "delivered": 2}, "all jobs ended")
+    code, said = person.reco(2, *setting)
+    assert code == 2
+    assert (
+        "iteration 1 has no constants yet: 2 of 3 raw files are reconstructed, and no job" in said
+    )
+    code, said = person.millepede("iter01")
+    assert code == 0, said
+    assert "a what-if, from which nothing goes on (2 of 3 raw files are reconstructed" in said
+    assert not (person.workspace / "iter01/3millepede/inputforalign.txt").exists()
+    good.touch()
+    assert person.reco(1, *setting)[0] == 0
+    wait_until(lambda: person.delivered(1) == 3, "the missing output is there")
+    assert person.millepede("iter01")[0] == 0
+    assert list(person.constants()) == ["iter01"]
+    code, said = person.reco(2, "--wait", *setting)
+    assert code == 0, said
+    assert person.delivered(2) == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        (("--strategy", SINGLE), "3st-single"),
+        (("--strategy", SINGLE, "--name", "one-step"), "one-step"),
+        ((), "3st"),
+        (("--set", "millepede.cuts.min_hits=16"), "3st"),
+    ],
+)
+def test_a_what_if_touches_nothing_that_counts(
+    more: tuple[str, ...], name: str, finished: Path, simulated: SimulatedDetector
+) -> None:
+    person = ByHand(finished.parent, simulated)
+    kept = constants(finished), (finished / "state.yaml").read_bytes()
+    solution = (finished / "iter01/3millepede/solution.json").read_bytes()
+    code, said = person.millepede("iter01", *more)
+    assert code == 0, said
+    place = finished / "iter01/3millepede.by-hand" / name
+    assert f"new constants: {place}/inputforalign.txt" in said
+    assert "a what-if, from which nothing goes on" in said
+    again = person.millepede("iter01", *more)
+    if "--name" in more:
+        assert (again[0], f"{place} is there already" in again[1]) == (2, True)
+    else:
+        assert f"{place}-2/inputforalign.txt" in again[1]
+    assert (constants(finished), (finished / "state.yaml").read_bytes()) == kept
+    assert (finished / "iter01/3millepede/solution.json").read_bytes() == solution
+
+
+def test_accepted_constants_are_gone_on_from_and_what_came_after_is_done_again(
+    finished: Path, simulated: SimulatedDetector
+) -> None:
+    person, before = ByHand(finished.parent, simulated), constants(finished)
+    code, said = person.millepede("iter01", "--strategy", SINGLE, "--accept")
+    assert code == 0, said
+    accepted = constants(finished)
+    assert list(accepted) == ["iter01"]
+    assert accepted["iter01"] != before["iter01"]
+    replaced = finished / "iter01/3millepede.replaced-1/inputforalign.txt"
+    assert replaced.read_bytes() == before["iter01"]
+    assert (finished / "outdated-1/iter02/3millepede/inputforalign.txt").exists()
+    words = "from 3millepede.by-hand/3st-single; iter02 outdated and set aside"
+    assert words in call(command("status"), finished.parent).stdout
+    assert words in str(person.status()["history"])
+    assert "constants accepted by hand" in (finished / "auto_iter.log").read_text()
+    resumed = call(command("resume", str(finished)), finished.parent)
+    assert resumed.returncode == NOT_CONVERGED_EXIT_CODE
+    redone = constants(finished)
+    assert redone["iter01"] == accepted["iter01"]
+    assert redone["iter02"] != before["iter02"]
+    assert (finished / "iter02/1reco/inputforalign.txt").read_bytes() == accepted["iter01"]
+    assert "starts from constants by hand" in (finished / "auto_iter.log").read_text()
+
+
+def test_nobody_replaces_what_a_daemon_works_on(
+    finished: Path, simulated: SimulatedDetector
+) -> None:
+    person = ByHand(finished.parent, simulated)
+    kept = constants(finished)
+    holder = {"pid": 1, "create_time": 0.0, "host": "elsewhere", "since": "2026-11-25 00:00:00"}
+    (finished / "daemon.lock").write_text(json.dumps(holder))
+    code, said = person.millepede("iter02", "--accept")
+    assert code == 2
+    assert "held by pid 1 on elsewhere" in said
+    assert not (finished / "iter02/3millepede.by-hand").exists()
+    code, said = person.millepede("iter02")
+    assert code == 0
+    assert "a what-if, from which nothing goes on (auto-iter is at work on it (pid 1" in said
+    assert constants(finished) == kept
+
+
+def test_constants_that_count_are_not_written_over_by_a_link(
+    finished: Path, simulated: SimulatedDetector
+) -> None:
+    del simulated
+    kept = constants(finished)
+    chain = finished / "iter01/3millepede"
+    words = ("constants", "-i", str(finished / "iter01/1reco/inputforalign.txt"))
+    refusal = call(
+        command("millepede", *words, str(chain / "millepede.res"),
+                "-o", str(chain / "inputforalign.txt")),
+        finished.parent,
+    )  # fmt: skip
+    assert refusal.returncode == 2
+    assert "the constants that this iteration found; write elsewhere" in refusal.stderr
+    assert constants(finished) == kept

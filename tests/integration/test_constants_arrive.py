@@ -1,0 +1,124 @@
+"""Constants that the reconstruction does not see as they are end the alignment in iteration 2.
+
+Real processes, a simulated detector, and the stand-in for Calypso with one program replaced.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.commands import call, checkpoint, command, run_command
+from tests.integration.conftest import SimulatedDetector
+
+WORKSPACE = "Y2023_R011705_F400-403"
+WRITER = "WriteAlignmentConfig_Faser04.py"
+RECONSTRUCTION = "faser_reco_alignment.py"
+
+NOTHING_WRITTEN = """\
+argument = "AlignDbTool.AlignmentConstants={}"
+sys.exit(calypso.write_alignment_config("04", [argument]))
+"""
+SIGNS_FLIPPED = """\
+name, constants = sys.argv[1].split("=", 1)
+flipped = {key: [-each for each in six] for key, six in json.loads(constants).items()}
+sys.exit(calypso.write_alignment_config("04", [f"{name}={json.dumps(flipped)}"]))
+"""
+ONE_FILE_STALE = """\
+if any("00401" in each for each in sys.argv):
+    conditions.read_alignment = lambda _: {}
+sys.exit(calypso.faser_reco_alignment(sys.argv[1:]))
+"""
+
+
+@dataclass(frozen=True)
+class Sabotage:
+    """One program of the stand-in Calypso, replaced by another."""
+
+    program: str
+    text: str
+
+    def install(self, simulated: SimulatedDetector, place: Path) -> Path:
+        """Return a copy of the stand-in that has it."""
+        install = place / "install"
+        shutil.copytree(simulated.directory / "install", install)
+        head = "#!/usr/bin/env python\nimport json, sys\n"
+        imports = "from auto_iter.simulation import calypso, conditions\n"
+        (install / "bin" / self.program).write_text(head + imports + self.text)
+        return install
+
+
+ONE_FILE = Sabotage(RECONSTRUCTION, ONE_FILE_STALE)
+
+
+def align(
+    simulated: SimulatedDetector, place: Path, sabotage: Sabotage
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    install = sabotage.install(simulated, place)
+    done = call(
+        run_command(
+            simulated, "--calypso_path", str(install),
+            "--env_script", str(place / "env.sh"), iterations=4,
+        ),
+        place,
+    )  # fmt: skip
+    return done, checkpoint(place / WORKSPACE)
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "sentence", "bad"),
+    [
+        (Sabotage(WRITER, NOTHING_WRITTEN), "did not arrive in iteration 2", {400, 401, 402}),
+        (
+            Sabotage(WRITER, SIGNS_FLIPPED),
+            "arrived with the wrong sign or scale in iteration 2",
+            {400, 401, 402},
+        ),
+        (ONE_FILE, "arrived only in some files of iteration 2", {401}),
+    ],
+    ids=["nothing written", "signs flipped", "one file stale"],
+)
+def test_the_alignment_fails_in_its_second_iteration_and_says_why(
+    simulated: SimulatedDetector,
+    tmp_path: Path,
+    sabotage: Sabotage,
+    sentence: str,
+    bad: set[int],
+) -> None:
+    done, snapshot = align(simulated, tmp_path, sabotage)
+    assert done.returncode == 1
+    assert sentence in done.stdout + done.stderr
+    assert (snapshot["state"], snapshot["iteration"]) == ("failed", 2)
+    assert [record["iteration"] for record in snapshot["history"]] == [1]
+    good = tmp_path / WORKSPACE / "iter01" / "1reco" / "inputforalign.txt"
+    assert f"the last good constants are {good}" in snapshot["failure"]["remedy"]
+    outputs = tmp_path / WORKSPACE / "iter02" / "2kfalignment"
+    assert {path.name for path in outputs.glob("*.bad")} == {
+        f"kfalignment_011705_00{number}.root.bad" for number in bad
+    }
+    said = call(command("status", WORKSPACE), tmp_path)
+    assert sentence in said.stdout
+
+
+def test_once_mended_it_goes_on_with_the_files_concerned(
+    simulated: SimulatedDetector, tmp_path: Path
+) -> None:
+    align(simulated, tmp_path, ONE_FILE)
+    outputs = tmp_path / WORKSPACE / "iter02" / "2kfalignment"
+    kept = {path.name: path.stat().st_mtime_ns for path in outputs.glob("*.root")}
+    programs = Path("install") / "bin"
+    shutil.copy(
+        simulated.directory / programs / RECONSTRUCTION, tmp_path / programs / RECONSTRUCTION
+    )
+    done = call(command("resume", WORKSPACE), tmp_path)
+    assert done.returncode == 0, done.stderr
+    snapshot = checkpoint(tmp_path / WORKSPACE)
+    assert snapshot["state"] == "done"
+    assert [record["warnings"] for record in snapshot["history"]] == [[]] * 4
+    assert len(kept) == 2
+    assert {name: (outputs / name).stat().st_mtime_ns for name in kept} == kept

@@ -1,0 +1,158 @@
+"""What is written survives a power cut at any moment: whole, in order, or as it was before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from auto_iter import checkpoint
+from auto_iter.batch.local_records import open_ledger
+from auto_iter.files import write_atomically
+from auto_iter.millepede.workflow import solve
+from auto_iter.model import Submission
+from tests.batch_contract import make_batch
+from tests.crash.alignment import HOOK, Rehearsal
+from tests.crash.disk import Disk, Tree, read_log, restore
+from tests.crash.hook.recorder import VARIABLE, Recorder
+from tests.integration.test_local_batch import open_batch, settled
+from tests.integration.test_millepede_workflow import ENV, REFERENCE, convert_request, worker
+from tests.integration.test_millepede_workflow import request as solve_request
+from tests.unit.test_checkpoint import BUSY, FRESH
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A directory, and what was recorded of it."""
+
+    root: Path
+    record: Path
+
+    def recorder(self) -> Recorder:
+        return Recorder(self.record, self.root)
+
+    def disks(self) -> Iterator[Tree]:
+        """Return what a power cut leaves after each side effect."""
+        disk = Disk()
+        for op in read_log(self.record):
+            disk.apply(op)
+            yield disk.tree()
+
+    def content(self, tree: Tree, path: Path) -> bytes | None:
+        """Return what a file holds then; None when it is not there."""
+        node = tree.get(str(path.relative_to(self.root)))
+        if node is None:
+            return None
+        return (self.record / "blobs" / node[1]).read_bytes() if node[1] else b""
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Recorded:
+    root = tmp_path / "disk"
+    root.mkdir()
+    return Recorded(root, tmp_path / "record")
+
+
+def test_a_file_is_old_or_new_and_new_once_it_is_written(disk: Recorded) -> None:
+    path = disk.root / "file"
+    lengths = []
+    with disk.recorder().at_work():
+        for text in ("first", "second"):
+            write_atomically(path, text)
+            lengths.append(len(read_log(disk.record)))
+    contents = [disk.content(tree, path) for tree in disk.disks()]
+    assert contents[lengths[0] - 1] == b"first"
+    assert contents[-1] == b"second"
+    assert set(contents[: lengths[0]]) <= {None, b"first"}
+    assert set(contents[lengths[0] :]) <= {b"first", b"second"}
+
+
+def test_a_checkpoint_can_be_loaded_after_every_cut(disk: Recorded, tmp_path: Path) -> None:
+    path = disk.root / "state.yaml"
+    with disk.recorder().at_work():
+        checkpoint.save(path, FRESH)
+        first = len(read_log(disk.record))
+        checkpoint.save(path, BUSY)
+    again = tmp_path / "again"
+    for tree in list(disk.disks())[first - 1 :]:
+        restore(tree, disk.record, again)
+        snapshot, damage = checkpoint.load(again / path.name)
+        assert snapshot in (FRESH, BUSY)
+        assert damage is None
+    assert snapshot == BUSY
+
+
+def test_a_submission_is_found_once_it_was_made_and_whole_or_not_before(
+    disk: Recorded, tmp_path: Path
+) -> None:
+    system = open_batch(disk.root)
+    with disk.recorder().at_work():
+        submission = system.submit(make_batch(disk.root, "key", 40, 41))
+    found: Submission | None = None
+    for number, tree in enumerate(disk.disks()):
+        again = tmp_path / f"again{number}"
+        restore(tree, disk.record, again)
+        found = open_batch(again).find("key")
+        assert found in {None, submission}
+        if found is not None:
+            assert open_ledger(again / "batch" / found.cluster).tally().idle == 2
+    assert found == submission
+    system.remove(submission, "the test is over")
+    system.close()
+
+
+def test_a_job_that_has_ended_for_good_has_its_output_for_good(
+    disk: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(HOOK))
+    monkeypatch.setenv(VARIABLE, f"{disk.record}:{disk.root}")
+    disk.recorder()
+    batch = make_batch(disk.root, "key", 10, 11)
+    system = open_batch(disk.root)
+    submission = system.submit(batch)
+    settled(system, submission, lambda tally: tally.is_over)
+    system.close()
+    journal = disk.root / "batch" / submission.cluster / "journal"
+    ended: set[int] = set()
+    for tree in disk.disks():
+        lines = (disk.content(tree, journal) or b"").splitlines()
+        events = [json.loads(line) for line in lines if line]
+        ended = {event["job"] for event in events if event["event"] == "ended"}
+        for number in ended:
+            output = disk.content(tree, batch.deliver_to / f"result_{number}")
+            assert output == f"out of {number}\n".encode()
+    assert ended == {10, 11}
+
+
+def test_a_solution_is_there_only_with_its_constants(disk: Recorded) -> None:
+    mille = disk.root / "mille"
+    mille.mkdir()
+    roots = sorted((REFERENCE / "clean/2kfalignment").glob("*.root"))
+    assert worker("convert", convert_request(mille, roots), mille).returncode == 0
+    directory = disk.root / "3millepede"
+    files = (directory / "solution.json", directory / "inputforalign.txt")
+    pairs = []
+    with disk.recorder().at_work():
+        for strategy in ("3st-single", "3st"):
+            solve(solve_request(mille, directory, strategy=strategy), ENV)
+            pairs.append(tuple(path.read_bytes() for path in files))
+    assert pairs[0] != pairs[1]
+    for tree in disk.disks():
+        solution, constants = (disk.content(tree, path) for path in files)
+        if solution is not None:
+            assert (solution, constants) in pairs
+    assert (solution, constants) == pairs[1]
+
+
+@pytest.mark.slow
+def test_power_cuts_change_nothing(tmp_path: Path) -> None:
+    """A sample of what `make crash-test` does at every side effect."""
+    rehearsal = Rehearsal(tmp_path)
+    rehearsal.prepare()
+    cuts = rehearsal.record_it()
+    assert len(cuts) > 50
+    for cut in cuts[len(cuts) // 12 :: len(cuts) // 6]:
+        assert rehearsal.divergence(cut) is None, f"cut after side effect {cut.after}"

@@ -1,0 +1,65 @@
+"""Two hosts, one workspace, no lock between them but the file: who was away too long gives up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from auto_iter.lock import STALE_AFTER_S
+from tests.integration.commands import (
+    PATIENCE_S,
+    call,
+    checkpoint,
+    run_command,
+    wait_until,
+)
+from tests.integration.conftest import SimulatedDetector
+
+ROOT = Path(__file__).parents[2]
+
+
+def on(host: str, command: list[str]) -> list[str]:
+    """Return a command line of auto-iter as it would be given on `host`."""
+    return [command[0], "-m", "tests.integration.hosts", host, *command[3:]]
+
+
+def tree(workspace: Path) -> dict[str, bytes]:
+    """Return every file of the workspace, with its content."""
+    files = (path for path in workspace.rglob("*") if path.is_file())
+    return {str(path): path.read_bytes() for path in files}
+
+
+def test_a_daemon_that_was_stopped_for_long_ends_with_a_sentence_and_writes_nothing(
+    simulated: SimulatedDetector, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = run_command(simulated)
+    with subprocess.Popen(
+        on("first", run), cwd=tmp_path, env=environment, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    ) as first:  # fmt: skip
+        wait_until(lambda: list(tmp_path.glob("Y*/state.yaml")), "a workspace")
+        workspace = next(tmp_path.glob("Y*"))
+        wait_until(lambda: checkpoint(workspace)["state"] == "wait_reco", "running jobs")
+        first.send_signal(signal.SIGSTOP)
+        resume = [sys.executable, "-m", "auto_iter", "resume", str(workspace)]
+        refused = call(on("second", resume), ROOT)
+        assert refused.returncode == 2
+        assert "on first" in refused.stderr
+        silent = workspace / "daemon.lock"
+        long_ago = silent.stat().st_mtime - STALE_AFTER_S - 60
+        os.utime(silent, (long_ago, long_ago))
+        done = call(on("second", resume), ROOT)
+        assert done.returncode == 0, done.stderr
+        assert checkpoint(workspace)["state"] == "done"
+        before = tree(workspace)
+        first.send_signal(signal.SIGCONT)
+        assert first.stderr is not None
+        said = first.stderr.read()
+        assert first.wait(PATIENCE_S) == 1
+    assert said.strip().splitlines()[-1].endswith("this one ends and has written nothing since")
+    assert "Traceback" not in said
+    assert tree(workspace) == before
