@@ -343,6 +343,18 @@ def test_when_that_cause_is_mended_all_files_are_done_and_none_has_lost_a_try() 
     assert world.run() is Ending.DONE
 
 
+@pytest.mark.parametrize("code", [31, 33, 34])
+def test_settings_that_do_not_fit_together_end_the_alignment_at_the_first_job(code: int) -> None:
+    world = World(files=MANY, iterations=1, fails=dict.fromkeys(MANY, 9), exit_code=code)
+    world.slots = 1
+    assert world.run() is Ending.FAILED
+    assert len(world.ran) <= 2
+    failure = world.saved.failure
+    assert failure is not None
+    assert failure.reason.startswith(f"settings that do not fit together: exit code {code}")
+    assert len(world.batch.submissions) == 1
+
+
 def test_all_files_failing_alike_is_a_cause_that_they_share_whatever_the_exit_code() -> None:
     world = World(files=MANY, iterations=1, fails=dict.fromkeys(MANY, 9))
     assert world.run() is Ending.FAILED
