@@ -382,10 +382,15 @@ def test_the_jobs_of_a_lost_schedd_are_left_behind_and_submitted_anew() -> None:
     def gone(_submission: Submission) -> None:
         raise TransientError("the collector does not know it")
 
-    poll, world.batch.poll = world.batch.poll, gone  # type: ignore[method-assign, assignment]
+    poll, retire = world.batch.poll, world.batch.retire
+    world.batch.poll = gone  # type: ignore[method-assign, assignment]
     world.daemon(stop_after=3).run()
     assert world.saved.hindrance is not None
-    world.batch.poll = poll  # type: ignore[method-assign]
+
+    def asked(submission: Submission) -> None:
+        (gone if submission.cluster == "1" else retire)(submission)
+
+    world.batch.poll, world.batch.retire = poll, asked  # type: ignore[method-assign]
     world.saved = abandoned(world.saved)
     assert world.run() is Ending.DONE
     assert len(world.batch.submissions) == 2
