@@ -11,9 +11,13 @@ from typing import Any
 
 import yaml
 
+from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from tests.integration.conftest import SimulatedDetector
 
 PATIENCE_S = 240.0
+
+DONE = (0, NOT_CONVERGED_EXIT_CODE)
+"""Exit codes of an alignment that came to its end; a few iterations need not converge."""
 
 
 def command(*arguments: str) -> list[str]:

@@ -15,6 +15,7 @@ import pytest
 from auto_iter.cli import main
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from tests.integration.commands import (
+    DONE,
     call,
     checkpoint,
     command,
@@ -73,7 +74,7 @@ def with_option(name: str, value: str) -> tuple[str, ...]:
         ((*RUN, "--raw_dir", "nowhere"), 2, "nowhere: no such raw directory"),
         ((*RUN, "--raw_dir", "2023"), 2, "2023: no such raw directory"),
         ((*RUN, "--strategy", "3stt"), 2, "3st"),
-        ((*RUN, "--strategy", "ift-global"), 2, "needs 4 stations"),
+        ((*RUN, "--threest", "--strategy", "ift-global"), 2, "needs 4 stations"),
         ((*RUN, "--set", "millepede.solver=pede"), 2, "there is no pede on PATH"),
         ((*RUN, "--set", "paths.pede_install=nowhere"), 2, "no pede at"),
         ((*RUN, "--set", "reco.memry_mb=1"), 2, "did you mean memory_mb?"),
@@ -158,9 +159,9 @@ SET = "--set"
         ((*RUN, SET, "htcondor.job_flavour=brunch"), "'workday', 'tomorrow', 'testmatch'"),
         ((*RUN, SET, "htcondor.extra={queue: 5}"), "'queue' is no command of a submit"),
         ((*RUN, SET, 'htcondor.extra={"a b": 5}'), "'a b' is no command of a submit"),
-        ((*RUN, SET, 'htcondor.extra={a: "1\\nqueue"}'), "must be one line"),
-        ((*RUN, SET, 'htcondor.requirements="x\\nqueue 9"'), "must be one line"),
-        ((*RUN, SET, 'htcondor.accounting_group="x\\ry"'), "must be one line"),
+        ((*RUN, SET, 'htcondor.extra={a: "1\\nqueue"}'), "holds a line break"),
+        ((*RUN, SET, 'htcondor.requirements="x\\nqueue 9"'), "holds a line break"),
+        ((*RUN, SET, 'htcondor.accounting_group="x\\ry"'), "holds a line break"),
         (with_option("-i", "99999999999999"), "-i 99999999999999: at most 1000 iterations"),
         (with_option("-i", DIGITS), "must be a whole number"),
         ((*RUN, "--strategy", "strategy.yaml"), "strategy.yaml: line 2: name is there twice"),
@@ -306,20 +307,20 @@ def test_a_reconstruction_that_fails_is_shown_and_resumed_once_mended(
     failed = call(run_command(simulated, *once), here)
     workspace = here / "Y2023_R011705_F400-403"
     assert failed.returncode == 1
-    assert "3 of 3 raw files could not be reconstructed" in failed.stdout
+    assert "3 of 3 raw files" in failed.stdout
     assert said in failed.stdout
     assert "auto-iter resume" in failed.stdout
     assert list((workspace / "iter01/2kfalignment").iterdir()) == []
     assert checkpoint(workspace)["state"] == "failed"
     mended = ("--set", "reco.program=faser_reco_alignment.py", "--set", "reco.time_limit_s=null")
-    assert call(command("resume", str(workspace), *mended), here).returncode == 0
+    assert call(command("resume", str(workspace), *mended), here).returncode in DONE
 
 
 @pytest.fixture(scope="module")
 def original(simulated: SimulatedDetector, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a finished workspace that nobody may touch."""
     directory = tmp_path_factory.mktemp("finished")
-    assert call(run_command(simulated), directory).returncode == 0
+    assert call(run_command(simulated), directory).returncode in DONE
     return directory / "Y2023_R011705_F400-403"
 
 
@@ -333,7 +334,7 @@ def test_a_damaged_checkpoint_is_noticed_and_the_backup_used(finished: Path) -> 
     state = finished / "state.yaml"
     state.write_bytes(state.read_bytes()[:400])
     resumed = call(command("resume", str(finished)), finished.parent)
-    assert resumed.returncode == 0
+    assert resumed.returncode in DONE
     assert "the backup is used" in resumed.stderr
     assert checkpoint(finished)["state"] == "done"
     state.write_bytes(state.read_bytes()[:400])
@@ -485,7 +486,7 @@ def test_a_disk_that_fills_up_is_waited_for_and_no_job_is_blamed(
             break
     filler.unlink()
     told = daemon.stderr.read()
-    assert daemon.wait() == 0, told
+    assert daemon.wait() in DONE, told
     assert "job failed" not in told
     assert checkpoint(workspace)["state"] == "done"
 

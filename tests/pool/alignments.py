@@ -186,7 +186,7 @@ def jobs_of(alignment: Alignment, calls: ScheddProcess) -> list[Ran]:
 
 
 def _ran(ad: Ad) -> Ran:
-    _, iteration, attempt, _ = str(ad["AutoIterKey"]).partition("@")[0].split("-")
+    _, iteration, attempt = str(ad["AutoIterKey"]).partition("@")[0].split("-")
     return Ran(
         int(ad["ClusterId"]),
         int(iteration),
