@@ -123,10 +123,10 @@ class Daemon:
         """Do one step; return how many seconds nothing needs doing."""
         with structlog.contextvars.bound_contextvars(**self._context()):
             try:
-                self._memory.check()
                 if self._unsaved:
                     self._save(self.snapshot)
                     return 0
+                self._memory.check()
                 outcome = self._states[self._machine.state](self.snapshot, self._ports)
                 return self._take(outcome)
             except Exception as error:  # a bug must not lose the alignment either

@@ -343,6 +343,18 @@ def test_when_that_cause_is_mended_all_files_are_done_and_none_has_lost_a_try() 
     assert world.run() is Ending.DONE
 
 
+@pytest.mark.parametrize("code", [31, 33, 34])
+def test_settings_that_do_not_fit_together_end_the_alignment_at_the_first_job(code: int) -> None:
+    world = World(files=MANY, iterations=1, fails=dict.fromkeys(MANY, 9), exit_code=code)
+    world.slots = 1
+    assert world.run() is Ending.FAILED
+    assert len(world.ran) <= 2
+    failure = world.saved.failure
+    assert failure is not None
+    assert failure.reason.startswith(f"settings that do not fit together: exit code {code}")
+    assert len(world.batch.submissions) == 1
+
+
 def test_all_files_failing_alike_is_a_cause_that_they_share_whatever_the_exit_code() -> None:
     world = World(files=MANY, iterations=1, fails=dict.fromkeys(MANY, 9))
     assert world.run() is Ending.FAILED
@@ -500,3 +512,14 @@ def test_what_is_lost_again_and_again_fails_in_the_end() -> None:
     assert world.run() is Ending.FAILED
     assert world.saved.losses == {400: 5}
     assert "gone" in str(world.saved.failure)
+
+
+def test_a_workspace_that_is_gone_is_no_bug() -> None:
+    world = World(iterations=1)
+    daemon = world.daemon(stop_after=5)
+
+    def check() -> None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "daemon.lock")
+
+    daemon._memory = Memory(world.save, check=check)  # noqa: SLF001 - composed here
+    assert daemon.run() is Ending.INTERRUPTED
