@@ -11,9 +11,13 @@ from typing import Any
 
 import yaml
 
+from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from tests.integration.conftest import SimulatedDetector
 
 PATIENCE_S = 240.0
+
+FINISHED = {0, NOT_CONVERGED_EXIT_CODE}
+"""How an alignment ends that went through all its iterations; few are too few to converge."""
 
 
 def command(*arguments: str) -> list[str]:
