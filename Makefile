@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test crash-test lint types format imports lock fresh-test quiet pool-test pool-bench bench diagram wheel-test clean
+.PHONY: help install run test crash-test lint types format imports lock closure closure-short fresh-test quiet pool-test pool-bench bench diagram wheel-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,12 @@ pool-bench: ## what polling costs and how soon the next iteration starts, on tha
 bench: install ## conversion and solver beside uproot, as ratios (pool-bench: HTCondor)
 	$(BIN)/python benchmarks/convert.py
 	$(BIN)/python benchmarks/solver.py
+
+closure: install ## every strategy on simulated detectors against the truth (an hour); writes docs/closure.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.closure --page docs/closure.md
+
+closure-short: install ## the same with few tracks and detectors (minutes); writes nothing
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.closure --seeds 1 --walks 2 --events 400 --walk-events 400
 
 diagram: install ## draw the state machine in the README anew
 	$(BIN)/python -m states.diagram

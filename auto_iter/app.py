@@ -82,8 +82,9 @@ def abandoned(snapshot: Snapshot) -> Snapshot:
 
     Their files are submitted anew; what comes of the old jobs all the same does no harm.
     """
-    over = tuple(each.model_copy(update={"is_over": True}) for each in snapshot.attempts)
-    return snapshot.but(attempts=over, intent=None, hindrance=None)
+    change = {"is_over": True, "is_left_behind": True}
+    left = tuple(each.model_copy(update=change) for each in snapshot.attempts)
+    return snapshot.but(attempts=left, intent=None, hindrance=None)
 
 
 def create_workspace(

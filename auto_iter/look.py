@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 from auto_iter import app
@@ -37,6 +38,7 @@ class Look:
         seen = self.progress
         text = f"{seen.delivered} of {seen.wanted} raw files are reconstructed"
         jobs = {"running": seen.running, "idle": seen.idle, "held": seen.held}
+        jobs |= {"not to be found": seen.unknown}
         counts = ", ".join(f"{count} {name}" for name, count in jobs.items() if count)
         return f"{text}; jobs: {counts}" if counts else f"{text}, and no job runs"
 
@@ -63,7 +65,8 @@ def look(opened: Opened, *, fetch: bool) -> Look:
         "delivered": len(mine.delivered(snapshot.iteration)),
     }
     if trouble is None:
-        for name in ("idle", "running", "held"):
+        now["seen_at"] = time.time()
+        for name in ("idle", "running", "held", "unknown"):
             now[name] = sum(getattr(tally, name) for tally in tallies)
     progress = snapshot.progress.model_copy(update=now)
     return Look(progress, sum(tally.ended for tally in tallies), trouble)

@@ -86,6 +86,8 @@ class Attempt(_Portion):
     is_over: bool = False
     is_ended_by_us: bool = False
     """All its jobs were told to end: what it does not bring is no failure."""
+    is_left_behind: bool = False
+    """Its schedd is gone for good, and is not asked about it any more."""
 
     @classmethod
     def of(cls, intent: Intent, submission: Submission) -> Attempt:

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from auto_iter.batch.exitcodes import SAME_FOR_EVERY_FILE, describe_exit
+from auto_iter.batch.exitcodes import SAME_FOR_EVERY_FILE, SETTINGS_DISAGREE, describe_exit
 from auto_iter.model import Problem, Tally, Trouble
 from auto_iter.snapshot import Snapshot
 from states.step import Note, Ports
@@ -45,16 +45,23 @@ def common_cause(snapshot: Snapshot, tallies: Iterable[Tally], ports: Ports) -> 
     if ports.reconstruction.delivered(snapshot.iteration):
         return None
     counts = Counter(snapshot.exit_codes.values())
+    for code in sorted(SETTINGS_DISAGREE & set(counts)):
+        return f"settings that do not fit together: {_example(code, snapshot, ports)}"
     for code, files in counts.most_common(1):
         if files >= SEVERAL and _is_hopeless(code, snapshot, list(tallies), ports):
-            first = min(n for n, each in snapshot.exit_codes.items() if each == code)
-            problem = Problem(first, Trouble.FAILED, snapshot.troubles[first], exit_code=code)
-            evidence = ports.reconstruction.evidence(snapshot.iteration, problem)
             return (
                 f"{files} of {len(ports.reconstruction.wanted())} raw files failed in the same "
-                f"way and none succeeded: {describe_exit(code)}\nfor example:\n{evidence}"
+                f"way and none succeeded: {_example(code, snapshot, ports)}"
             )
     return None
+
+
+def _example(code: int, snapshot: Snapshot, ports: Ports) -> str:
+    """Return what an exit code means, and what the first job that ended with it left."""
+    first = min(number for number, each in snapshot.exit_codes.items() if each == code)
+    problem = Problem(first, Trouble.FAILED, snapshot.troubles[first], exit_code=code)
+    evidence = ports.reconstruction.evidence(snapshot.iteration, problem)
+    return f"{describe_exit(code)}\nfor example:\n{evidence}"
 
 
 def _is_hopeless(code: int, snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> bool:

@@ -46,7 +46,8 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
         # submission is dropped by the batch system only when nobody will ask for it again.
         return Stay(snapshot, wait_s=0, notes=tuple(notes))
     for attempt in snapshot.attempts:
-        ports.batch.retire(attempt.submission)
+        if not attempt.is_left_behind:
+            ports.batch.retire(attempt.submission)
     return _judged(snapshot, ports, notes)
 
 

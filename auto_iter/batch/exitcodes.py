@@ -85,6 +85,9 @@ SAME_FOR_EVERY_FILE = frozenset({20, 22, 30, 31, 33, 34})
 Where one job ends with such a code the others will too: no further one needs to be tried.
 """
 
+SETTINGS_DISAGREE = frozenset({31, 33, 34})
+"""Those of them in which no machine plays a part either: one job has told all."""
+
 _SIGNALLED = 128
 
 

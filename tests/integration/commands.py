@@ -16,8 +16,8 @@ from tests.integration.conftest import SimulatedDetector
 
 PATIENCE_S = 240.0
 
-FINISHED = {0, NOT_CONVERGED_EXIT_CODE}
-"""How an alignment ends that went through all its iterations; few are too few to converge."""
+DONE = (0, NOT_CONVERGED_EXIT_CODE)
+"""Exit codes of an alignment that came to its end; a few iterations need not converge."""
 
 
 def command(*arguments: str) -> list[str]:

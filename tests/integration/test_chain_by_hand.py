@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
+from auto_iter.lock import WorkspaceLock
 from tests.integration.commands import (
     call,
     checkpoint,
@@ -199,15 +201,21 @@ def test_nobody_replaces_what_a_daemon_works_on(
 ) -> None:
     person = ByHand(finished.parent, simulated)
     kept = constants(finished)
-    holder = {"pid": 1, "create_time": 0.0, "host": "elsewhere", "since": "2026-11-25 00:00:00"}
-    (finished / "daemon.lock").write_text(json.dumps(holder))
-    code, said = person.millepede("iter02", "--accept")
-    assert code == 2
-    assert "held by pid 1 on elsewhere" in said
-    assert not (finished / "iter02/3millepede.by-hand").exists()
-    code, said = person.millepede("iter02")
+    lock = WorkspaceLock(finished / "daemon.lock")
+    lock.acquire()
+    try:
+        refused = person.millepede("iter02", "--accept")
+        assert refused[0] == 2
+        assert f"held by pid {os.getpid()} on " in refused[1]
+        assert not (finished / "iter02/3millepede.by-hand").exists()
+        code, said = person.millepede("iter02")
+    finally:
+        lock.release()
     assert code == 0
-    assert "a what-if, from which nothing goes on (auto-iter is at work on it (pid 1" in said
+    assert (
+        f"a what-if, from which nothing goes on (auto-iter is at work on it (pid {os.getpid()}"
+        in (said)
+    )
     assert constants(finished) == kept
 
 

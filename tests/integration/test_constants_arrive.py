@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from tests.integration.commands import call, checkpoint, command, run_command
 from tests.integration.conftest import SimulatedDetector
 
@@ -21,24 +22,23 @@ WRITER = "WriteAlignmentConfig_Faser04.py"
 RECONSTRUCTION = "faser_reco_alignment.py"
 
 NOTHING_WRITTEN = """\
-argument = "AlignDbTool.AlignmentConstants={}"
-sys.exit(calypso.write_alignment_config("04", [argument]))
+sys.argv[1] = "AlignDbTool.AlignmentConstants={}"
 """
 SIGNS_FLIPPED = """\
 name, constants = sys.argv[1].split("=", 1)
 flipped = {key: [-each for each in six] for key, six in json.loads(constants).items()}
-sys.exit(calypso.write_alignment_config("04", [f"{name}={json.dumps(flipped)}"]))
+sys.argv[1] = f"{name}={json.dumps(flipped)}"
 """
 ONE_FILE_STALE = """\
+from auto_iter.simulation import conditions
 if any("00401" in each for each in sys.argv):
-    conditions.read_alignment = lambda _: {}
-sys.exit(calypso.faser_reco_alignment(sys.argv[1:]))
+    conditions.read_alignment = lambda *_: {}
 """
 
 
 @dataclass(frozen=True)
 class Sabotage:
-    """One program of the stand-in Calypso, replaced by another."""
+    """A few lines that one program of the stand-in Calypso begins with."""
 
     program: str
     text: str
@@ -47,9 +47,9 @@ class Sabotage:
         """Return a copy of the stand-in that has it."""
         install = place / "install"
         shutil.copytree(simulated.directory / "install", install)
+        program = install / "bin" / self.program
         head = "#!/usr/bin/env python\nimport json, sys\n"
-        imports = "from auto_iter.simulation import calypso, conditions\n"
-        (install / "bin" / self.program).write_text(head + imports + self.text)
+        program.write_text(head + self.text + program.read_text())
         return install
 
 
@@ -63,7 +63,7 @@ def align(
     done = call(
         run_command(
             simulated, "--calypso_path", str(install),
-            "--env_script", str(place / "env.sh"), iterations=4,
+            "--env_script", str(place / "env.sh"), iterations=3,
         ),
         place,
     )  # fmt: skip
@@ -116,9 +116,8 @@ def test_once_mended_it_goes_on_with_the_files_concerned(
         simulated.directory / programs / RECONSTRUCTION, tmp_path / programs / RECONSTRUCTION
     )
     done = call(command("resume", WORKSPACE), tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in {0, NOT_CONVERGED_EXIT_CODE}, done.stderr
     snapshot = checkpoint(tmp_path / WORKSPACE)
-    assert snapshot["state"] == "done"
-    assert [record["warnings"] for record in snapshot["history"]] == [[]] * 4
+    assert (snapshot["state"], snapshot["iteration"]) == ("done", 3)
     assert len(kept) == 2
     assert {name: (outputs / name).stat().st_mtime_ns for name in kept} == kept

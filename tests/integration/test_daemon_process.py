@@ -16,6 +16,7 @@ import pytest
 
 from auto_iter.lock import read_holder
 from tests.integration.commands import (
+    DONE,
     PATIENCE_S,
     call,
     checkpoint,
@@ -108,7 +109,7 @@ def test_asked_to_stop_it_leaves_the_jobs_and_says_how_to_go_on(
     assert checkpoint(alignment.workspace)["state"] == "wait_reco"
     alignment.let_go()
     resumed = call(command("resume", str(alignment.workspace)), alignment.directory)
-    assert resumed.returncode == 0
+    assert resumed.returncode in DONE
     snapshot = checkpoint(alignment.workspace)
     assert snapshot["state"] == "done"
     assert snapshot["history"][0]["attempts"] == 1
@@ -124,7 +125,7 @@ def test_a_second_start_says_who_is_there_and_disturbs_nothing(alignment: Alignm
     assert daemon.is_running()
     alignment.let_go()
     daemon.communicate(timeout=PATIENCE_S)
-    assert daemon.returncode == 0
+    assert daemon.returncode in DONE
 
 
 def test_others_see_where_it_is(alignment: Alignment) -> None:
@@ -170,7 +171,7 @@ def test_a_broken_configuration_keeps_nobody_from_stopping(alignment: Alignment)
     config.write_text(good)
     alignment.let_go()
     resumed = call(command("resume", str(alignment.workspace)), alignment.directory)
-    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.returncode in DONE, resumed.stderr
     assert checkpoint(alignment.workspace)["state"] == "done"
 
 
@@ -235,6 +236,6 @@ def test_a_terminal_shows_how_far_it_is(alignment: Alignment) -> None:
         except OSError:  # the other end is closed
             break
     _, status = os.waitpid(shell, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert os.waitstatus_to_exitcode(status) in DONE
     assert "1 of 1" in shown
     assert "weak modes" in shown

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.commands import (
+    DONE,
     PATIENCE_S,
     call,
     checkpoint,
@@ -35,7 +36,7 @@ STATES = ("prepare", "submit_reco", "wait_reco", "mille", "pede", "next_iteratio
 def undisturbed(simulated: SimulatedDetector, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an alignment that nobody disturbed."""
     directory = tmp_path_factory.mktemp("undisturbed")
-    assert call(run_command(simulated, iterations=ITERATIONS), directory).returncode == 0
+    assert call(run_command(simulated, iterations=ITERATIONS), directory).returncode in DONE
     return next(directory.glob("Y*"))
 
 
@@ -71,7 +72,7 @@ def test_twenty_kills_change_nothing(
         assert daemon.poll() is None, "the alignment was over before its last kill"
         daemon.send_signal(signal.SIGKILL)
         daemon.wait()
-    assert start(simulated, workspace).wait(PATIENCE_S) == 0
+    assert start(simulated, workspace).wait(PATIENCE_S) in DONE
     assert constants(workspace) == constants(undisturbed)
     assert len(constants(workspace)) == ITERATIONS
     assert reconstructions(workspace) == dict.fromkeys(reconstructions(undisturbed), 1)

@@ -93,7 +93,7 @@ def test_a_cut_that_leaves_nothing_to_solve_is_named_once(iteration: Path) -> No
     with pytest.raises(PhysicsError) as caught:
         call("millepede", "run", "-i", iteration, *narrow)
     assert str(caught.value).count("millepede.cuts.max_residual_mm") == 1
-    assert "max_residual_mm leaves out 14807 of 19101 hits: widen it" in str(caught.value)
+    assert "max_residual_mm (0.006 mm) drops 14807 of 20557 hits: loosen it" in str(caught.value)
     assert "chisqcut" not in str(caught.value)
 
 

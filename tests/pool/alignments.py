@@ -176,7 +176,7 @@ class Ran:
 def jobs_of(alignment: Alignment, calls: ScheddProcess) -> list[Ran]:
     """Return every job that was ever submitted for a workspace, by the keys in their ads."""
     workspace_id = open_workspace(alignment.workspace).snapshot.workspace_id
-    constraint = f'regexp("^{workspace_id}-", AutoIterKey)'
+    constraint = f'regexp("^{workspace_id}[0-9a-f]*-", AutoIterKey)'
     asked = ("ClusterId", "AutoIterKey", "AutoIterRawFile", *SIGNS_OF_LIFE)
     found = [
         *calls.query(constraint, asked, at=None),
@@ -186,7 +186,7 @@ def jobs_of(alignment: Alignment, calls: ScheddProcess) -> list[Ran]:
 
 
 def _ran(ad: Ad) -> Ran:
-    _, iteration, attempt, _ = str(ad["AutoIterKey"]).partition("@")[0].split("-")
+    _, iteration, attempt = str(ad["AutoIterKey"]).partition("@")[0].split("-")
     return Ran(
         int(ad["ClusterId"]),
         int(iteration),

@@ -36,7 +36,7 @@ def typed(*words: str) -> tuple[Config, Arguments]:
         ((), "3st", 3, 10),
         (("--threest",), "3st", 3, 10),
         (("--fourst",), "4st", 4, 10),
-        (("--strategy", "3st-ift"), "3st-ift", 4, 30),
+        (("--strategy", "3st-ift"), "3st-ift", 4, 20),
         (("--strategy", "3st-ift", "-i", "5"), "3st-ift", 4, 5),
         (("--strategy", "ift-global"), "ift-global", 4, 10),
         (("--set", "alignment.strategy=4st"), "4st", 4, 10),
