@@ -54,7 +54,7 @@ def damaged_path(path: Path) -> Path:
     return path.with_name(path.name + ".damaged")
 
 
-def save(path: Path, snapshot: Snapshot) -> None:
+def save(path: Path, snapshot: Snapshot, check: Callable[[], None] = lambda: None) -> None:
     """Write the checkpoint durably, keeping the one before as `.bak`.
 
     Raises OSError (disk full, read-only); then the old checkpoint is untouched.
@@ -62,10 +62,10 @@ def save(path: Path, snapshot: Snapshot) -> None:
     content = _render(snapshot)
     if _is_whole(path):  # a damaged one must not take the place of its good backup
         # A hard link would do without a copy, but not every shared file system has them.
-        write_atomically(backup_path(path), path.read_bytes())
+        write_atomically(backup_path(path), path.read_bytes(), check=check)
     elif path.exists():
         write_atomically(damaged_path(path), path.read_bytes()[:LARGEST_BYTES])
-    write_atomically(path, content)
+    write_atomically(path, content, check=check)
 
 
 def load(path: Path) -> tuple[Snapshot, str | None]:

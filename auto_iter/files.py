@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,18 +35,25 @@ def refuse_full_disk(directory: Path) -> None:
         raise OSError(error.errno, error.strerror, str(directory)) from error
 
 
-def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
+def write_atomically(
+    path: Path, content: str | bytes, *, mode: int = 0o644, check: Callable[[], None] = lambda: None
+) -> None:
     """Replace `path` by `content`: temporary file beside it, fsync, rename, fsync of the directory.
 
     Raises OSError that names `path`, which then is as it was; no temporary file is left.
     """
-    with write_whole(path, mode=mode) as sink:
+    with write_whole(path, mode=mode, check=check) as sink:
         sink.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextlib.contextmanager
-def write_whole(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+def write_whole(
+    path: Path, *, mode: int = 0o644, check: Callable[[], None] = lambda: None
+) -> Iterator[BinaryIO]:
     """Give a file to write to that becomes `path` in the end, durably, and vanishes on any error.
+
+    `check` is called last before the rename, and forbids it by raising. Who takes the place of this
+    process removes the temporary file, so that a pause between the two does no harm.
 
     A symbolic link stays one: what it points to is replaced. Errors of the disk name `path`.
     """
@@ -64,6 +71,7 @@ def write_whole(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
             sink.flush()
             os.fchmod(sink.fileno(), mode)
             os.fsync(sink.fileno())
+        check()
         Path(temporary).replace(target)
         sync_directory(target.parent)
     except OSError as error:

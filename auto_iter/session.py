@@ -132,7 +132,7 @@ def _run(
         parts.ports,
         signals,
         Memory(
-            save=lambda new: checkpoint.save(opened.workspace.checkpoint, new),
+            save=lambda new: checkpoint.save(opened.workspace.checkpoint, new, lock.check),
             seen=display.update,
             alive=lock.refresh,
             check=lock.check,
