@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files as shipped
 from pathlib import Path
 
-from auto_iter.batch.exitcodes import CANNOT_DELIVER, describe_exit
+from auto_iter.batch.exitcodes import CANNOT_DELIVER, DISK_FULL, describe_exit
 from auto_iter.batch.payload import (
     job_arguments,
     refuse_eos,
@@ -238,6 +238,8 @@ class WorkspaceReconstruction:
         is_local = self.config.batch.system == "local"
         if not is_local and (self.config.htcondor.spool or problem.exit_code != CANNOT_DELIVER):
             return False
+        if is_local and problem.exit_code == DISK_FULL:
+            return True
         said = [problem.reason, *_tail(self._paths(iteration).job_log(problem.number, "err"))]
         if any(words in line for line in said for words in _FULL):
             return True

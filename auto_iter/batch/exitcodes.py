@@ -16,7 +16,7 @@ class ExitMeaning:
     remedy: str
 
 
-CANNOT_DELIVER = 50
+CANNOT_DELIVER, DISK_FULL = 50, 51
 
 EXIT_CODES: dict[int, ExitMeaning] = {
     0: ExitMeaning("the output was delivered", ""),
@@ -73,6 +73,9 @@ EXIT_CODES: dict[int, ExitMeaning] = {
     ),
     CANNOT_DELIVER: ExitMeaning(
         "the output could not be delivered", "check quota and permissions of the workspace"
+    ),
+    DISK_FULL: ExitMeaning(
+        "the disk that the job ran on is full", "nothing: it is run again; make room there"
     ),
     143: ExitMeaning(
         "the job was told to end (SIGTERM) and cleaned up", "nothing: it is run again"

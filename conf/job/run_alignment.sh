@@ -31,6 +31,7 @@
 #   42   the kfalignment file is empty, cut short or no ROOT file
 #   43   the kfalignment file holds no track
 #   50   the output could not be delivered
+#   51   the disk that the job ran on is full
 #   143  the job was told to end (SIGTERM) and cleaned up
 set -u
 
@@ -40,8 +41,17 @@ give_up() {
     local code=$1
     shift
     say "$*" >&2
+    # On a full disk anything fails, with any code, and no line can be written about it.
+    is_full "$sandbox" && exit 51
     exit "$code"
 }
+
+# Tells whether a disk is full; a file system that tells no sizes is not.
+is_full() {
+    local left size
+    read -r left size < <(df --output=avail,size -B1 -- "$1" 2>/dev/null | tail -n 1)
+    [ "${size:-0}" -gt 0 ] && [ "$left" -lt 1000000 ]
+} 2>/dev/null
 
 HOSTNAME=${HOSTNAME:-unknown}
 sandbox=$PWD

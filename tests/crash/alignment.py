@@ -1,7 +1,7 @@
 """A small alignment that is recorded once and gone on with after every power cut.
 
-Its reconstruction is shell stubs that look up what the simulated Calypso made of the same raw file
-and the same constants; constants that no undisturbed alignment had find nothing, and the job fails.
+Its reconstruction is a shell stub that looks up what the simulated Calypso made of the same raw
+file and the same constants; constants that no undisturbed alignment had find nothing, and the job fails.
 """
 
 from __future__ import annotations
@@ -31,10 +31,8 @@ FILES, ITERATIONS = (400, 401), 2
 PATIENCE_S = 300.0
 
 _STUBS = {
-    "WriteAlignmentConfig_Faser04.py": 'printf %s "$1" > constants; touch a_Align.pool.root '
-    "FASER-04_ALLP200.db PoolFileCatalog.xml",
-    "AtlCoolConsole.py": "cat > /dev/null",
-    "AtlCoolCopy": ":",
+    "WriteAlignmentConfig_Faser04.py": 'printf %s "$1" > constants\n'
+    'exec "$FASER_SIMULATION/bin/WriteAlignmentConfig_Faser04.py" "$@"',
     "faser_reco_alignment.py": 'name=$(basename "$1" .raw)\n'
     "made=$CACHE/$(sha256sum < constants | cut -c-64)-$name.root\n"
     'cp "$made" "$name-kfalignment.root"',
@@ -81,11 +79,8 @@ class Rehearsal:
         for name, text in _STUBS.items():
             (stubs / name).write_text(f"#!/bin/bash\nset -e\n{text}\n")
             (stubs / name).chmod(0o755)
-        release = self.base / "release"
-        (release / "sqlite200").mkdir(parents=True)
-        (release / "sqlite200/ALLP200.db").write_text("conditions\n")  # the stubs do not read it
         (self.base / "env.sh").write_text(
-            f"export PATH={stubs}:$PATH CACHE={cache} FASER_DBRELEASE={release}\n"
+            f"source {self.base}/sim/install/setup.sh\nexport PATH={stubs}:$PATH CACHE={cache}\n"
         )
 
     def record_it(self) -> list[Cut]:

@@ -88,8 +88,8 @@ def with_option(name: str, value: str) -> tuple[str, ...]:
         (("rnu",), 2, "invalid choice: 'rnu'"),
         (with_option("-f", "450-450")[1:], 2, "has to lie above the start"),  # without `run`
         (("-y", "2023"), 2, "auto-iter run: the following arguments are required: -r/--run"),
-        ((*RUN, "--calypso_path", "nowhere"), 1, "nowhere: no such Calypso installation"),
-        ((*RUN, "--raw_dir=~/nowhere"), 1, "/nowhere: no such raw directory"),
+        ((*RUN, "--calypso_path", "nowhere"), 2, "nowhere: no such Calypso installation"),
+        ((*RUN, "--raw_dir=~/nowhere"), 2, "/nowhere: no such raw directory"),
     ],
 )
 def test_it_is_refused_in_one_line_and_nothing_is_written(
@@ -245,7 +245,7 @@ def test_constants_to_start_from_must_be_finite(
 ) -> None:
     (here / "start.txt").write_text('"10": [0, NaN, 0, 0, 0, 0]')
     code, line = refused((*RUN, "--set", "alignment.initial_constants=start.txt"), capsys, here)
-    assert code == 1
+    assert code == 2
     assert "start.txt: key '10': y is nan, not a finite number" in line
 
 
@@ -255,7 +255,7 @@ def test_a_calypso_that_is_not_there_is_refused_though_a_script_is(
     (here / "env.sh").write_text("export MINE=1\n")
     options = ("--env_script", "env.sh", "--calypso_path", "~/nowhere")
     code, line = refused((*RUN, *options), capsys, here)
-    assert code == 1
+    assert code == 2
     assert f"{Path.home()}/nowhere: no such Calypso installation; correct --calypso_path" in line
 
 

@@ -19,7 +19,13 @@ from tests.crash.alignment import HOOK, Rehearsal
 from tests.crash.disk import Disk, Tree, read_log, restore
 from tests.crash.hook.recorder import VARIABLE, Recorder
 from tests.integration.test_local_batch import open_batch, settled
-from tests.integration.test_millepede_workflow import ENV, REFERENCE, convert_request, worker
+from tests.integration.test_millepede_workflow import (
+    ENV,
+    REFERENCE,
+    SINGLE,
+    convert_request,
+    worker,
+)
 from tests.integration.test_millepede_workflow import request as solve_request
 from tests.unit.test_checkpoint import BUSY, FRESH
 
@@ -136,8 +142,8 @@ def test_a_solution_is_there_only_with_its_constants(disk: Recorded) -> None:
     files = (directory / "solution.json", directory / "inputforalign.txt")
     pairs = []
     with disk.recorder().at_work():
-        for strategy in ("3st-single", "3st"):
-            solve(solve_request(mille, directory, strategy=strategy), ENV)
+        for strategy in (SINGLE, "3st"):
+            solve(solve_request(mille, directory, strategy=str(strategy)), ENV)
             pairs.append(tuple(path.read_bytes() for path in files))
     assert pairs[0] != pairs[1]
     for tree in disk.disks():

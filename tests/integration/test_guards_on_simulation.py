@@ -26,7 +26,7 @@ def detector(directory: Path, *, seed: int = 1, stations: int = 3) -> Simulated:
     [
         (Setting("3st"), 3, 2),
         (Setting("4st"), 4, 3),
-        (Setting("3st-ift", (2, 2, 2)), 4, 4),
+        (Setting("3st-ift", (3, 3)), 4, 4),
     ],
     ids=["3 stations", "4 stations", "3, then 4"],
 )

@@ -20,7 +20,7 @@ def test_the_table_is_the_one_of_the_job_script() -> None:
 def test_every_code_that_the_scripts_give_is_in_the_table() -> None:
     job = files("conf").joinpath("job")
     texts = [job.joinpath(name).read_text() for name in ("run_alignment.sh", "aligndb_copy.sh")]
-    given = {int(code) for text in texts for code in re.findall(r"give_up (\d+)", text)}
+    given = {int(code) for text in texts for code in re.findall(r"(?:give_up|exit) (\d+)", text)}
     assert given | {0} == set(EXIT_CODES)
 
 
