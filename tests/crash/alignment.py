@@ -1,7 +1,8 @@
 """A small alignment that is recorded once and gone on with after every power cut.
 
 Its reconstruction is a shell stub that looks up what the simulated Calypso made of the same raw
-file and the same constants; constants that no undisturbed alignment had find nothing, and the job fails.
+file and the same constants; constants that no undisturbed alignment had find nothing, and the job
+fails.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ if [ "$file" = 00402 ]; then
     [ "$(wc -l <{flag})" -ge 3 ] || exit 7
 fi
 """
-INPUTS = "reco_condor_env.sh, aligndb_copy.sh, inputforalign.txt"
+INPUTS = "reco_condor_env.sh, aligndb_copy.sh, check_tags.py, inputforalign.txt"
 
 
 @pytest.fixture
