@@ -256,6 +256,7 @@ def revive(snapshot: Snapshot, now: float) -> Snapshot:
             losses={},
             troubles={},
             exit_codes={},
+            cause=None,
             releases={},
             held_since={},
         )

@@ -223,6 +223,8 @@ class Snapshot(_Record):
     """What was last wrong with those raw files."""
     exit_codes: dict[int, int] = Field(default_factory=dict)
     """With what the last job of some of them ended."""
+    cause: str | None = None
+    """What all jobs fail of: found, and about to end the iteration."""
     releases: dict[int, int] = Field(default_factory=dict)
     """How often a held job of a raw file was released."""
     held_since: dict[int, float] = Field(default_factory=dict)

@@ -81,6 +81,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         losses={},
         troubles={},
         exit_codes={},
+        cause=None,
         releases={},
         held_since={},
         quantile_at=None,

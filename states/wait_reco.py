@@ -34,7 +34,7 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     snapshot, conversion, rejected = convert(snapshot, ports)
     notes += rejected
     snapshot = _with_progress(snapshot, tallies, ports)
-    cause = common_cause(snapshot, tallies, ports)
+    cause = snapshot.cause or common_cause(snapshot, tallies, ports)
     if cause is not None:
         return _stopped(snapshot, snapshot == before, cause, notes, ports)
     if snapshot.live_attempts:
@@ -147,8 +147,9 @@ def _stopped(
 ) -> Outcome:
     """End what would fail the same way, and then say so."""
     going_on = [each for each in snapshot.live_attempts if not each.is_ended_by_us]
-    if not is_saved:
-        return Stay(snapshot, wait_s=0, notes=tuple(notes))
+    if not is_saved or snapshot.cause is None:
+        # Kept in words now: the jobs that are ended next write over the logs that it quotes.
+        return Stay(snapshot.but(cause=cause), wait_s=0, notes=tuple(notes))
     for attempt in going_on:
         ports.batch.remove(attempt.submission, "jobs like it all fail the same way")
     if going_on:
