@@ -57,7 +57,7 @@ bench: install ## conversion and solver beside uproot, as ratios (pool-bench: HT
 	$(BIN)/python benchmarks/convert.py
 	$(BIN)/python benchmarks/solver.py
 
-closure: install ## every strategy on simulated detectors against the truth (an hour); writes docs/closure.md
+closure: install ## every strategy on simulated detectors against the truth (ten minutes); writes docs/closure.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.closure --page docs/closure.md
 
 closure-short: install ## the same with few tracks and detectors (minutes); writes nothing
