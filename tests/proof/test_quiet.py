@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from auto_iter.millepede.labels import component_of_key
 from auto_iter.millepede.strategy import load_strategy
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options, simulate
@@ -24,7 +25,12 @@ ITERATIONS = {
     "ift-local": (5,),
     "3st-ift": (5, 5),
 }
-FROM_A_GOOD_SPECTROMETER = {"ift-global", "ift-local"}
+MOVED = {"ift-global": "layer", "ift-local": "module"}
+"""What of the IFT a strategy moves; it is made for all else in its place (docs/strategies.md)."""
+
+
+def _is_moved(key: str, name: str) -> bool:
+    return key.startswith("0") and component_of_key(key).depth == MOVED[name]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -37,7 +43,7 @@ def test_no_guard_speaks(tmp_path: Path, name: str, seed: int) -> None:
     start = {
         key: tuple(six)
         for key, six in simulated.constants.items()
-        if name in FROM_A_GOOD_SPECTROMETER and not key.startswith("0")
+        if name in MOVED and not _is_moved(key, name)
     }
     setting = Setting(name, ITERATIONS[name], start)
     said = [
