@@ -23,7 +23,7 @@ from auto_iter.settled import condor_config, settled
 from auto_iter.snapshot import Arguments, Snapshot, refuse_iterations
 from auto_iter.workspace import Workspace, workspace_name
 from states.machine import StateMachine
-from states.next_iteration import begin_next
+from states.next_iteration import NOTHING_FAILED, begin_next
 from states.table import ARROWS, TERMINAL
 
 
@@ -249,15 +249,5 @@ def revive(snapshot: Snapshot, now: float) -> Snapshot:
         return begin_next(snapshot, now).but(state=state)
     if snapshot.state in TERMINAL:
         state = StateMachine(snapshot.state).fire("resume")
-        return snapshot.but(
-            state=state,
-            failure=None,
-            failures={},
-            losses={},
-            troubles={},
-            exit_codes={},
-            cause=None,
-            releases={},
-            held_since={},
-        )
+        return snapshot.but(state=state, **NOTHING_FAILED)
     return snapshot

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
 from auto_iter.snapshot import IterationRecord, Snapshot, Verdict
 from auto_iter.solution import SolutionSummary
 from states import convergence
 from states.step import Fire, Note, Outcome, Ports
+
+NOTHING_FAILED: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "failure": None,
+        "failures": {},
+        "losses": {},
+        "troubles": {},
+        "exit_codes": {},
+        "cause": None,
+        "releases": {},
+        "held_since": {},
+    }
+)
+"""What a new iteration begins with, and what a person gives back who resumes a failed one."""
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
@@ -77,13 +95,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         attempts=(),
         submitted_up_to=None,
         queue_limit=None,
-        failures={},
-        losses={},
-        troubles={},
-        exit_codes={},
-        cause=None,
-        releases={},
-        held_since={},
+        **NOTHING_FAILED,
         quantile_at=None,
         rerun="no",
         progress={},
@@ -92,7 +104,6 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         by_hand=None,
         converged=False,
         verdict=None,
-        failure=None,
     )
 
 

@@ -45,7 +45,6 @@ class Walk:
     """
 
     mode: str
-    count: int
     step_mm: float
     step_rad: float
     total_mm: float
@@ -86,7 +85,6 @@ def walks(
         vectors = modes.scale @ modes.weak @ mode.directions
         walk = Walk(
             mode.name,
-            mode.count,
             *_largest(vectors @ along[-1], modes.labels, scheme),
             *_largest(vectors @ along.sum(axis=0), modes.labels, scheme),
         )
