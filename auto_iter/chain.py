@@ -17,7 +17,7 @@ from typing import Any
 
 from auto_iter.arrival import Response
 from auto_iter.children import Child, start_child
-from auto_iter.config import Config, Cuts
+from auto_iter.config import Config
 from auto_iter.errors import PASSING_EXIT_CODE, InputError, PhysicsError, TransientError
 from auto_iter.files import TEMPORARY, write_atomically
 from auto_iter.log import get_logger
@@ -148,8 +148,7 @@ class Chain:
         return paths.mille / f".convert-{os.getpid()}-{self._requests}.json{TEMPORARY}", request
 
     def _cuts(self, stage: Stage) -> dict[str, Any]:
-        cuts = self._strategy.phases[stage.phase].cuts.applied_to(self._config.millepede.cuts)
-        return cuts_of(cuts, stage)
+        return self._strategy.cuts_in(stage, self._config.millepede.cuts)
 
     @property
     def _labels(self) -> dict[str, Any]:
@@ -291,12 +290,6 @@ class Chain:
             raise TransientError(f"{what}: {error}, out of memory?")
         else:
             raise PhysicsError(f"{what}: {error}")
-
-
-def cuts_of(cuts: Cuts, stage: Stage) -> dict[str, Any]:
-    """Return the cuts of one iteration: of the residual cut's schedule, the value that holds."""
-    values: dict[str, Any] = cuts.model_dump(mode="json")
-    return values | {"max_residual_mm": cuts.max_residual_in(stage.within)}
 
 
 def check_chain(

@@ -123,15 +123,7 @@ def _requests(
     sources: Sequence[Source], config: Config, strategy: Strategy, stage: Stage
 ) -> list[ConvertRequest]:
     """Split the sources evenly among the workers."""
-    cuts = strategy.phases[stage.phase].cuts.applied_to(config.millepede.cuts)
-    chosen = Cuts(
-        max_chi2=cuts.max_chi2,
-        min_pz_gev=cuts.min_pz_gev,
-        max_pz_gev=cuts.max_pz_gev,
-        min_hits=cuts.min_hits,
-        max_residual_mm=cuts.max_residual_in(stage.within),
-        min_independence=cuts.min_independence,
-    )
+    chosen = Cuts(**strategy.cuts_in(stage, config.millepede.cuts))
     workers = min(config.millepede.workers or os.cpu_count() or 1, len(sources))
     return [
         ConvertRequest(

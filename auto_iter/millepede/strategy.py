@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -281,6 +281,15 @@ class Strategy(_Part):
     def stations_in(self, stage: Stage, otherwise: int) -> int:
         """Return how many stations are reconstructed; `otherwise`: where the phase does not say."""
         return self.phases[stage.phase].reco_stations or otherwise
+
+    def cuts_in(self, stage: Stage, otherwise: Cuts) -> dict[str, Any]:
+        """Return the cuts of one iteration: of the residual cut's schedule, the value that holds.
+
+        `otherwise`: the configuration's, where the phase does not say.
+        """
+        cuts = self.phases[stage.phase].cuts.applied_to(otherwise)
+        values: dict[str, Any] = cuts.model_dump(mode="json")
+        return values | {"max_residual_mm": cuts.max_residual_in(stage.within)}
 
     @property
     def needs_ift(self) -> bool:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from auto_iter.chain import cuts_of
 from auto_iter.config import Config
 from auto_iter.configfile import load_config
 from auto_iter.millepede.constants import Constants, format_constants, read_constants
@@ -220,11 +219,11 @@ class _Job:
         self.place.mkdir()
         sources = self._sources()
         self._reconstruct(sources, read_constants(previous))
-        cuts = self.strategy.phases[self.stage.phase].cuts.applied_to(self.config.millepede.cuts)
+        cuts = self.strategy.cuts_in(self.stage, self.config.millepede.cuts)
         convert_sources(
             ConvertRequest(
                 sources=sources,
-                cuts=Cuts(**cuts_of(cuts, self.stage)),
+                cuts=Cuts(**cuts),
                 labels=self.strategy.labels,
             )
         )
