@@ -19,7 +19,7 @@ from auto_iter.arrival import Response
 from auto_iter.children import Child, start_child
 from auto_iter.config import Config
 from auto_iter.errors import PASSING_EXIT_CODE, InputError, PhysicsError, TransientError
-from auto_iter.files import TEMPORARY, write_atomically
+from auto_iter.files import TEMPORARY, naming, write_atomically
 from auto_iter.log import get_logger
 from auto_iter.millepede.pede import find_pede, require_pede
 from auto_iter.millepede.strategy import WITH_IFT, WITHOUT_IFT, Strategy
@@ -274,10 +274,16 @@ class Chain:
         numbers: frozenset[int] = frozenset(),
     ) -> Child:
         path, content = request
-        write_atomically(path, json.dumps(content, indent=1))
         command = [sys.executable, "-m", "auto_iter.millepede.worker", what, str(path)]
         root = self._workspace.root
-        return start_child(command, env=self._env, workspace=root, numbers=numbers, scratch=(path,))
+        try:
+            write_atomically(path, json.dumps(content, indent=1))
+            return start_child(
+                command, env=self._env, workspace=root, numbers=numbers, scratch=(path,)
+            )
+        except OSError:  # nobody will read it, and the next try has another name
+            path.unlink(missing_ok=True)
+            raise
 
     def _end(self, child: Child, what: str) -> None:
         error = child.finish()
@@ -328,7 +334,8 @@ def _fingerprint(request: Mapping[str, Any], paths: Iteration, numbers: Collecti
     files = [request["strategy"], request["previous"], request["centre"]]
     for path in (*map(Path, files), *map(paths.mille_statistics, numbers)):
         try:
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+            with naming(path):
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
         except FileNotFoundError:
             digest.update(b"none")
     return digest.hexdigest()
@@ -355,7 +362,8 @@ def _stat(path: Path) -> _Source | None:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        with naming(path):
+            content: dict[str, Any] = json.loads(path.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     return content

@@ -69,6 +69,7 @@ def read_solution(path: Path) -> SolutionRecord:
     try:
         return SolutionRecord.model_validate_json(path.read_bytes())
     except OSError as error:
+        raise_what_passes(error, path)
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         raise InputError(f"{path}: not a solution; solve that iteration again") from error
@@ -79,7 +80,7 @@ def read_record(path: Path) -> ConversionRecord:
     try:
         return ConversionRecord.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise_what_passes(error)
+        raise_what_passes(error, path)
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         raise InputError(
