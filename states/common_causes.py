@@ -46,22 +46,20 @@ def common_cause(snapshot: Snapshot, tallies: Iterable[Tally], ports: Ports) -> 
         return None
     counts = Counter(snapshot.exit_codes.values())
     for code in sorted(SETTINGS_DISAGREE & set(counts)):
-        return f"settings that do not fit together: {_example(code, snapshot, ports)}"
+        return f"settings that do not fit together: {_example(code, snapshot)}"
     for code, files in counts.most_common(1):
         if files >= SEVERAL and _is_hopeless(code, snapshot, list(tallies), ports):
             return (
                 f"{files} of {len(ports.reconstruction.wanted())} raw files failed in the same "
-                f"way and none succeeded: {_example(code, snapshot, ports)}"
+                f"way and none succeeded: {_example(code, snapshot)}"
             )
     return None
 
 
-def _example(code: int, snapshot: Snapshot, ports: Ports) -> str:
+def _example(code: int, snapshot: Snapshot) -> str:
     """Return what an exit code means, and what the first job that ended with it left."""
-    first = min(number for number, each in snapshot.exit_codes.items() if each == code)
-    problem = Problem(first, Trouble.FAILED, snapshot.troubles[first], exit_code=code)
-    evidence = ports.reconstruction.evidence(snapshot.iteration, problem)
-    return f"{describe_exit(code)}\nfor example:\n{evidence}"
+    example = snapshot.examples.get(code)
+    return describe_exit(code) + (f"\nfor example:\n{example}" if example else "")
 
 
 def _is_hopeless(code: int, snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> bool:

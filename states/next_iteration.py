@@ -18,6 +18,7 @@ NOTHING_FAILED: Final[Mapping[str, Any]] = MappingProxyType(
         "losses": {},
         "troubles": {},
         "exit_codes": {},
+        "examples": {},
         "cause": None,
         "releases": {},
         "held_since": {},

@@ -16,7 +16,7 @@ from auto_iter.children import start_child
 from auto_iter.clock import Signals
 from auto_iter.daemon import Daemon, Ending, Memory
 from auto_iter.errors import FencedError, LimitError, TransientError
-from auto_iter.model import Batch, Submission
+from auto_iter.model import Batch, Problem, Submission
 from auto_iter.snapshot import Snapshot
 from states.next_iteration import begin
 from tests.twins import TwinSleeper
@@ -353,6 +353,21 @@ def test_settings_that_do_not_fit_together_end_the_alignment_at_the_first_job(co
     assert failure is not None
     assert failure.reason.startswith(f"settings that do not fit together: exit code {code}")
     assert len(world.batch.submissions) == 1
+
+
+def test_a_common_cause_is_shown_by_the_log_that_the_first_job_left() -> None:
+    world = World(files=MANY, iterations=1, fails=dict.fromkeys(MANY, 9), exit_code=20)
+    world.slots = 1
+
+    def evidence(_iteration: int, problem: Problem) -> str:
+        return f"{problem.number} in submission {len(world.batch.submissions)}"
+
+    world.reconstruction.evidence = evidence  # type: ignore[method-assign, assignment]
+    assert world.run() is Ending.FAILED
+    assert len(world.batch.submissions) > 1  # each writes over the logs of the one before
+    failure = world.saved.failure
+    assert failure is not None
+    assert failure.reason.endswith(f"for example:\n{min(MANY)} in submission 1")
 
 
 def test_all_files_failing_alike_is_a_cause_that_they_share_whatever_the_exit_code() -> None:
