@@ -169,6 +169,11 @@ class Workspace:
         return self.root / "batch"
 
     @property
+    def report_document(self) -> Path:
+        """The report's numbers for programs; the last file of it that is written."""
+        return self.report / "report.json"
+
+    @property
     def report(self) -> Path:
         """Tables and plots."""
         return self.root / "report"
