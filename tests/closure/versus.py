@@ -1,4 +1,4 @@
-"""`python -m tests.closure.versus`: our default strategy beside the collaboration's, against the truth.
+"""`python -m tests.closure.versus`: our default strategy beside the collaboration's.
 
 Both align the same simulated detectors from nothing, with the same cuts and for as many iterations.
 What they found is compared with the truth twice: by the combinations and uncertainties of each

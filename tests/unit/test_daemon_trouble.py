@@ -361,20 +361,18 @@ def test_one_file_of_two_elsewhere_is_waited_for_and_both_failing_is_enough() ->
 
 
 def test_after_an_iteration_that_went_well_one_such_failure_is_no_common_cause() -> None:
-    world = World(iterations=2)
+    world = World(iterations=2, exit_code=20)
     world.slots = 1
-    deliver = world.reconstruction.outputs
+    pass_time = world.pass_time
 
-    def fail_in_the_second(_seconds: float) -> None:
-        if deliver[1] >= world.files and not world.saved.failures:
+    def passing(_seconds: float) -> None:
+        if world.saved.iteration == 2 and not world.saved.failures:
             world.fails = {400: 1}
         pass_time(_seconds)
 
-    pass_time = world.pass_time
-    world.pass_time = fail_in_the_second  # type: ignore[method-assign]
-    world.exit_code = 20
+    world.pass_time = passing  # type: ignore[method-assign]
     assert world.run() is Ending.DONE
-    assert len(world.ran) == 7
+    assert len(world.ran) == 2 * len(world.files) + 1
 
 
 def test_when_that_cause_is_mended_all_files_are_done_and_none_has_lost_a_try() -> None:
