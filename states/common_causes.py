@@ -53,7 +53,7 @@ def common_cause(snapshot: Snapshot, tallies: Iterable[Tally], ports: Ports) -> 
             failed = (
                 f"{files} of {of} raw files failed in the same way and none succeeded"
                 if files > 1
-                else "the first job failed of what is the same for every raw file"
+                else "the first job failed at a step that is the same for every raw file"
             )
             return f"{failed}: {_example(code, snapshot)}"
     return None

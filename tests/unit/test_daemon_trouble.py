@@ -344,7 +344,7 @@ def test_what_is_the_same_for_every_file_ends_the_alignment_at_the_first_job(
     failure = world.saved.failure
     assert failure is not None
     assert failure.reason.startswith(
-        f"the first job failed of what is the same for every raw file: exit code {code}"
+        f"the first job failed at a step that is the same for every raw file: exit code {code}"
     )
 
 
