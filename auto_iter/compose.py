@@ -37,8 +37,7 @@ def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
     """Return the parts for one workspace; calls to a schedd give up when `should_stop`."""
     resources = ExitStack()
     strategy = the_strategy(opened)
-    arguments = opened.snapshot.arguments
-    chain = Chain(opened.workspace, arguments, strategy, opened.config, os.environ)
+    chain = chain_of(opened)
     resources.callback(chain.stop)
     ports = Ports(
         batch=_batch_system(opened, should_stop, resources),
@@ -49,6 +48,12 @@ def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
         plan=Plan.of(strategy, opened.config),
     )
     return Parts(ports, chain, resources)
+
+
+def chain_of(opened: Opened) -> Chain:
+    """Return what converts, solves and reports in a workspace."""
+    arguments = opened.snapshot.arguments
+    return Chain(opened.workspace, arguments, the_strategy(opened), opened.config, os.environ)
 
 
 def _batch_system(

@@ -18,6 +18,8 @@ from auto_iter.daemon import Daemon, Ending, Memory
 from auto_iter.errors import FencedError, LimitError, TransientError
 from auto_iter.model import Batch, Problem, Submission
 from auto_iter.snapshot import Snapshot
+from auto_iter.status import Status
+from auto_iter.workspace import Workspace
 from states.next_iteration import begin
 from tests.twins import TwinSleeper
 from tests.unit.world import Killed, World, held
@@ -565,6 +567,15 @@ def test_reboots_use_up_no_tries() -> None:
     assert world.run() is Ending.DONE
     assert world.saved.failures == {401: 2}
     assert world.saved.losses == {400: 7, 401: 1}
+
+
+def test_status_tells_what_was_lost_and_what_failed() -> None:
+    world = World(iterations=1, loses={400: 2, 401: 1}, fails={401: 1}, stuck={402})
+    world.daemon(stop_after=30).run()
+    status = Status(Workspace(Path("w")), world.saved, None, 0.0)
+    assert "  file 00400: 2 lost, last: " in status.as_text()
+    assert "  file 00401: 1 failed, 1 lost, last: " in status.as_text()
+    assert set(status.as_json()["lost_files"]) == {"00400", "00401"}
 
 
 def test_what_is_lost_again_and_again_fails_in_the_end() -> None:
