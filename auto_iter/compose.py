@@ -17,6 +17,7 @@ from auto_iter.clock import SystemClock
 from auto_iter.plan import Plan
 from auto_iter.policy import Policy
 from auto_iter.ports import BatchSystem
+from auto_iter.workers import Workers
 from states.step import Ports
 
 
@@ -38,7 +39,8 @@ def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
     resources = ExitStack()
     strategy = the_strategy(opened)
     arguments = opened.snapshot.arguments
-    chain = Chain(opened.workspace, arguments, strategy, opened.config, os.environ)
+    workers = Workers(opened.workspace, os.environ)
+    chain = Chain(opened.workspace, arguments, strategy, opened.config, workers)
     resources.callback(chain.stop)
     ports = Ports(
         batch=_batch_system(opened, should_stop, resources),
