@@ -82,7 +82,8 @@ def complete(workspace: Workspace, snapshot: Snapshot) -> None:
 def _set_aside(iteration: Path, place: Path) -> None:
     """Move an iteration to `place`; where its outputs lie elsewhere, they make room there too."""
     link = iteration / "2kfalignment"
-    target = link.resolve()
+    # As it was given: where links lead is on EOS another string, and not on every machine the same.
+    target = link.parent / link.readlink() if link.is_symlink() else link
     if link.is_symlink() and not target.name.endswith(place.name):
         aside = target.with_name(f"{target.name}.{place.name}")
         if target.is_dir() and not aside.exists():

@@ -145,9 +145,12 @@ class Chain:
         """Refresh tables and plots; a report that fails costs a log line, not the alignment."""
         del iteration  # the report shows all that is there
         self._reap_report()
-        if self._reporting is None:
-            command = [sys.executable, "-m", "auto_iter.report", str(self._workspace.root)]
-            self._reporting = self._workers.start_command(command)
+        if self._reporting is None and self._config.alignment.report == "iteration":
+            self._report()
+
+    def _report(self) -> None:
+        command = [sys.executable, "-m", "auto_iter.report", str(self._workspace.root)]
+        self._reporting = self._workers.start_command(command)
 
     def _reap_report(self, *, wait: bool = False) -> None:
         child = self._reporting
@@ -183,8 +186,9 @@ class Chain:
     def finish(self) -> None:
         """Make the report of what is there now, and wait for it."""
         self._reap_report(wait=True)
-        self.report(0)
-        self._reap_report(wait=True)
+        if self._config.alignment.report != "never":
+            self._report()
+            self._reap_report(wait=True)
 
     def _iteration(self, stage: Stage) -> Iteration:
         return self._workspace.iteration(stage.iteration, self._arguments.run)

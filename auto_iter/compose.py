@@ -38,9 +38,7 @@ def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
     """Return the parts for one workspace; calls to a schedd give up when `should_stop`."""
     resources = ExitStack()
     strategy = the_strategy(opened)
-    arguments = opened.snapshot.arguments
-    workers = Workers(opened.workspace, os.environ)
-    chain = Chain(opened.workspace, arguments, strategy, opened.config, workers)
+    chain = chain_of(opened)
     resources.callback(chain.stop)
     ports = Ports(
         batch=_batch_system(opened, should_stop, resources),
@@ -51,6 +49,13 @@ def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
         plan=Plan.of(strategy, opened.config),
     )
     return Parts(ports, chain, resources)
+
+
+def chain_of(opened: Opened) -> Chain:
+    """Return what converts, solves and reports in a workspace."""
+    arguments = opened.snapshot.arguments
+    workers = Workers(opened.workspace, os.environ)
+    return Chain(opened.workspace, arguments, the_strategy(opened), opened.config, workers)
 
 
 def _batch_system(

@@ -126,6 +126,12 @@ def signed_root(variances: Floats) -> Floats:
     return np.copysign(np.sqrt(np.abs(variances)), variances)
 
 
+def printed_root(variances: Floats) -> Floats:
+    """Return the uncertainties as pede prints them: roots of variances cut to single precision."""
+    with np.errstate(over="ignore", under="ignore"):
+        return signed_root(variances.astype(np.float32)).astype(np.float64)
+
+
 def global_correlation(variances: Floats, diagonal: Floats) -> Floats:
     """Sqrt(1 - 1/(C⁻¹ⱼⱼ Cⱼⱼ)); -1 where that makes no sense."""
     product = variances * diagonal
