@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+import structlog
+
 import states
 from auto_iter import acceptance, app, checkpoint
 from auto_iter.app import Opened
@@ -177,10 +179,13 @@ class Alignment:
         sleeper = TwinSleeper(FrozenClock(), self._work)
         memory = Memory(lambda new: checkpoint.save(opened.workspace.checkpoint, new))
         daemon = Daemon(snapshot, states.ALL, ports, sleeper, memory)
-        with logging_to(opened.workspace.log, opened.config.log):
-            while daemon.snapshot.state in until and daemon.snapshot.state == snapshot.state:
-                daemon.step()
-            return daemon.run(frozenset(until))
+        try:
+            with logging_to(opened.workspace.log, opened.config.log):
+                while daemon.snapshot.state in until and daemon.snapshot.state == snapshot.state:
+                    daemon.step()
+                return daemon.run(frozenset(until))
+        finally:
+            structlog.reset_defaults()  # as other tests in this process find it
 
     def _ports(self, opened: Opened) -> Ports:
         config: Config = opened.config
