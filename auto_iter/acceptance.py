@@ -13,9 +13,9 @@ from pathlib import Path
 
 from auto_iter import checkpoint
 from auto_iter.app import Opened
-from auto_iter.chain import read_solution
 from auto_iter.errors import InputError, UsageError
 from auto_iter.files import sync_directory
+from auto_iter.records import read_solution
 from auto_iter.snapshot import ByHand, Snapshot
 from auto_iter.workspace import Workspace
 from states.next_iteration import begin
@@ -31,7 +31,9 @@ def decide(opened: Opened, number: int, found: Path, now: float) -> Opened:
     refuse_unfit(opened, number)
     solution = read_solution(found / "solution.json")
     if solution is None or not (found / "inputforalign.txt").is_file():
-        raise InputError(f"{found}: no solution in there", "first `auto-iter millepede -i …`")
+        raise InputError(
+            f"{found}: no solution in there, or damaged", "first `auto-iter millepede -i …`"
+        )
     paths = opened.workspace.iteration(number, snapshot.arguments.run)
     # A name that no what-if ever has: moving it a second time would move another one.
     source = paths.root / f"3millepede.accepting-{secrets.token_hex(4)}"
