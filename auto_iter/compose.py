@@ -17,6 +17,7 @@ from auto_iter.clock import SystemClock
 from auto_iter.plan import Plan
 from auto_iter.policy import Policy
 from auto_iter.ports import BatchSystem
+from auto_iter.workers import Workers
 from states.step import Ports
 
 
@@ -37,8 +38,7 @@ def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
     """Return the parts for one workspace; calls to a schedd give up when `should_stop`."""
     resources = ExitStack()
     strategy = the_strategy(opened)
-    arguments = opened.snapshot.arguments
-    chain = Chain(opened.workspace, arguments, strategy, opened.config, os.environ)
+    chain = chain_of(opened)
     resources.callback(chain.stop)
     ports = Ports(
         batch=_batch_system(opened, should_stop, resources),
@@ -49,6 +49,13 @@ def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
         plan=Plan.of(strategy, opened.config),
     )
     return Parts(ports, chain, resources)
+
+
+def chain_of(opened: Opened) -> Chain:
+    """Return what converts, solves and reports in a workspace."""
+    arguments = opened.snapshot.arguments
+    workers = Workers(opened.workspace, os.environ)
+    return Chain(opened.workspace, arguments, the_strategy(opened), opened.config, workers)
 
 
 def _batch_system(

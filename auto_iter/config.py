@@ -261,6 +261,8 @@ class Alignment(Section):
     stop_when_converged: bool = True
     convergence_pull: Annotated[Real, Field(gt=0)] = 0.3
     """Converged when no constant moved by more than this many of its uncertainties."""
+    report: Literal["iteration", "end", "never"] = "iteration"
+    """When tables and plots are made: after each iteration, at the end only, or not at all."""
     guards: Guards = Field(default_factory=Guards)
 
 

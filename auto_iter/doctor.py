@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from auto_iter.millepede.constants import read_constants
 from auto_iter.millepede.pede import find_pede, require_pede
 from auto_iter.millepede.strategy import AUTO, load_strategy
 from auto_iter.settled import condor_config, with_absolute_paths
+from auto_iter.workspace import openness
 
 ROOM_MB = 2000
 """Constants, outputs and reports of a usual alignment; less than this is worth a warning."""
@@ -223,7 +225,12 @@ def _work_directory(config: Config) -> Iterator[Finding]:
         remedy = "set paths.work_dir to a directory of yours"
         yield Finding("work directory", Verdict.BAD, f"{place} cannot be written", remedy)
         return
-    yield Finding("work directory", Verdict.OK, str(place))
+    open_to_others = openness(place)
+    if open_to_others is None or place.stat().st_mode & stat.S_ISVTX:  # as /tmp: each his own
+        yield Finding("work directory", Verdict.OK, str(place))
+    else:
+        remedy = "others could change what runs as you there: close it, or set paths.work_dir"
+        yield Finding("work directory", Verdict.WARNING, open_to_others, remedy)
     free_mb = shutil.disk_usage(place).free // 1_000_000
     enough = free_mb >= ROOM_MB
     yield Finding(

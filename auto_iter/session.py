@@ -15,7 +15,7 @@ from auto_iter import acceptance, app, checkpoint
 from auto_iter.app import Opened
 from auto_iter.batch.local import LocalBatch
 from auto_iter.clock import Signals
-from auto_iter.compose import Parts, compose
+from auto_iter.compose import Parts, chain_of, compose
 from auto_iter.config import Config
 from auto_iter.daemon import Daemon, Ending, Memory
 from auto_iter.envscript import overruled_calypso
@@ -114,6 +114,8 @@ def _run(
         changed = {"settings": list(wishes.overrides), "iterations": wishes.iterations}
         log.info("changed by hand", **{key: value for key, value in changed.items() if value})
     if snapshot.state in TERMINAL:
+        if _report_is_outdated(opened.workspace):
+            chain_of(opened).finish()
         return _tell(opened.workspace, snapshot, Ending(snapshot.state))
     overruled = overruled_calypso(
         opened.config, opened.workspace.env_script, opened.config.paths.env_script
@@ -146,6 +148,13 @@ def _run(
         parts.chain.finish()
     display.close()
     return _tell(opened.workspace, daemon.snapshot, ending)
+
+
+def _report_is_outdated(workspace: Workspace) -> bool:
+    """Tell whether a daemon was killed between the end of the alignment and its last report."""
+    document = workspace.report_document
+    last = workspace.checkpoint.stat().st_mtime
+    return not document.is_file() or document.stat().st_mtime < last
 
 
 def _greet(opened: Opened, snapshot: Snapshot, parts: Parts) -> None:

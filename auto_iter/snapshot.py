@@ -205,6 +205,8 @@ class Snapshot(_Record):
     phase_name: str = ""
     """For people: what the strategy and the current phase are called."""
     iteration_started_at: float
+    constants: str = ""
+    """What stands for the constants that this iteration reconstructs with."""
     excluded: tuple[int, ...] = ()
     """Raw files that were missing at the start and that `--allow-missing` leaves out."""
     intent: Intent | None = None
@@ -223,6 +225,8 @@ class Snapshot(_Record):
     """What was last wrong with those raw files."""
     exit_codes: dict[int, int] = Field(default_factory=dict)
     """With what the last job of some of them ended."""
+    examples: dict[int, str] = Field(default_factory=dict)
+    """Of each of those exit codes, what the first job left: the next try writes over its log."""
     cause: str | None = None
     """What all jobs fail of: found, and about to end the iteration."""
     releases: dict[int, int] = Field(default_factory=dict)

@@ -79,6 +79,10 @@ class Status:
                 f"{number:05d}": {"tries": tries, "reason": snapshot.troubles.get(number, "")}
                 for number, tries in sorted(snapshot.failures.items())
             },
+            "lost_files": {
+                f"{number:05d}": {"times": times, "reason": snapshot.troubles.get(number, "")}
+                for number, times in sorted(snapshot.losses.items())
+            },
             "avoided_machines": list(snapshot.avoid_machines),
             "excluded_files": [f"{number:05d}" for number in snapshot.excluded],
             "waiting": None if snapshot.hindrance is None else snapshot.hindrance.model_dump(),
@@ -130,8 +134,8 @@ class Status:
             return []
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(hindrance.since))
         if self.holder is None:
-            return [f"had to wait since {since}: {hindrance.reason}"]
-        return [f"waits since {since}, and goes on by itself: {hindrance.reason}"]
+            return [f"was waiting since {since}: {hindrance.reason}"]
+        return [f"waiting since {since}; retries automatically: {hindrance.reason}"]
 
     def _remark(self) -> list[str]:
         return [] if self.remark is None else [self.remark]
@@ -151,17 +155,25 @@ class Status:
                 f"; expected until {time.strftime('%H:%M', time.localtime(progress.expected_end))}"
             )
         failing = [
-            f"  file {number:05d}: {tries} failed, last: {self.snapshot.troubles.get(number, '')}"
-            for number, tries in sorted(self.snapshot.failures.items())
+            f"  file {number:05d}: {self._tries(number)}, "
+            f"last: {self.snapshot.troubles.get(number, '')}"
+            for number in sorted({*self.snapshot.failures, *self.snapshot.losses})
         ]
         held = [
             f"  file {number:05d}: {self.snapshot.troubles[number]}"
             for number in sorted(self.snapshot.held_since)
-            if number in self.snapshot.troubles and number not in self.snapshot.failures
+            if number in self.snapshot.troubles
+            and number not in self.snapshot.failures
+            and number not in self.snapshot.losses
         ]
         machines = ", ".join(self.snapshot.avoid_machines)
         avoided = [f"machines avoided: {machines}"] if machines else []
         return [line, *avoided, *failing, *held[:SHOWN_HELD], *_and_more(held)]
+
+    def _tries(self, number: int) -> str:
+        counts = {"failed": self.snapshot.failures, "lost": self.snapshot.losses}
+        said = (f"{tries[number]} {how}" for how, tries in counts.items() if number in tries)
+        return ", ".join(said)
 
     def _failure(self) -> list[str]:
         failure = self.snapshot.failure

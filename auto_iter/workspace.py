@@ -102,6 +102,16 @@ class Iteration:
         return self.millepede / "solution.json"
 
 
+def openness(directory: Path) -> str | None:
+    """Return why others could change what is in a directory; None where they cannot."""
+    status = directory.stat()
+    if status.st_mode & stat.S_IWOTH:
+        return f"{directory}: everybody may write there; chmod o-w"
+    if status.st_uid not in {os.geteuid(), 0}:
+        return f"{directory}: belongs to another user"
+    return None
+
+
 @dataclass(frozen=True)
 class Workspace:
     """One alignment's directory."""
@@ -121,12 +131,7 @@ class Workspace:
     @property
     def openness(self) -> str | None:
         """Why others could change what the daemon believes, and runs; None where they cannot."""
-        status = self.root.stat()
-        if status.st_mode & stat.S_IWOTH:
-            return f"{self.root}: everybody may write there; chmod o-w"
-        if status.st_uid not in {os.geteuid(), 0}:
-            return f"{self.root}: belongs to another user"
-        return None
+        return openness(self.root)
 
     @property
     def submission_keys(self) -> Path:
@@ -167,6 +172,11 @@ class Workspace:
     def batch_records(self) -> Path:
         """Where the local batch system keeps its submissions."""
         return self.root / "batch"
+
+    @property
+    def report_document(self) -> Path:
+        """The report's numbers for programs; the last file of it that is written."""
+        return self.report / "report.json"
 
     @property
     def report(self) -> Path:

@@ -18,6 +18,7 @@ NOTHING_FAILED: Final[Mapping[str, Any]] = MappingProxyType(
         "losses": {},
         "troubles": {},
         "exit_codes": {},
+        "examples": {},
         "cause": None,
         "releases": {},
         "held_since": {},
@@ -33,7 +34,6 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
         raise RuntimeError(
             "next_iteration without a solution: the table lets nothing else lead here"
         )
-    ports.millepede.report(snapshot.iteration)
     stage = snapshot.stage
     phase, is_last = ports.plan.phase(stage), ports.plan.is_last(stage)
     converged = convergence.of(solution, stage.within, phase)
@@ -51,6 +51,7 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
         said = Note("finished", {"verdict": verdict.sentence}, _level(verdict))
         done = recorded.but(converged=ends_early and converged is True, verdict=verdict)
         return Fire("finish", done, (*notes, said))
+    ports.millepede.report(snapshot.iteration)
     return Fire("iterate", begin_next(recorded, ports.clock.now()), notes)
 
 
@@ -91,6 +92,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
     return snapshot.but(
         iteration=iteration,
         iteration_started_at=now,
+        constants="",
         intent=None,
         attempts=(),
         submitted_up_to=None,

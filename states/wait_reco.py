@@ -7,6 +7,8 @@ missing then.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from auto_iter.errors import JobError
 from auto_iter.model import Problem, Tally, Trouble
 from auto_iter.snapshot import Attempt, Progress, Snapshot
@@ -139,7 +141,13 @@ def _counted(
     lost = {number for number in reasons if _is_lost(problems.get(number))}
     counted = count_losses(snapshot, ((n, why) for n, why in reasons.items() if n in lost))
     counted = count_failures(counted, ((n, why) for n, why in reasons.items() if n not in lost))
-    return counted.but(exit_codes={**counted.exit_codes, **exits}), notes
+    examples = dict(counted.examples)
+    for number, code in exits.items():
+        if code not in examples:
+            # What the code means is said once, ahead of the example.
+            problem = replace(problems[number], exit_code=None)
+            examples[code] = ports.reconstruction.evidence(snapshot.iteration, problem)
+    return counted.but(exit_codes={**counted.exit_codes, **exits}, examples=examples), notes
 
 
 def _stopped(

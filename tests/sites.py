@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auto_iter.simulation.generation import Beam
-from auto_iter.simulation.simulate import Options, simulate
+from auto_iter.simulation.simulate import Options
+from tests.simulated import simulate_for_tests
 
 _PROGRAM = """\
 #!/usr/bin/env python
@@ -66,7 +67,7 @@ def _simulated(
     directory: Path, stations: int = 3, files: tuple[int, ...] = (400, 401, 402)
 ) -> tuple[Path, Path]:
     beam = Beam(events=300, stations=stations)
-    simulated = simulate(directory, Options(files=files, beam=beam))
+    simulated = simulate_for_tests(directory, Options(files=files, beam=beam))
     return simulated.config, simulated.install / "bin"
 
 

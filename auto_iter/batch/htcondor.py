@@ -38,6 +38,9 @@ LOOKS_AT_MOST = 3
 
 OVER_CHECK_S = 0.5
 
+SHOW_LOG_EVERY_S = 10.0
+"""Running and idle jobs are counted by the event log no more often between two polls."""
+
 REFUSALS = 3
 """So often a schedd may refuse a submission in the same words."""
 
@@ -210,7 +213,7 @@ class HTCondorBatch:
         """
         ledger = self._ledger(submission)
         if ledger.counts is not None and not self._is_due(ledger):
-            return ledger.tally(ledger.counts, ledger.waiting)
+            return ledger.tally(ledger.logged or ledger.counts, ledger.waiting)
         self._look_for_log(submission, ledger)
         for _ in range(LOOKS_AT_MOST):
             # Between two calls jobs move on. What does not change meanwhile was seen right; a job
@@ -221,7 +224,10 @@ class HTCondorBatch:
                 break
         tally = ledger.tally(counts, waiting)
         ledger.polled_at, ledger.polled_ended = self._now(), tally.ended
-        ledger.is_over, ledger.has_news = tally.is_over, False
+        ledger.is_over, ledger.has_news, ledger.logged = tally.is_over, False, None
+        if ledger.event_log is not None:
+            ledger.event_log.follow()
+            ledger.log_polled = ledger.event_log.begun
         return tally
 
     def _is_due(self, ledger: Ledger) -> bool:
@@ -373,9 +379,22 @@ class HTCondorBatch:
         found = False
         for each in submissions:
             ledger = self._ledgers.get(each.key)
-            if ledger is not None and self._has_news(ledger):
+            if ledger is None:
+                continue
+            if self._has_news(ledger):
                 ledger.has_news = found = True
+            found = self._log_has_moved(ledger) or found
         return found
+
+    def _log_has_moved(self, ledger: Ledger) -> bool:
+        """Tell whether jobs started or stopped since they were counted; nobody has to be asked."""
+        logged, now = ledger.as_logged(), self._now()
+        shown = ledger.logged or ledger.counts
+        is_time = ledger.logged_at is None or now - ledger.logged_at >= SHOW_LOG_EVERY_S
+        if logged == shown or not is_time:
+            return False
+        ledger.logged, ledger.logged_at = logged, now
+        return True
 
     def _has_news(self, ledger: Ledger) -> bool:
         if ledger.event_log is None or ledger.polled_at is None or ledger.is_over:

@@ -6,7 +6,7 @@ In memory only, and rebuilt from queue and history after a restart.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from auto_iter.batch.htcondor_ads import Errand
 from auto_iter.batch.htcondor_events import EventLog
@@ -46,6 +46,11 @@ class Ledger:
     polled_at: float | None = None
     polled_ended: int = 0
     log_complete_at: float | None = None
+    logged: Counts | None = None
+    """`counts`, brought up to date by the event log when the daemon last looked."""
+    logged_at: float | None = None
+    log_polled: int = 0
+    """What the log had as begun when the schedd was asked last."""
     is_over: bool = False
     is_fetched: bool = False
     """All that was complete when the queue was last asked is home."""
@@ -84,6 +89,17 @@ class Ledger:
             )
         self.unnamed_lost += max(0, missing - len(gone))
         self.missing_since = None
+
+    def as_logged(self) -> Counts | None:
+        """Return the last counts with what the event log tells of running and idle jobs since.
+
+        A job that has ended since counts as running: how it ended is not known before the poll.
+        """
+        if self.counts is None or self.event_log is None:
+            return self.counts
+        active = self.counts.idle + self.counts.running
+        more = self.event_log.begun - self.log_polled
+        return replace(self.counts, idle=active - max(0, min(active, self.counts.running + more)))
 
     def tally(self, counts: Counts, waiting: int) -> Tally:
         """Return how the submission stands; `waiting` jobs are not materialised yet."""

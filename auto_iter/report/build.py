@@ -12,7 +12,6 @@ from auto_iter.report.history import History, read_history
 from auto_iter.workspace import Workspace
 
 CONSTANTS = "constants.txt"
-DOCUMENT = "report.json"
 
 
 def write_report(root: Path) -> list[Path]:
@@ -22,12 +21,13 @@ def write_report(root: Path) -> list[Path]:
     """
     history = read_history(root)
     assessment = assess(history)
-    directory = Workspace(root).report
+    workspace = Workspace(root)
+    directory = workspace.report
     directory.mkdir(exist_ok=True)
     text = directory / CONSTANTS
     write_atomically(text, constants_text(history, assessment))
     plots = _plots(history, assessment, directory) if history.iterations else []
-    document = directory / DOCUMENT
+    document = workspace.report_document
     names = [path.name for path in (text, *plots)]
     write_atomically(document, report_json(history, assessment, names))
     return [text, document, *plots]

@@ -42,7 +42,8 @@ give_up() {
     shift
     say "$*" >&2
     # On a full disk anything fails, with any code, and no line can be written about it.
-    is_full "$sandbox" && exit 51
+    look_at_disk
+    [ -z "$was_full" ] || exit 51
     exit "$code"
 }
 
@@ -53,8 +54,14 @@ is_full() {
     [ "${size:-0}" -gt 0 ] && [ "$left" -lt 1000000 ]
 } 2>/dev/null
 
+# Remembers a full disk: it may have room again, by what failed, when the failure comes to light.
+look_at_disk() {
+    is_full "$sandbox" && was_full=yes
+}
+
 HOSTNAME=${HOSTNAME:-unknown}
 sandbox=$PWD
+was_full=
 beside=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 scratch=
 child=
@@ -88,6 +95,7 @@ told_to_end() {
 # Runs a step in the background, in its own process group: bash runs traps only between foreground
 # commands, and the step's own children have to go with it.
 step() {
+    look_at_disk
     set -m
     "$@" &
     child=$!
@@ -95,6 +103,7 @@ step() {
     wait "$child"
     local code=$?
     child=
+    look_at_disk
     return "$code"
 }
 

@@ -74,7 +74,7 @@ def work(base: Path, own: Path | None) -> None:
     rehearsal = Rehearsal(base, warm.program)
     record = base / "refused" if own is None else own.with_name(f"{own.name}.refused")
     if own is not None:
-        own.mkdir()
+        own.mkdir(exist_ok=True)
         subprocess.run(["mount", "--bind", str(own), str(rehearsal.work)], check=True)
     different = disks(read_log(rehearsal.record)).different
     warm.warm_up()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from auto_iter.simulation.generation import Beam
-from auto_iter.simulation.simulate import Options, simulate
+from auto_iter.simulation.simulate import Options
+from tests.simulated import simulate_for_tests
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,4 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> SimulatedDetector:
     """Return a detector whose alignment takes seconds; made once a session."""
     directory = tmp_path_factory.mktemp("simulated")
     options = Options(files=(400, 401, 402), beam=Beam(events=300))
-    return SimulatedDetector(directory, simulate(directory, options).config)
+    return SimulatedDetector(directory, simulate_for_tests(directory, options).config)

@@ -23,6 +23,7 @@ from tests.batch_contract import make_batch
 from tests.crash.alignment import HOOK
 from tests.crash.disk import Disk, Tree, read_log, restore
 from tests.crash.hook.recorder import REFUSE, REFUSED, VARIABLE, Recorder, Refusal
+from tests.integration.commands import wait_until
 from tests.integration.test_local_batch import alive, open_batch, settled, starters, wait_for
 from tests.integration.test_millepede_workflow import (
     ENV,
@@ -129,15 +130,18 @@ def test_a_job_that_has_ended_for_good_has_its_output_for_good(
     settled(system, submission, lambda tally: tally.is_over)
     system.close()
     journal = disk.root / "batch" / submission.cluster / "journal"
-    ended: set[int] = set()
-    for tree in disk.disks():
+
+    def ended(tree: Tree) -> set[int]:
         lines = (disk.content(tree, journal) or b"").splitlines()
         events = [json.loads(line) for line in lines if line]
-        ended = {event["job"] for event in events if event["event"] == "ended"}
-        for number in ended:
+        return {event["job"] for event in events if event["event"] == "ended"}
+
+    # The tally reads a line that is written; on the disk it is a little later.
+    wait_until(lambda: ended(list(disk.disks())[-1]) == {10, 11}, "the jobs ended for good")
+    for tree in disk.disks():
+        for number in ended(tree):
             output = disk.content(tree, batch.deliver_to / f"result_{number}")
             assert output == f"out of {number}\n".encode()
-    assert ended == {10, 11}
 
 
 def test_a_starter_whose_disk_fails_at_the_very_end_ends_quietly(

@@ -355,3 +355,15 @@ def test_told_to_end_it_takes_the_reconstruction_along_and_cleans_up(site: Site)
     assert (job.returncode, "told to end" in stderr) == (143, True)
     assert list(site.scratch.iterdir()) == []
     assert not Path(f"/proc/{sleeper}").exists() or "Z" in Path(f"/proc/{sleeper}/stat").read_text()
+
+
+def test_a_disk_that_was_full_when_a_step_began_is_the_reason_although_it_has_room_again(
+    site: Site,
+) -> None:
+    room = site.spy / "room"
+    site.program(
+        "df", f'#!/bin/bash\n[ -e {room} ] && left=9000000000\necho "${{left:-0}} 9000000000"\n'
+    )
+    site.program("WriteAlignmentConfig_Faser04.py", f"#!/bin/bash\ntouch {room}\nexit 1\n")
+    assert site.run().returncode == 51
+    assert site.run().returncode == 30  # there was room all the time

@@ -16,7 +16,8 @@ from auto_iter.batch.htcondor_child import ScheddProcess
 from auto_iter.batch.schedd import Ad
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from auto_iter.simulation.generation import Beam
-from auto_iter.simulation.simulate import Options, simulate
+from auto_iter.simulation.simulate import Options
+from tests.simulated import simulate_for_tests
 
 FILES = (400, 401, 402, 403, 404)
 ITERATIONS = 3
@@ -49,7 +50,7 @@ class Detector:
 
 def make_detector(directory: Path) -> Detector:
     """Simulate a detector whose alignment takes seconds."""
-    simulated = simulate(directory, Options(files=FILES, beam=Beam(events=300)))
+    simulated = simulate_for_tests(directory, Options(files=FILES, beam=Beam(events=300)))
     return Detector(simulated.config, simulated.raw_files, simulated.install)
 
 

@@ -33,7 +33,7 @@ def test_what_a_submit_requirement_refuses_ends_in_the_schedds_words(
     assert ran.returncode == 1
     assert "refuses the jobs" in ran.stdout
     assert "name a project that we know" in ran.stdout
-    assert "goes on by itself" not in ran.stdout
+    assert "retries automatically" not in ran.stdout
     assert len(alignment.logged("trying again")) == 2
     assert calls.count("true", at=None).total == 0
 

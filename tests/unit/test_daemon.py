@@ -243,10 +243,10 @@ def test_what_is_waited_for_is_known_to_others_and_since_when_also_after_a_kill(
     assert world.saved.hindrance == first
     at_work = Holder.this_process()
     text = Status(Workspace(Path("w")), world.saved, at_work, 0.0).as_text()
-    assert "goes on by itself: schedd unreachable" in text
+    assert "retries automatically: schedd unreachable" in text
     text = Status(Workspace(Path("w")), world.saved, None, 0.0).as_text()
-    assert "had to wait since" in text
-    assert "by itself" not in text
+    assert "was waiting since" in text
+    assert "automatically" not in text
     down = False
     assert world.run() is Ending.DONE
     assert world.saved.hindrance is None

@@ -16,8 +16,10 @@ from auto_iter.children import start_child
 from auto_iter.clock import Signals
 from auto_iter.daemon import Daemon, Ending, Memory
 from auto_iter.errors import FencedError, LimitError, TransientError
-from auto_iter.model import Batch, Submission
+from auto_iter.model import Batch, Problem, Submission
 from auto_iter.snapshot import Snapshot
+from auto_iter.status import Status
+from auto_iter.workspace import Workspace
 from states.next_iteration import begin
 from tests.twins import TwinSleeper
 from tests.unit.world import Killed, World, held
@@ -331,6 +333,50 @@ def test_a_cause_that_all_jobs_share_ends_the_alignment_at_once_with_one_reason(
     assert not any(each.idle or each.running for each in world.batch.submissions.values())
 
 
+@pytest.mark.parametrize("code", [20, 22, 30])
+@pytest.mark.parametrize("files", [frozenset({400}), MANY])
+def test_what_is_the_same_for_every_file_ends_the_alignment_at_the_first_job(
+    files: frozenset[int], code: int
+) -> None:
+    world = World(files=files, iterations=1, fails=dict.fromkeys(files, 9), exit_code=code)
+    world.slots = 1
+    assert world.run() is Ending.FAILED
+    assert len(world.ran) <= 2  # the next one had begun
+    assert len(world.batch.submissions) == 1
+    failure = world.saved.failure
+    assert failure is not None
+    assert failure.reason.startswith(
+        f"the first job failed at a step that is the same for every raw file: exit code {code}"
+    )
+
+
+def test_one_file_of_two_elsewhere_is_waited_for_and_both_failing_is_enough() -> None:
+    files = frozenset({400, 401})
+    world = World(files=files, iterations=1, fails=dict.fromkeys(files, 9), exit_code=20)
+    world.slots = 1
+    world.batch.busy = frozenset({"another.node"})  # the failing machine may be a black hole
+    assert world.run() is Ending.FAILED
+    assert {number for _, number in world.ran} == files
+    failure = world.saved.failure
+    assert failure is not None
+    assert failure.reason.startswith("2 of 2 raw files failed in the same way")
+
+
+def test_after_an_iteration_that_went_well_one_such_failure_is_no_common_cause() -> None:
+    world = World(iterations=2, exit_code=20)
+    world.slots = 1
+    pass_time = world.pass_time
+
+    def passing(_seconds: float) -> None:
+        if world.saved.iteration == 2 and not world.saved.failures:
+            world.fails = {400: 1}
+        pass_time(_seconds)
+
+    world.pass_time = passing  # type: ignore[method-assign]
+    assert world.run() is Ending.DONE
+    assert len(world.ran) == 2 * len(world.files) + 1
+
+
 def test_when_that_cause_is_mended_all_files_are_done_and_none_has_lost_a_try() -> None:
     world = World(
         files=MANY, iterations=1, fails=dict.fromkeys(MANY, 1), exit_code=20,
@@ -353,6 +399,22 @@ def test_settings_that_do_not_fit_together_end_the_alignment_at_the_first_job(co
     assert failure is not None
     assert failure.reason.startswith(f"settings that do not fit together: exit code {code}")
     assert len(world.batch.submissions) == 1
+
+
+def test_a_common_cause_is_shown_by_the_log_that_the_first_job_left() -> None:
+    world = World(files=MANY, iterations=1, fails=dict.fromkeys(MANY, 9), exit_code=20)
+    world.slots = 1
+    world.batch.busy = frozenset({"another.node"})
+
+    def evidence(_iteration: int, problem: Problem) -> str:
+        return f"{problem.number} in submission {len(world.batch.submissions)}"
+
+    world.reconstruction.evidence = evidence  # type: ignore[method-assign, assignment]
+    assert world.run() is Ending.FAILED
+    assert len(world.batch.submissions) > 1  # each writes over the logs of the one before
+    failure = world.saved.failure
+    assert failure is not None
+    assert failure.reason.endswith(f"for example:\n{min(MANY)} in submission 1")
 
 
 def test_all_files_failing_alike_is_a_cause_that_they_share_whatever_the_exit_code() -> None:
@@ -505,6 +567,15 @@ def test_reboots_use_up_no_tries() -> None:
     assert world.run() is Ending.DONE
     assert world.saved.failures == {401: 2}
     assert world.saved.losses == {400: 7, 401: 1}
+
+
+def test_status_tells_what_was_lost_and_what_failed() -> None:
+    world = World(iterations=1, loses={400: 2, 401: 1}, fails={401: 1}, stuck={402})
+    world.daemon(stop_after=30).run()
+    status = Status(Workspace(Path("w")), world.saved, None, 0.0)
+    assert "  file 00400: 2 lost, last: " in status.as_text()
+    assert "  file 00401: 1 failed, 1 lost, last: " in status.as_text()
+    assert set(status.as_json()["lost_files"]) == {"00400", "00401"}
 
 
 def test_what_is_lost_again_and_again_fails_in_the_end() -> None:

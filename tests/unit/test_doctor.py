@@ -139,3 +139,17 @@ def test_a_work_directory_that_a_submit_description_would_expand_is_bad(
 )
 def test_a_quota_nearly_used_up_is_worth_a_warning(line: str, verdict: Verdict) -> None:
     assert quota_finding(line).verdict is verdict
+
+
+def test_a_work_directory_that_is_open_to_others_is_remarked_upon(
+    healthy: dict[str, dict[str, object]], tmp_path: Path
+) -> None:
+    place = tmp_path / "open"
+    place.mkdir()
+    healthy["paths"]["work_dir"] = place
+    place.chmod(0o777)
+    verdict, remedy = findings(healthy)["work directory"]
+    assert verdict is Verdict.WARNING
+    assert "others could change" in remedy
+    place.chmod(0o1777)
+    assert findings(healthy)["work directory"][0] is Verdict.OK

@@ -379,6 +379,33 @@ def test_between_two_polls_the_schedd_is_left_alone(world: World) -> None:
     assert len(world.schedd.asked) > asked
 
 
+def test_between_two_polls_the_event_log_tells_how_many_run(world: World) -> None:
+    world.min_poll_interval_s = 60.0
+    system = world.open(spool=False)
+    submission = world.submitted(system, 400, 401, 402)
+    assert system.poll(submission).idle == 3
+    asked = len(world.schedd.asked)
+    (logs,) = (world.root / "1reco/logs").parent.glob("logs")
+    log = logs / f"events_{submission.key.partition('@')[0]}.log"
+    log.write_text(
+        "000 (7.000.000) 2026-11-25 10:00:00 Job submitted from host: <1.2.3.4>\n...\n"
+        "001 (7.000.000) 2026-11-25 10:00:01 Job executing on host: <1.2.3.4>\n...\n"
+        "001 (7.001.000) 2026-11-25 10:00:01 Job executing on host: <1.2.3.4>\n...\n"
+    )
+    assert system.has_news([submission])
+    assert not system.has_news([submission])  # it was told
+    assert (system.poll(submission).running, system.poll(submission).idle) == (2, 1)
+    with log.open("a") as more:
+        more.write("005 (7.000.000) 2026-11-25 10:00:02 Job terminated.\n...\n")
+        more.write("004 (7.001.000) 2026-11-25 10:00:02 Job was evicted.\n...\n")
+    assert not system.has_news([submission])  # not for each event by itself
+    world.seconds += 10
+    assert system.has_news([submission])
+    # how the first one ended is not known yet, so it is not counted as ended
+    assert (system.poll(submission).running, system.poll(submission).idle) == (1, 2)
+    assert len(world.schedd.asked) == asked
+
+
 def test_what_was_changed_is_looked_at_without_delay(world: World) -> None:
     world.min_poll_interval_s = 60.0
     system = world.open(spool=False)

@@ -1,0 +1,33 @@
+"""The report of an alignment: made when the configuration says, and never missing at the end."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.integration.commands import DONE, call, command, run_command
+from tests.integration.conftest import SimulatedDetector
+
+WORKSPACE = "Y2023_R011705_F400-403"
+
+
+def test_it_is_there_at_the_end_also_where_the_daemon_was_killed_before_it_was_made(
+    tmp_path: Path, simulated: SimulatedDetector
+) -> None:
+    report = tmp_path / WORKSPACE / "report"
+    done = call(run_command(simulated, "--set", "alignment.report=iteration"), tmp_path)
+    assert done.returncode in DONE, done.stderr
+    names = {path.name for path in report.iterdir()}
+    assert {"constants.txt", "report.json", "chi2.png", "residuals.png", "pulls.png"} <= names
+    table = (report / "constants.txt").read_text()
+    assert table in done.stdout
+    shutil.rmtree(report)
+    again = call(command("resume", WORKSPACE), tmp_path)
+    assert table in again.stdout
+    assert {path.name for path in report.iterdir()} == names
+
+
+def test_who_wants_none_gets_none(tmp_path: Path, simulated: SimulatedDetector) -> None:
+    done = call(run_command(simulated), tmp_path)
+    assert done.returncode in DONE, done.stderr
+    assert not (tmp_path / WORKSPACE / "report").exists()
