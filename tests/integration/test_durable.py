@@ -184,7 +184,7 @@ def test_a_solution_is_there_only_with_its_constants(disk: Recorded) -> None:
 @pytest.mark.slow
 def test_power_cuts_and_errors_of_the_disk_change_nothing() -> None:
     """A sample of what `make crash-test` and `make error-test` do at every side effect."""
-    command = [sys.executable, "-m", "tests.crash", "--cuts", "--errors", "--sample", "4"]
+    command = [sys.executable, "-m", "tests.crash", "--cuts", "--errors", "--sample", "3"]
     done = subprocess.run(
         [*command, "--workers", "2"], cwd=ROOT, capture_output=True, text=True, check=False
     )
