@@ -11,15 +11,13 @@ from importlib.resources import files as shipped
 from pathlib import Path
 
 from auto_iter.batch.exitcodes import CANNOT_DELIVER, DISK_FULL, describe_exit
-from auto_iter.batch.payload import (
-    job_arguments,
+from auto_iter.batch.htcondor.submit import (
     refuse_eos,
     refuse_path,
     submit_description,
     submit_text,
-    through,
-    travelling,
 )
+from auto_iter.batch.payload import job_arguments, through, travelling
 from auto_iter.config import Config
 from auto_iter.envscript import find_env_script, install_env_script
 from auto_iter.errors import InputError, PhysicsError, TransientError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.batch.htcondor.child import ScheddProcess
 from tests.batch_contract import make_batch
 from tests.pool.alignments import (
     DONE,

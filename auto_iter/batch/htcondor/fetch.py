@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from auto_iter.batch import htcondor_ads as ads
-from auto_iter.batch.htcondor_ledger import Ledger
-from auto_iter.batch.schedd import Ad, SandboxError, Schedd, WriteError
+from auto_iter.batch.htcondor import ads
+from auto_iter.batch.htcondor.ledger import Ledger
+from auto_iter.batch.htcondor.schedd import Ad, SandboxError, Schedd, WriteError
 from auto_iter.errors import PASSING, InputError, TransientError
 from auto_iter.files import sync_directory
 from auto_iter.model import Problem, Submission, Trouble

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from auto_iter.batch.htcondor_ads import Errand
-from auto_iter.batch.htcondor_events import EventLog
-from auto_iter.batch.schedd import Counts
+from auto_iter.batch.htcondor.ads import Errand
+from auto_iter.batch.htcondor.events import EventLog
+from auto_iter.batch.htcondor.schedd import Counts
 from auto_iter.model import Problem, Tally, Trouble
 
 LOST_AFTER_S = 300.0

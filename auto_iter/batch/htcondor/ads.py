@@ -11,8 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from auto_iter.batch.exitcodes import describe_exit
-from auto_iter.batch.payload import KEY_ATTRIBUTE, items, quote, refuse_eos, submit_description
-from auto_iter.batch.schedd import Ad
+from auto_iter.batch.htcondor.schedd import Ad
+from auto_iter.batch.htcondor.submit import (
+    KEY_ATTRIBUTE,
+    items,
+    quote,
+    refuse_eos,
+    submit_description,
+)
 from auto_iter.config import HTCondor
 from auto_iter.model import Batch, Problem, Submission, Trouble
 

@@ -13,11 +13,10 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from auto_iter.batch import htcondor_ads as ads
-from auto_iter.batch import htcondor_fetch
-from auto_iter.batch.htcondor_events import EventLog
-from auto_iter.batch.htcondor_ledger import Ledger
-from auto_iter.batch.schedd import Ad, Counts, RefusedError, Schedd
+from auto_iter.batch.htcondor import ads, fetch
+from auto_iter.batch.htcondor.events import EventLog
+from auto_iter.batch.htcondor.ledger import Ledger
+from auto_iter.batch.htcondor.schedd import Ad, Counts, RefusedError, Schedd
 from auto_iter.config import HTCondor
 from auto_iter.errors import InputError, TransientError
 from auto_iter.files import write_atomically
@@ -332,7 +331,7 @@ class HTCondorBatch:
         ledger = self._ledger(submission)
         nothing_there = ledger.counts is not None and not ledger.counts.completed
         if ledger.errands or not (nothing_there or ledger.is_fetched):
-            htcondor_fetch.fetch(self._schedd, submission, ledger)
+            fetch.fetch(self._schedd, submission, ledger)
             ledger.is_fetched = True
 
     def release(
