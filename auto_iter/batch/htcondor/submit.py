@@ -166,6 +166,33 @@ def _item(job: Job, batch: Batch, config: HTCondor) -> dict[str, str]:
     return dict(zip(ITEM_VARIABLES, values, strict=True))
 
 
+def describe(
+    batch: Batch, config: HTCondor, event_log: Path | None
+) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Return the submit description and its rows, with what we later want to read off the ads.
+
+    Raises InputError when the schedd would refuse the paths.
+    """
+    description = submit_description(batch, config) | {
+        f"My.{KEY_ATTRIBUTE}": quote(batch.key),
+        "My.AutoIterJobs": str(len(batch.jobs)),
+        "My.AutoIterSpool": str(config.spool),
+        "My.AutoIterDeliverTo": quote(str(batch.deliver_to)),
+        "My.AutoIterRawFile": "$(rawfile)",
+        "My.AutoIterOutput": '"$(outfile)"',
+        "My.AutoIterPlace": '"$(directory)/$(outfile)"',
+    }
+    if event_log is not None:
+        # The schedd writes all of a cluster's events here too, beside each job's own log.
+        description["dagman_log"] = str(event_log)
+    refuse_eos(description, config)
+    rows = [
+        {**row, "rawfile": str(job.number)}
+        for job, row in zip(batch.jobs, items(batch, config), strict=True)
+    ]
+    return description, rows
+
+
 def submit_text(batch: Batch, config: HTCondor) -> str:
     """Return the content of `reco.sub`, which `condor_submit` takes as it is."""
     spool = f" {_SPOOL}" if config.spool else ""
