@@ -77,6 +77,7 @@ def _batch_system(
         clock=SystemClock(),
         rng=random.SystemRandom(),
         limits=Limits(config.local.slots, config.local.enforce_memory),
+        holds=config.htcondor.holds,
     )
     resources.callback(local.close)
     return local

@@ -1,6 +1,6 @@
 """What the state machine needs from the world, as protocols. The adapters implement them.
 
-`batch/local.py` and `batch/htcondor.py` are batch systems; `reconstruction.py` is the workspace's
+`batch/local.py` and `batch/htcondor/` are batch systems; `reconstruction.py` is the workspace's
 side of an iteration's jobs; `chain.py` runs the Mille/pede chain in child processes. Tests hand in
 small in-memory twins.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from auto_iter.arrival import Response
-from auto_iter.model import Batch, Problem, Resources, Stage, Submission, Tally
+from auto_iter.model import Batch, Problem, Remedy, Resources, Stage, Submission, Tally
 from auto_iter.solution import SolutionSummary
 
 
@@ -57,6 +57,10 @@ class BatchSystem(Protocol):
 
     def fetch(self, submission: Submission) -> None:
         """Bring home what finished jobs left with the batch system (outputs, logs)."""
+        ...
+
+    def remedy(self, problem: Problem, releases: int) -> Remedy:
+        """Return what to do about a held job that was released `releases` times before."""
         ...
 
     def release(

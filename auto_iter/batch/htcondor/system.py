@@ -9,12 +9,13 @@ from pathlib import Path
 
 from auto_iter.batch.htcondor.cluster import Cluster
 from auto_iter.batch.htcondor.finding import Finder, Keys, schedd_in, short
+from auto_iter.batch.htcondor.holds import decide
 from auto_iter.batch.htcondor.jobs import Jobs
 from auto_iter.batch.htcondor.schedd import RefusedError, Schedd
 from auto_iter.batch.htcondor.submit import describe
 from auto_iter.config import HTCondor
 from auto_iter.errors import InputError
-from auto_iter.model import Batch, Resources, Submission, Tally
+from auto_iter.model import Batch, Problem, Remedy, Resources, Submission, Tally
 
 REFUSALS = 3
 """So often a schedd may refuse a submission in the same words."""
@@ -134,6 +135,10 @@ class HTCondorBatch:
     def fetch(self, submission: Submission) -> None:
         """Bring home the files of completed jobs; direct ones have delivered by themselves."""
         self._cluster(submission).fetch()
+
+    def remedy(self, problem: Problem, releases: int) -> Remedy:
+        """Return what the table of hold codes, and the configuration, say about a held job."""
+        return decide(problem, releases, self._config.holds)
 
     def release(
         self, submission: Submission, numbers: Collection[int], resources: Resources | None = None
