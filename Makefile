@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test crash-test lint types format imports lock closure closure-short fresh-test quiet pool-test pool-bench bench diagram wheel-test clean
+.PHONY: help install run check test crash-test lint types format imports lock closure closure-short fresh-test quiet pool-test pool-bench bench diagram wheel-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,8 +22,11 @@ run: install ## simulate a detector and align it until it converges: constants a
 	$(BIN)/auto-iter simulate $(SIM) --year 2023 --run 011705 --files 400-404
 	$(BIN)/auto-iter run -y 2023 -r 011705 -f 400-404 -i 10 --config $(SIM)/config.yaml
 
+check: lint ## what CI begins with, before the slow parts: lint and the unit tests (two minutes)
+	$(BIN)/python -m pytest $(PYTEST) --durations=15 tests/unit
+
 test: install ## unit and integration tests, on the embedded batch system
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest $(PYTEST) --durations=15
 
 crash-test: install ## power cuts at every side effect of a small alignment (ten minutes)
 	$(BIN)/python -m tests.crash

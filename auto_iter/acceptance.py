@@ -13,9 +13,9 @@ from pathlib import Path
 
 from auto_iter import checkpoint
 from auto_iter.app import Opened
-from auto_iter.chain import read_solution
 from auto_iter.errors import InputError, UsageError
 from auto_iter.files import sync_directory
+from auto_iter.records import read_solution
 from auto_iter.snapshot import ByHand, Snapshot
 from auto_iter.workspace import Workspace
 from states.next_iteration import begin
@@ -31,7 +31,9 @@ def decide(opened: Opened, number: int, found: Path, now: float) -> Opened:
     refuse_unfit(opened, number)
     solution = read_solution(found / "solution.json")
     if solution is None or not (found / "inputforalign.txt").is_file():
-        raise InputError(f"{found}: no solution in there", "first `auto-iter millepede -i …`")
+        raise InputError(
+            f"{found}: no solution in there, or damaged", "first `auto-iter millepede -i …`"
+        )
     paths = opened.workspace.iteration(number, snapshot.arguments.run)
     # A name that no what-if ever has: moving it a second time would move another one.
     source = paths.root / f"3millepede.accepting-{secrets.token_hex(4)}"
@@ -80,7 +82,8 @@ def complete(workspace: Workspace, snapshot: Snapshot) -> None:
 def _set_aside(iteration: Path, place: Path) -> None:
     """Move an iteration to `place`; where its outputs lie elsewhere, they make room there too."""
     link = iteration / "2kfalignment"
-    target = link.resolve()
+    # As it was given: where links lead is on EOS another string, and not on every machine the same.
+    target = link.parent / link.readlink() if link.is_symlink() else link
     if link.is_symlink() and not target.name.endswith(place.name):
         aside = target.with_name(f"{target.name}.{place.name}")
         if target.is_dir() and not aside.exists():

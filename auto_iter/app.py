@@ -204,6 +204,7 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
         check_calypso(config)
         _change_strategy(opened, config)
         write_atomically(opened.workspace.config, dump_config(config))
+        snapshot = _not_solved_yet(snapshot)
     if iterations is not None:
         refuse_iterations(iterations)
         done = snapshot.iteration if snapshot.state == "done" else snapshot.iteration - 1
@@ -213,6 +214,16 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
         goes_on = snapshot.converged and iterations <= done
         snapshot = snapshot.but(arguments=longer, converged=goes_on)
     return Opened(opened.workspace, snapshot, config, opened.remark)
+
+
+def _not_solved_yet(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot without a solution that is not in the history yet.
+
+    Whether it would be the same with other settings is for the fingerprint to say.
+    """
+    if snapshot.state != "next_iteration" or snapshot.by_hand is not None:
+        return snapshot
+    return snapshot.but(state="mille", solution=None)
 
 
 def _change_strategy(opened: Opened, config: Config) -> None:

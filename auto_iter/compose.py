@@ -17,6 +17,7 @@ from auto_iter.clock import SystemClock
 from auto_iter.plan import Plan
 from auto_iter.policy import Policy
 from auto_iter.ports import BatchSystem
+from auto_iter.workers import Workers
 from states.step import Ports
 
 
@@ -53,7 +54,8 @@ def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
 def chain_of(opened: Opened) -> Chain:
     """Return what converts, solves and reports in a workspace."""
     arguments = opened.snapshot.arguments
-    return Chain(opened.workspace, arguments, the_strategy(opened), opened.config, os.environ)
+    workers = Workers(opened.workspace, os.environ)
+    return Chain(opened.workspace, arguments, the_strategy(opened), opened.config, workers)
 
 
 def _batch_system(

@@ -17,6 +17,7 @@ import yaml
 
 from auto_iter.errors import UsageError
 from auto_iter.rawdata import RawRange, parse_run, parse_year
+from auto_iter.submit_template import read_submit_template
 
 SECTIONS = ("raw", "workflow", "dag", "data", "tpl", "src", "env")
 WRITER = "templates/WriteAlignmentConfig_Faser04.py"
@@ -28,7 +29,7 @@ _NOT_NEEDED = {
     "data.config": "a workspace keeps its configuration as config.yaml",
     "data.initial": "constants lie in iterNN/1reco/inputforalign.txt, as there",
     "data.iter": "iterations are iter01, iter02 …, with the same three directories",
-    "tpl.recosub": "what it asks of HTCondor are settings: htcondor.request_cpus, job_flavour …",
+    "tpl.recosub": "not readable here; what it asks for are settings: htcondor.job_flavour …",
     "tpl.recoexe": "auto-iter brings its own job script",
     "tpl.millesub": "pede runs beside the daemon, not as a job",
     "tpl.milleexe": "pede runs beside the daemon, not as a job",
@@ -178,6 +179,16 @@ class _Reader:
         if constants is not None:
             place = Path(templates or "") / constants
             self._imported.put("alignment", "initial_constants", str(place))
+        self._submit_template(Path(templates or "") / str(self._left.get("tpl.recosub") or ""))
+
+    def _submit_template(self, template: Path) -> None:
+        """Take what the template of the jobs' submit description asks for, where it is at hand."""
+        asked = read_submit_template(template)
+        if asked:
+            del self._left["tpl.recosub"]
+        for section, values in asked.items():
+            for name, value in values.items():
+                self._imported.put(section, name, value)
 
     def _environment(self) -> None:
         setup, asetup = self._take("env.calypso.setup"), self._take("env.calypso.asetup")

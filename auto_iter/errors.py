@@ -7,6 +7,8 @@ they enter (batch system, files, pede); whatever else escapes is a bug.
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
+from pathlib import Path
 
 PASSING = frozenset(
     {
@@ -34,6 +36,10 @@ NOT_CONVERGED_EXIT_CODE = 3
 
 PASSING_EXIT_CODE = 75
 """With it a child process says that such an error ended it (sysexits.h: EX_TEMPFAIL)."""
+
+
+DAMAGED_EXIT_CODE = 65
+"""With it a child process says that its input is not what was written (sysexits.h: EX_DATAERR)."""
 
 
 class AutoIterError(Exception):
@@ -81,6 +87,22 @@ class JobError(PermanentError):
 
 class PhysicsError(PermanentError):
     """The numbers make no sense: pede refused, constants not finite, no track left."""
+
+
+class LostConstantsError(InputError):
+    """The constants that an iteration found are damaged, and nothing at hand has them, too."""
+
+
+class OutdatedError(AutoIterError):
+    """What a solution is made of is damaged, or was made with other settings: convert it again."""
+
+
+class DamagedError(OutdatedError):
+    """Mille binaries are not those that were written. `paths`: which."""
+
+    def __init__(self, message: str, paths: Sequence[Path]) -> None:
+        super().__init__(message)
+        self.paths = tuple(paths)
 
 
 class TransientError(AutoIterError):

@@ -17,6 +17,7 @@ from auto_iter import acceptance, app, checkpoint
 from auto_iter.app import Opened
 from auto_iter.config import Config
 from auto_iter.errors import InputError, UsageError
+from auto_iter.heritage import differs
 from auto_iter.lock import WorkspaceLock, live_holder
 from auto_iter.look import look
 from auto_iter.millepede.place import is_workspace
@@ -173,6 +174,28 @@ def _solved(root: Path, number: int, code: int) -> int:
     """Return 0 when iteration `number` is solved, whether the alignment has converged or not."""
     after = app.open_workspace(root).snapshot
     return 0 if after.iteration > number or after.state == "done" else code or 1
+
+
+def refuse_damaged(root: Path, number: int) -> None:
+    """Raise InputError where constants are damaged that iteration `number` is solved with.
+
+    Those are the ones that its tracks were made with, and those that it all began with.
+    """
+    opened = app.open_workspace(root)
+    snapshot = opened.snapshot
+    used = {each.iteration: each.hashes.constants_before for each in snapshot.history}
+    if snapshot.constants:
+        used[snapshot.iteration] = snapshot.constants
+    for iteration in sorted({1, number}):
+        path = opened.workspace.iteration(iteration, snapshot.arguments.run).constants
+        if used.get(iteration) and differs(path, used[iteration]):
+            same = path.parents[2] / f"iter{iteration - 1:02d}/3millepede/inputforalign.txt"
+            raise InputError(
+                f"{path}: does not match its checksum: iteration {iteration} was reconstructed "
+                "with other constants",
+                "restore it from a copy"
+                + (f"; {same} should have the same" if iteration > 1 else ""),
+            )
 
 
 def refuse_unfit(root: Path, number: int) -> None:

@@ -21,6 +21,8 @@ class PhasePlan:
     iterations: int | None
     settles_at: int
     convergence_pull: float
+    begins_anew: bool = False
+    """It starts from the alignment's initial constants, not from what was found last."""
 
 
 @dataclass(frozen=True)
@@ -52,4 +54,5 @@ def _phase(phase: Phase, config: Config) -> PhasePlan:
         phase.iterations,
         settles_at=max(changes, default=0) + 1,
         convergence_pull=phase.convergence_pull or config.alignment.convergence_pull,
+        begins_anew=phase.start == "initial",
     )

@@ -91,6 +91,17 @@ class BatchSystem(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Mended:
+    """Constants of a running iteration that were damaged, at `path`, and are whole again.
+
+    `suspects`: raw files whose outputs may have been made with the damaged ones.
+    """
+
+    path: str
+    suspects: frozenset[int] = frozenset()
+
+
 class Reconstruction(Protocol):
     """The workspace's side of reconstruction: raw files in, `2kfalignment` files out."""
 
@@ -98,8 +109,23 @@ class Reconstruction(Protocol):
         """Raise InputError when raw files, scripts or starting constants are not there."""
         ...
 
-    def prepare(self, stage: Stage) -> None:
-        """Make `iterNN/` with constants, job script, env script and submit description."""
+    def prepare(self, stage: Stage) -> str:
+        """Make `iterNN/` with constants, job script, env script and submit description.
+
+        Returns the hash of the constants.
+        """
+        ...
+
+    def mend_found(self, iteration: int, expected: str) -> str | None:
+        """See that the constants that `iteration` found are still those with the hash `expected`.
+
+        Returns their path when they were damaged and are whole again, None when all was well.
+        Raises LostConstantsError when nothing at hand has them.
+        """
+        ...
+
+    def mend_start(self, stage: Stage, expected: str) -> Mended | None:
+        """See likewise that the constants are that an iteration reconstructs with."""
         ...
 
     def constants_of(self, iteration: int) -> str:
@@ -175,7 +201,8 @@ class Millepede(Protocol):
     def solve(self, stage: Stage, numbers: Collection[int]) -> SolutionSummary | None:
         """Start or continue the solving of an iteration; None while it runs.
 
-        Raises PhysicsError when pede or the numbers say no.
+        Raises OutdatedError when files have to be converted again first, PhysicsError when pede or
+        the numbers say no.
         """
         ...
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from auto_iter.arrival import Look, Response
 from auto_iter.files import digest
+from auto_iter.hashes import is_intact
+from auto_iter.log import get_logger
 from auto_iter.workspace import Workspace
 
 
@@ -71,9 +73,14 @@ class Predictions:
 
 def _parse(path: Path, content: bytes) -> Prediction | None:
     try:
-        told = json.loads(content).get("prediction")
+        record = json.loads(content)
     except json.JSONDecodeError:
+        record = None
+    if record is None or not is_intact(record):
+        phrase = "does not match its checksum; whether constants arrive is not checked"
+        get_logger().warning(phrase, file=str(path))
         return None
+    told = record.get("prediction")
     if told is None:
         return None
     files = {int(number): Look(**look) for number, look in told["files"].items()}

@@ -21,10 +21,12 @@ from auto_iter.batch.payload import job_arguments, through, travelling
 from auto_iter.config import Config
 from auto_iter.envscript import find_env_script, install_env_script
 from auto_iter.errors import InputError, PhysicsError, TransientError
-from auto_iter.files import refuse_full_disk, sync_directory, write_atomically
+from auto_iter.files import digest, refuse_full_disk, sync_directory, write_atomically
+from auto_iter.heritage import Heritage
 from auto_iter.millepede.constants import parse_constants, read_constants, read_text
 from auto_iter.millepede.strategy import Strategy
 from auto_iter.model import Batch, Job, Problem, Resources, Stage
+from auto_iter.ports import Mended
 from auto_iter.rawdata import RawRange, describe_missing, missing, raw_path
 from auto_iter.workspace import Iteration, Workspace
 
@@ -88,12 +90,28 @@ class WorkspaceReconstruction:
                 refuse_path(path)
             refuse_eos(submit_description(one, self.config.htcondor), self.config.htcondor)
 
-    def prepare(self, stage: Stage) -> None:
+    def mend_found(self, iteration: int, expected: str) -> str | None:
+        """See `Heritage.mend_found`."""
+        mended = self._heritage.mend_found(iteration, expected)
+        return None if mended is None else str(mended)
+
+    def mend_start(self, stage: Stage, expected: str) -> Mended | None:
+        """See `Heritage.mend_start`."""
+        mended = self._heritage.mend_start(
+            stage.iteration, expected, lambda: self._starting_constants(stage)
+        )
+        return None if mended is None else Mended(str(mended[0]), mended[1])
+
+    @property
+    def _heritage(self) -> Heritage:
+        return Heritage(self.workspace, self.run)
+
+    def prepare(self, stage: Stage) -> str:
         """Make the iteration's directory with everything that its jobs need; may be repeated.
 
-        Raises InputError when the constants to start from, or other inputs, are not there or make
-        no sense, PhysicsError when outputs are there that were made with other constants,
-        TransientError when the disk refuses.
+        Returns the hash of the constants that it starts from. Raises InputError when these, or
+        other inputs, are not there or make no sense, PhysicsError when outputs are there that were
+        made with other constants, TransientError when the disk refuses.
         """
         paths = self._paths(stage.iteration)
         constants = self._starting_constants(stage)
@@ -120,6 +138,7 @@ class WorkspaceReconstruction:
                 sync_directory(directory)
         except OSError as error:
             raise TransientError(f"{paths.root}: cannot be prepared: {error}") from error
+        return digest(constants.encode())
 
     def _outputs_directory(self, paths: Iteration) -> Path:
         """Return where the iteration's outputs lie: `2kfalignment`, or what that is a link to."""

@@ -205,6 +205,8 @@ class Snapshot(_Record):
     phase_name: str = ""
     """For people: what the strategy and the current phase are called."""
     iteration_started_at: float
+    constants: str = ""
+    """What stands for the constants that this iteration reconstructs with."""
     excluded: tuple[int, ...] = ()
     """Raw files that were missing at the start and that `--allow-missing` leaves out."""
     intent: Intent | None = None

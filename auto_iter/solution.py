@@ -5,6 +5,23 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class Hashes(BaseModel):
+    """What a solution was made of and what it gave, as hashes; empty: not known (older versions).
+
+    `constants_before`, `constants`: the text that the tracks were made with, and what was found
+    (SHA-256, as in the prediction). `root_files`, `mille_binaries`: of all files, in order.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    constants_before: str = ""
+    constants: str = ""
+    root_files: str = ""
+    mille_binaries: str = ""
+    settings: str = ""
+    strategy: str = ""
+
+
 class SolutionSummary(BaseModel):
     """pede's answer for an iteration.
 
@@ -27,3 +44,4 @@ class SolutionSummary(BaseModel):
     phase: str = ""
     solver: str = ""
     warnings: tuple[str, ...] = ()
+    hashes: Hashes = Field(default_factory=Hashes)

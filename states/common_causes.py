@@ -47,12 +47,15 @@ def common_cause(snapshot: Snapshot, tallies: Iterable[Tally], ports: Ports) -> 
     counts = Counter(snapshot.exit_codes.values())
     for code in sorted(SETTINGS_DISAGREE & set(counts)):
         return f"settings that do not fit together: {_example(code, snapshot)}"
-    for code, files in counts.most_common(1):
-        if files >= SEVERAL and _is_hopeless(code, snapshot, list(tallies), ports):
-            return (
-                f"{files} of {len(ports.reconstruction.wanted())} raw files failed in the same "
-                f"way and none succeeded: {_example(code, snapshot)}"
+    for code, files in counts.most_common():
+        if _is_hopeless(code, files, snapshot, list(tallies), ports):
+            of = len(ports.reconstruction.wanted())
+            failed = (
+                f"{files} of {of} raw files failed in the same way and none succeeded"
+                if files > 1
+                else "the first job failed at a step that is the same for every raw file"
             )
+            return f"{failed}: {_example(code, snapshot)}"
     return None
 
 
@@ -62,16 +65,25 @@ def _example(code: int, snapshot: Snapshot) -> str:
     return describe_exit(code) + (f"\nfor example:\n{example}" if example else "")
 
 
-def _is_hopeless(code: int, snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> bool:
+def _is_hopeless(
+    code: int, files: int, snapshot: Snapshot, tallies: list[Tally], ports: Ports
+) -> bool:
     """Tell whether nothing that still runs can change the verdict.
 
-    What no raw file plays a part in is hopeless once it failed on several machines, or on every one
-    that we know of; all else when all files failed of it.
+    What no raw file plays a part in is hopeless at once where it failed on every machine that we
+    know of, else when it failed on several: one may be a black hole. An iteration that went well
+    before speaks for the environment: then several files have to fail. All else is hopeless when
+    all files failed of it.
     """
-    if code not in SAME_FOR_EVERY_FILE:
-        return set(snapshot.exit_codes) >= ports.reconstruction.wanted() and (
-            set(snapshot.exit_codes.values()) == {code}
-        )
+    is_shared = code in SAME_FOR_EVERY_FILE
+    if files < (1 if is_shared and not snapshot.history else SEVERAL):
+        return False
+    if set(snapshot.exit_codes) >= ports.reconstruction.wanted() and (
+        set(snapshot.exit_codes.values()) == {code}
+    ):
+        return True
+    if not is_shared:
+        return False
     machines = {
         problem.machine
         for tally in tallies

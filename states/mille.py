@@ -7,11 +7,14 @@ from states.first_look import first_look
 from states.outputs import convert
 from states.step import Fire, Note, Outcome, Ports, Stay
 from states.submit_reco import outstanding_files
+from states.whole_constants import in_use
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Convert the fitted tracks; a bad output sends its raw file back to reconstruction."""
-    checked, conversion, notes = convert(snapshot, ports)
+    whole, mended = in_use(snapshot, ports)
+    checked, conversion, notes = convert(whole, ports)
+    notes = (*mended, *notes)
     if conversion.bad or outstanding_files(checked, ports):
         # At once, whatever is still pending: only here is it known that something was lost.
         return Fire("reco_incomplete", checked, notes)

@@ -92,6 +92,7 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
     return snapshot.but(
         iteration=iteration,
         iteration_started_at=now,
+        constants="",
         intent=None,
         attempts=(),
         submitted_up_to=None,

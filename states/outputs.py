@@ -21,11 +21,11 @@ def convert(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, Conversion, tup
     for number, reason in sorted(bad.items()):
         ports.reconstruction.reject(snapshot.iteration, number)
         notes.append(Note("bad output", {"file": number, "reason": reason}, "warning"))
-        snapshot = _brought(snapshot, number)
+        snapshot = brought(snapshot, number)
     return count_failures(snapshot, bad.items()), conversion, tuple(notes)
 
 
-def _brought(snapshot: Snapshot, number: int) -> Snapshot:
+def brought(snapshot: Snapshot, number: int) -> Snapshot:
     """Remember of the submission that brought a raw file's output that this job of it is over."""
     for attempt in snapshot.live_attempts:
         if attempt.may_bring(number):

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from auto_iter.deterioration import CHECK, Step, growing_steps, refused
-from auto_iter.errors import PhysicsError
+from auto_iter.errors import OutdatedError, PhysicsError
 from auto_iter.snapshot import Snapshot
 from auto_iter.solution import SolutionSummary
 from states.first_look import OFF, last_good
 from states.step import Fire, Note, Outcome, Ports, Stay
+from states.whole_constants import in_use
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Solve, in a child process, and accept or refuse the result."""
     if snapshot.by_hand is not None and snapshot.solution is not None:
         return Fire("solved", snapshot)  # a person has accepted it: nothing else takes its place
+    whole, mended = in_use(snapshot, ports)
+    if mended:
+        return Fire("outdated", whole, mended)
     delivered = ports.reconstruction.delivered(snapshot.iteration)
-    solution = ports.millepede.solve(snapshot.stage, delivered)
+    try:
+        solution = ports.millepede.solve(snapshot.stage, delivered)
+    except OutdatedError as error:
+        return Fire("outdated", snapshot, (Note("not solved yet", {"reason": str(error)}),))
     if solution is None:
         return Stay(snapshot)
     warnings = tuple(Note("pede warns", {"warning": text}, "warning") for text in solution.warnings)

@@ -4,20 +4,40 @@ from __future__ import annotations
 
 from auto_iter.snapshot import Snapshot
 from states.step import Fire, Note, Outcome, Ports
+from states.whole_constants import found_before, in_use
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Check the inputs and make the directory of the current iteration."""
     ports.reconstruction.check_inputs()
     ports.millepede.check()
-    ports.reconstruction.prepare(snapshot.stage)
+    if _starts_from_the_last_one(snapshot, ports):
+        first, mended = found_before(snapshot, ports)
+        if first is not None:
+            return first
+    else:
+        mended = ()
+    if ports.reconstruction.delivered(snapshot.iteration):
+        snapshot, more = in_use(snapshot, ports)
+        mended = (*mended, *more)
+    constants = ports.reconstruction.prepare(snapshot.stage)
     wanted = len(ports.reconstruction.wanted())
     stage, phase = snapshot.stage, ports.plan.phase(snapshot.stage)
     names = {"strategy": ports.plan.strategy, "phase": phase.name, "in_phase": stage.within}
     note = Note("iteration prepared", {"files": wanted, **names})
     progress = snapshot.progress.model_copy(update={"wanted": wanted})
-    prepared = snapshot.but(progress=progress, strategy=ports.plan.strategy, phase_name=phase.name)
-    return Fire("prepared", prepared, (*_unusual_start(snapshot), note))
+    prepared = snapshot.but(
+        progress=progress,
+        constants=constants,
+        strategy=ports.plan.strategy,
+        phase_name=phase.name,
+    )
+    return Fire("prepared", prepared, (*mended, *_unusual_start(snapshot), note))
+
+
+def _starts_from_the_last_one(snapshot: Snapshot, ports: Ports) -> bool:
+    stage = snapshot.stage
+    return not (stage.within == 1 and ports.plan.phase(stage).begins_anew)
 
 
 def _unusual_start(snapshot: Snapshot) -> tuple[Note, ...]:

@@ -11,10 +11,14 @@ from auto_iter.model import Submission
 from auto_iter.snapshot import Attempt, Intent, Snapshot
 from states.portions import Portion, next_portion, not_in_flight, portion_limit, shrunk
 from states.step import Fire, Note, Outcome, Ports, Stay
+from states.whole_constants import in_use
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Write the intent down, then find or make the submission."""
+    whole, mended = in_use(snapshot, ports)
+    if mended:
+        return Stay(whole, wait_s=0, notes=mended)
     outstanding = outstanding_files(snapshot, ports)
     if snapshot.intent is not None:
         meant = _meant(snapshot, snapshot.intent, outstanding)

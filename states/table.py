@@ -17,7 +17,7 @@ ARROWS: Final = MappingProxyType(
             "stragglers": "submit_reco",
         },
         "mille": {"converted": "pede", "reco_incomplete": "submit_reco"},
-        "pede": {"solved": "next_iteration"},
+        "pede": {"solved": "next_iteration", "outdated": "mille"},
         "next_iteration": {"iterate": "prepare", "finish": "done"},
         "done": {"extend": "prepare"},
         "failed": {"resume": "prepare"},

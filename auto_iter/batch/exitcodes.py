@@ -89,7 +89,7 @@ Where one job ends with such a code the others will too: no further one needs to
 """
 
 SETTINGS_DISAGREE = frozenset({31, 33, 34})
-"""Those of them in which no machine plays a part either: one job has told all."""
+"""Those of them in which no machine plays a part either: one run of one job has told all."""
 
 _SIGNALLED = 128
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,6 +160,8 @@ def _what_if(arguments: argparse.Namespace, place: Place, config: Config) -> Pat
     from auto_iter.millepede.by_hand import Choices, run_iteration
     from auto_iter.millepede.summary import format_modes, format_solution
 
+    if place.workspace is not None and place.is_an_iteration:
+        _refuse_damaged(place.workspace, place.number)
     own = _own_strategy(place)
     strategy = arguments.strategy
     if strategy is None and own is not None:
@@ -181,6 +184,15 @@ def _what_if(arguments: argparse.Namespace, place: Place, config: Config) -> Pat
     for line in format_modes(record.weakest_modes, names):
         print(line)
     return output
+
+
+def _refuse_damaged(workspace: Path, number: int) -> None:
+    """Refuse constants that are not those that were recorded, where there is such a record."""
+    from auto_iter.errors import CheckpointError
+    from auto_iter.links import refuse_damaged
+
+    with suppress(CheckpointError):
+        refuse_damaged(workspace, number)
 
 
 def _own_strategy(place: Place) -> str | None:

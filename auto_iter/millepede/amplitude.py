@@ -4,6 +4,10 @@ A change Δ, one value a label, moves a track's residuals r by −BΔ. What the 
 (derivatives A, weights W) cannot follow of that is measured by W' = W − W A (AᵀWA)⁻¹ AᵀW. Over all
 tracks, with g = Σ (BΔ)ᵀ W' r and κ = Σ (BΔ)ᵀ W' BΔ, the amplitude of the change is g/κ, its
 uncertainty 1/√κ, and chi2 falls by 2g − κ when Δ is applied: by κ where it fits best.
+
+This is the least-squares fit of one number, Δ's factor, with the local parameters eliminated as in
+the solution (manual, equations 3 and 4); κ = ΔᵀCΔ with the C of these tracks. Nothing in it has
+units but r, BΔ (mm) and the weights (1/mm²).
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ class Pattern:
         self._values = np.array([value for _, value in known], dtype=np.float64)
 
     def shifts(self, m: Measurements) -> Floats:
-        """Return BΔ: by how much (mm) each measurement's residual gets smaller."""
+        """Return BΔ (one for each measurement): by how much (mm) its residual gets smaller."""
         moved = m.global_value * self._at(m.global_label)
         row = np.repeat(np.arange(len(m.value)), np.diff(m.global_first))
         return np.bincount(row, weights=moved, minlength=len(m.value)).astype(np.float64)
@@ -40,7 +44,10 @@ class Pattern:
 
 
 def look_at(blocks: Iterable[Measurements], pattern: Pattern, statistics: Statistics) -> Look:
-    """Return what records show of `pattern`; `statistics`, read last, are of their conversion."""
+    """Return what records show of `pattern`; `statistics`, read last, are of their conversion.
+
+    "Read last", because a converter that makes the records lazily fills it meanwhile.
+    """
     gradient, curvature = 0.0, 0.0
     for block in blocks:
         g, kappa = _sums(block, pattern)

@@ -14,6 +14,7 @@ from pathlib import Path
 from auto_iter.config import Config
 from auto_iter.errors import InputError, UsageError
 from auto_iter.files import write_atomically
+from auto_iter.hashes import copies
 from auto_iter.millepede.constants import accumulate, changes, format_constants, read_constants
 from auto_iter.millepede.conversion import convert_sources
 from auto_iter.millepede.labels import Scheme
@@ -68,6 +69,7 @@ def run_iteration(
     stage = choices.stage or strategy.planned(choices.iteration or place.number)
     sources = [_source(path, output / "mille", index) for index, path in enumerate(roots)]
     records = _convert(_requests(sources, config, strategy, stage))
+    _refuse_copies(records)
     good = _good_sources(sources, records, allow_bad=choices.allow_bad)
     request = SolveRequest(
         directory=output,
@@ -142,6 +144,14 @@ def _convert(requests: Sequence[ConvertRequest]) -> list[ConversionRecord]:
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(len(requests), mp_context=context) as pool:
         return [record for records in pool.map(convert_sources, requests) for record in records]
+
+
+def _refuse_copies(records: Sequence[ConversionRecord]) -> None:
+    for same in copies({record.root: record.source.tracks for record in records}):
+        raise InputError(
+            f"{', '.join(same)}: hold the same tracks, so that they would count {len(same)} times",
+            "reconstruct again what is not of its raw file, or move it away",
+        )
 
 
 def _good_sources(

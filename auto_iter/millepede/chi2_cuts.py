@@ -25,7 +25,10 @@ _SHIFT = {2: 1.690140, 3: 2.782170}
 
 
 def chi2_limit_per_ndf(sigmas: int, ndf: NDArray[np.integer]) -> NDArray[np.float32]:
-    """Limit of chi2/ndf for 2 or 3 standard deviations; 0 where ndf < 1."""
+    """Limit of chi2/ndf for 2 or 3 standard deviations; 0 where ndf < 1. No units.
+
+    `ndf` and the result have any one shape. Raises KeyError for other `sigmas`.
+    """
     table = np.array((0.0, *_TABLE[sigmas]), np.float32)
     two = (2 * np.maximum(ndf, 1)).astype(np.float32)
     beyond = (np.float32(_SHIFT[sigmas]) + np.sqrt(two - np.float32(1))) ** 2 / two

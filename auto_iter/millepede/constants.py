@@ -166,7 +166,8 @@ def changes(
 def combinations(of: Iterable[Place], scheme: Scheme) -> dict[tuple[str, str], dict[Place, float]]:
     """Return each constant, (key, parameter), as a combination of labels: d constant / d label.
 
-    Ordered by key, then parameter.
+    A module's x is the mean of its sides', its y ±(x₁ − x₀)/(2·20 mrad), so along the strips the
+    uncertainty is that of a side times 35. Ordered by key, then parameter.
     """
     grouped: dict[tuple[str, str], dict[Place, float]] = {}
     for place in of:

@@ -5,22 +5,24 @@ Apart from solving, so that a converting process starts without what only solvin
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.files import write_atomically
-from auto_iter.millepede.convert import convert_files
+from auto_iter.hashes import hash_of_file, is_intact, sealed
+from auto_iter.millepede.convert import convert_file
 from auto_iter.millepede.prediction import look_again
 from auto_iter.millepede.requests import (
+    BinaryFile,
     ConversionRecord,
     ConvertRequest,
     RootFile,
     SolutionRecord,
     Source,
 )
-from auto_iter.millepede.statistics import Statistics
 
 
 def convert_sources(request: ConvertRequest) -> list[ConversionRecord]:
@@ -32,36 +34,72 @@ def convert_sources(request: ConvertRequest) -> list[ConversionRecord]:
 def _convert_source(
     source: Source, request: ConvertRequest, before: SolutionRecord | None
 ) -> ConversionRecord:
+    earlier = _earlier(source)
     source.statistics.unlink(missing_ok=True)
-    error, statistics, look = None, Statistics(), None
-    try:
-        status = source.root.stat()
-        version = RootFile(size=status.st_size, mtime_ns=status.st_mtime_ns)
-    except FileNotFoundError:
-        error, version = f"{source.root}: no such file", RootFile(size=0, mtime_ns=0)
-    else:
-        try:
-            statistics = convert_files(
-                [source.root], source.binary, request.labels.scheme, request.cuts.track_cuts()
-            )
-            look = None if before is None else look_again(source.root, before)
-        except InputError as bad:
-            error = " ".join(str(bad).split())
-    if error is not None:
-        source.binary.unlink(missing_ok=True)
     record = ConversionRecord(
         number=source.number,
         root=source.root.name,
-        source=version,
-        error=error,
+        source=RootFile(size=0, mtime_ns=0),
         cuts=request.cuts,
         labels=request.labels,
-        statistics=statistics,
         predicted_by=before.prediction.key if before and before.prediction else "",
-        look=look,
     )
+    try:
+        found = _convert(source, request, before, earlier)
+    except InputError as bad:
+        source.binary.unlink(missing_ok=True)
+        found = {"source": _version(source.root), "error": " ".join(str(bad).split())}
+    record = sealed(record.model_copy(update=found))
     write_atomically(source.statistics, record.model_dump_json(indent=1) + "\n")
     return record
+
+
+def _convert(
+    source: Source,
+    request: ConvertRequest,
+    before: SolutionRecord | None,
+    earlier: RootFile | None,
+) -> dict[str, object]:
+    """Return what there is to record of a source. Raises InputError when it is bad."""
+    version = _version(source.root)
+    made = convert_file(
+        source.root, source.binary, request.labels.scheme, request.cuts.track_cuts()
+    )
+    look = None if before is None else look_again(source.root, before)
+    # read just now, so that this comes from memory
+    digest = hash_of_file(source.root)
+    is_same = earlier is not None and (earlier.size, earlier.mtime_ns) == (
+        version.size,
+        version.mtime_ns,
+    )
+    if earlier is not None and is_same and earlier.digest not in ("", digest):
+        raise InputError(
+            f"{source.root}: does not match its checksum, although nobody has written to it: "
+            "damaged on the disk"
+        )
+    return {
+        "source": version.model_copy(update={"digest": digest, "tracks": made.tracks}),
+        "binary": BinaryFile(size=made.size, digest=made.digest),
+        "statistics": made.statistics,
+        "look": look,
+    }
+
+
+def _version(root: Path) -> RootFile:
+    try:
+        status = root.stat()
+    except FileNotFoundError:
+        return RootFile(size=0, mtime_ns=0)
+    return RootFile(size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+
+def _earlier(source: Source) -> RootFile | None:
+    """Return which ROOT file was converted here before, as far as that is known."""
+    try:
+        record = read_record(source.statistics)
+    except InputError:
+        return None
+    return record.source if record.number == source.number else None
 
 
 def read_solution(path: Path) -> SolutionRecord:
@@ -77,7 +115,8 @@ def read_solution(path: Path) -> SolutionRecord:
 def read_record(path: Path) -> ConversionRecord:
     """Return the conversion record in a statistics file. Raises InputError."""
     try:
-        return ConversionRecord.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        record = ConversionRecord.model_validate_json(content)
     except OSError as error:
         raise_what_passes(error)
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
@@ -85,3 +124,6 @@ def read_record(path: Path) -> ConversionRecord:
         raise InputError(
             f"{path}: not the statistics of a conversion; convert the file again"
         ) from error
+    if not is_intact(json.loads(content)):
+        raise InputError(f"{path}: does not match its checksum; convert the file again")
+    return record

@@ -10,13 +10,13 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from auto_iter.errors import InputError
 from auto_iter.files import write_whole
+from auto_iter.hashes import HashingSink, Sink, new_hash
 from auto_iter.millepede import kfalignment as kf
 from auto_iter.millepede.labels import (
     LAYERS,
@@ -97,6 +97,7 @@ class Converter:
             kf.UNCERTAINTY,
             *self._columns,
         )
+        self._tracks = new_hash()
         self._labels = _label_table(self.scheme)
         self._layers = _layer_table()
 
@@ -105,8 +106,15 @@ class Converter:
         """The hit branches that are needed."""
         return tuple(dict.fromkeys((*self._values, *_GUARDED)))
 
+    @property
+    def tracks(self) -> str:
+        """What stands for the tracks so far: their momentum and chi2, however they are stored."""
+        return self._tracks.hexdigest()
+
     def convert(self, chunk: kf.Chunk) -> Words:
         """Return the records of `chunk` as 32-bit words, ready to be written."""
+        both = np.column_stack((chunk.tracks[kf.CHI2], chunk.tracks[kf.PZ]))
+        self._tracks.update(np.ascontiguousarray(both).data)
         kept = self._select_tracks(chunk)
         ids = self._align_ids(chunk)
         hits = self._select_hits(chunk, np.repeat(kept, np.diff(chunk.ends)), ids)
@@ -223,11 +231,39 @@ class Converter:
         return words
 
 
-def convert_tracks(source: Path, sink: BinaryIO, scheme: Scheme, cuts: TrackCuts) -> Statistics:
+@dataclass(frozen=True)
+class Converted:
+    """What became of a ROOT file: `size` and `digest` are the Mille binary's.
+
+    `tracks` stands for the tracks in the ROOT file, see `Converter.tracks`.
+    """
+
+    statistics: Statistics
+    tracks: str
+    size: int
+    digest: str
+
+
+def convert_file(source: Path, binary: Path, scheme: Scheme, cuts: TrackCuts) -> Converted:
+    """Convert `source` to the Mille file `binary`, which appears whole or not at all.
+
+    Raises InputError like `convert_tracks`, OSError when `binary` cannot be written.
+    """
+    with write_whole(binary) as file:
+        sink = HashingSink(file)
+        converter = _converted(source, sink, scheme, cuts)
+    return Converted(converter.statistics, converter.tracks, sink.size, sink.digest)
+
+
+def convert_tracks(source: Path, sink: Sink, scheme: Scheme, cuts: TrackCuts) -> Statistics:
     """Write the Mille records of `source` to `sink`, and return the statistics.
 
     Memory: some thousand tracks. Raises InputError (file and branch) when `source` is not whole.
     """
+    return _converted(source, sink, scheme, cuts).statistics
+
+
+def _converted(source: Path, sink: Sink, scheme: Scheme, cuts: TrackCuts) -> Converter:
     converter = Converter(scheme, cuts)
     with kf.TrackFile(source, converter.branches) as tracks:
         for chunk in tracks.chunks():
@@ -235,7 +271,7 @@ def convert_tracks(source: Path, sink: BinaryIO, scheme: Scheme, cuts: TrackCuts
                 sink.write(converter.convert(chunk).data)
             except InputError as error:
                 raise InputError(f"{source}: {error}") from error
-    return converter.statistics
+    return converter
 
 
 def convert_files(

@@ -26,7 +26,11 @@ from auto_iter.millepede.mille_records import (
 
 @dataclass(frozen=True)
 class Request:
-    """What a loop shall do: parameters by index, cuts, whether to build the matrix."""
+    """What a loop shall do: parameters by index, cuts, whether to build the matrix.
+
+    `parameters`: one for each label of the table (mm, rad). Cuts are factors on the limit of 3
+    standard deviations; `chi2_cut` 0: only the huge cut, below 0: neither. `scale_…` multiply σ.
+    """
 
     parameters: Floats
     matrix: bool
@@ -40,7 +44,12 @@ class Request:
 
 @dataclass
 class Sums:
-    """What a loop gives; vectors and matrix by index of all labels."""
+    """What a loop gives; vectors and matrix by index of all labels.
+
+    `gradient` is b = BᵀWr', minus half the derivative of `chi2`: where to go (units 1/mm, 1/rad).
+    `matrix` is C (1/mm², 1/rad²), half the second derivative. `entries`: measurements in accepted
+    records. `chi2` includes what large rejects count, `ndf` all records with a sound fit.
+    """
 
     gradient: Floats
     entries: Indices
@@ -80,7 +89,10 @@ def empty_sums(size: int, *, matrix: bool) -> Sums:
 def add_block(
     sums: Sums, m: Measurements, index: Integers, request: Request, file_weight: float
 ) -> None:
-    """Add the records `m`; `index` gives, per global derivative, the index of its label."""
+    """Add the records `m` to `sums` (manual, equations 9, 15 and 16; loopbf in pede.f90).
+
+    `index` gives, per global derivative, the index of its label. `file_weight` multiplies all sums.
+    """
     sums.grow(len(request.parameters))
     if not _is_finite(m):
         m, index = _finite_records(m, index, sums)
@@ -181,6 +193,7 @@ class _Batch:
         pull = (value - result.fitted) / self.sigma
         loss, factor = pull * pull, np.ones_like(pull)
         regular = result.regular
+        # each turn weights by the residuals of the one before; the first knows none
         for iteration in range(2, self.request.down_weighting + 1):
             weights = _factor(pull, iteration) * plain
             result = fit(self.rows, value, weights, self.m.record_first, self.record)
@@ -188,7 +201,7 @@ class _Batch:
             pull = (value - result.fitted) / self.sigma
             loss, factor = _loss(pull, iteration), _factor(pull, iteration)
         chi2 = np.add.reduceat(loss, starts)
-        # sums of sqrt(weight ratio), in single precision as in pede
+        # sums of sqrt(weight ratio), in single precision: so pede has it, the manual without root
         kept = np.add.reduceat(np.sqrt(factor), starts).astype(np.float32)
         equations = self.equations.astype(np.float32)
         return (
@@ -244,7 +257,11 @@ class _Batch:
         return np.bincount(self.index[words], minlength=self.size)
 
     def _add_matrix(self, matrix: Floats, result: LocalFit, weight: Floats) -> None:
-        """Add BᵀwB and subtract YᵀY, Y = M AᵀwB with MᵀM the inverse of the local matrix."""
+        """Add BᵀwB and subtract YᵀY, Y = M AᵀwB with MᵀM the inverse of the local matrix.
+
+        M Aᵀ of all records is one sparse matrix, a row for each local parameter of each record: row
+        i·T + t has its entries at the measurements of record t. It replaces a loop over records.
+        """
         weighted = self.derivatives.copy()
         weighted.data *= np.repeat(weight, np.diff(self.m.global_first))
         matrix += (self.derivatives.T @ weighted).toarray()

@@ -43,7 +43,7 @@ class LabelTable:
         return len(self.labels)
 
     def indices(self, labels: Integers) -> Integers:
-        """Positions of `labels`; new ones are appended in increasing order."""
+        """Positions (int32, from 0) of `labels`; new ones are appended in increasing order."""
         if not len(labels):
             return np.empty(0, np.int32)
         found = self._find(labels)
@@ -105,7 +105,7 @@ class DataSource:
                 if not self._seen:
                     self._count(part)
                 yield part, self.table.indices(part.global_label), binary.weight
-                if left == 0:
+                if left == 0:  # `maxrecord`: what is behind is not even read
                     self._seen = True
                     return
         self._seen = True
@@ -156,7 +156,7 @@ class DataSource:
         return sums, np.pad(seen, (0, len(self.table) - len(seen)))
 
     def count_entries(self, *, per_record: bool) -> Indices:
-        """How many measurements (or records) have a derivative for each label."""
+        """How many measurements (or records) have a derivative for each label, by its place."""
         counts = np.zeros(len(self.table), np.int64)
         for m, index, _ in self.blocks():
             counts = np.pad(counts, (0, len(self.table) - len(counts)))

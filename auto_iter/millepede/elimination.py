@@ -1,8 +1,9 @@
 """Linear constraints: make parameters feasible, eliminate them from the fit (pede's mpqldec.f90).
 
-A = Q (0 L)ᵀ with Householder reflections: in the basis Q the last parameters are given by the
-constraints, the first ones are free. Pede's order of constraints and signs is kept, because its
-printed uncertainties depend on the basis for one method.
+Kᵀ = Q (0 L)ᵀ with Householder reflections, K a row for each of m constraints: in the basis Q the
+last m of n variable parameters are given by the constraints, the first ones are free. Pede's order
+of constraints and signs is kept, because its printed uncertainties depend on the basis for one
+method. Sources: manual, "Feasible parameters" (equation 11), "Major changes", elimination.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _PIVOT = 1e-10
 class Constraints:
     """All constraints: value = factors @ parameters, over all labels and over the variable ones.
 
-    `rank` is that of the product matrix over the variable parameters.
+    `rank` is that of the product matrix K Kᵀ over the variable parameters, `inverse_product` (m, m)
+    its inverse, with zeros for constraints that depend on others.
     """
 
     value: Floats
@@ -35,7 +37,7 @@ class Constraints:
         return len(self.value)
 
     def discrepancies(self, parameters: Floats) -> Floats:
-        """Return what is missing to satisfy each constraint."""
+        """Return (m) what is missing to satisfy each constraint: value - K p, p over all labels."""
         return self.value - self.all_factors @ parameters
 
     def violated(self, parameters: Floats, limit: float) -> bool:
@@ -44,7 +46,10 @@ class Constraints:
         return bool(len(missing)) and float(np.sqrt(np.mean(missing**2))) >= limit
 
     def correct(self, parameters: Floats, variable: Indices) -> Floats:
-        """Parameters with the smallest change that satisfies the constraints (two rounds)."""
+        """Parameters with the smallest change that satisfies the constraints.
+
+        p += Kᵀ (K Kᵀ)⁻¹ (value - K p), manual equation 11; twice, as feasib does, for rounding.
+        """
         corrected = parameters.copy()
         for _ in range(2):
             solution = self.inverse_product @ self.discrepancies(corrected)
@@ -55,7 +60,10 @@ class Constraints:
 def build_constraints(
     combinations: Sequence[Combination], position: dict[int, int], variable: Indices, size: int
 ) -> Constraints:
-    """Constraints sorted as pede sorts them: by their first, then last variable parameter."""
+    """Constraints sorted as pede sorts them: by their first, then last variable parameter.
+
+    `position`: place of each label in the table, of `size` labels; `variable`: places that vary.
+    """
     value = np.array([c.value for c in combinations])
     factors = np.zeros((len(combinations), size))
     for row, combination in enumerate(combinations):
@@ -75,7 +83,7 @@ def _extent(row: Floats) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Elimination:
-    """Basis Q (variable parameters squared) and triangle L (constraints squared)."""
+    """Basis Q (n, n), orthogonal, and triangle L (m, m), lower: Kᵀ = Q (0 L)ᵀ."""
 
     basis: Floats
     triangle: Floats
@@ -87,7 +95,7 @@ class Elimination:
 
 
 def eliminate(factors: Floats) -> Elimination:
-    """QL decomposition of the transposed constraint matrix (factors: constraints x variable)."""
+    """QL decomposition of the transposed constraint matrix `factors` K (m, n), m <= n: qldec."""
     constraints, size = factors.shape
     work = factors.T.copy()
     basis = np.eye(size)
@@ -98,7 +106,8 @@ def eliminate(factors: Floats) -> Elimination:
         normal[: last + 1] = work[: last + 1, k]
         length = np.sqrt(_in_order(normal * normal))
         if length == 0:
-            continue
+            continue  # leaves a zero on L's diagonal: `singular`
+        # away from zero, so that nothing cancels
         normal[last] += length if normal[last] >= 0 else -length
         normal /= np.sqrt(_in_order(normal * normal))
         for other in range(k + 1):
@@ -114,7 +123,7 @@ def _in_order(products: Floats) -> float:
 
 
 def sweep_inverse(matrix: Floats) -> tuple[Floats, int]:
-    """Inverse and rank of a symmetric matrix, pede's way (sqminl): largest pivot first.
+    """Inverse and rank of a symmetric matrix, pede's way (sqminl, mpnum.f90): largest pivot first.
 
     Rows and columns that depend on the others, to 1e-10 of their diagonal, are zero in the result.
     """

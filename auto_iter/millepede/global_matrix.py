@@ -1,4 +1,9 @@
-"""Solve the global normal equations under constraints: inversion, diagonalisation, multipliers."""
+"""Solve the global normal equations under constraints: inversion, diagonalisation, multipliers.
+
+n variable parameters, m constraints. C d = b with K d = missing (manual, "Optimization with linear
+constraints", equations 1 and 10; "Major changes", elimination; pede.f90: minver, mdiags, mminrs).
+Units follow the parameters: C in 1/mm², 1/rad² and mixed, its inverse is the covariance.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +20,9 @@ from auto_iter.millepede.mille_records import Floats
 class Inverse:
     """Inverse of the matrix in the free directions, its rank defect, and the way back.
 
-    With elimination `reduced` is C in the basis Q; with multipliers it is C bordered by the
-    constraints.
+    `matrix` is C (n, n). With elimination `reduced` is QᵀCQ (n, n) and `inverse` that of its first
+    `free` = n - m rows and columns; with multipliers both are (n + m, n + m), C bordered by the
+    constraints; without constraints both are as C.
     """
 
     matrix: Floats
@@ -27,18 +33,23 @@ class Inverse:
     free: int
 
     def solve(self, gradient: Floats, missing: Floats) -> Floats:
-        """Step that leads to the minimum and satisfies the constraints (`missing` there)."""
+        """Step (n) that leads to the minimum and satisfies the constraints.
+
+        `gradient` b (n), downhill; `missing` (m): what the present parameters lack of each
+        constraint's value. The inverse may be older than both: pede keeps it over iterations.
+        """
         if self.elimination is None:
             return (self.inverse @ np.concatenate((gradient, missing)))[: len(gradient)]
         basis, free = self.elimination.basis, self.free
         rotated = basis.T @ gradient
+        # in the basis Q the last m components follow from the constraints alone; the others adapt
         bound = np.linalg.solve(self.elimination.triangle.T, missing) if len(missing) else missing
         first = self.inverse @ (rotated[:free] - self.reduced[:free, free:] @ bound)
         return basis @ np.concatenate((first, bound))
 
     @property
     def covariance(self) -> Floats:
-        """Covariance matrix of the variable parameters."""
+        """Covariance matrix (n, n) of the variable parameters; not scaled by chi2/ndf."""
         size = len(self.matrix)
         if self.elimination is None:
             return self.inverse[:size, :size]
@@ -66,6 +77,9 @@ def invert(
     method: str,
 ) -> Inverse:
     """Invert in the free directions, and treat what the matrix leaves open as pede's `method` does.
+
+    `matrix` C (n, n), without fixed parameters; `elimination` None: by multipliers. Raises nothing
+    for a singular matrix: `defect` tells.
 
     `diagonalization` divides by whatever the eigenvalues are, MINRES leaves the undetermined
     combinations where they are, the other methods drop dependent parameters and tell the defect.
@@ -99,6 +113,7 @@ def _symmetric_inverse(matrix: Floats, conditioner: Floats, method: str) -> tupl
     try:
         factor = cholesky(matrix / np.outer(scale, scale), lower=True)
         inverse = cho_solve((factor, True), np.eye(len(matrix)))
+        # ten times off the 1e-10 at which pede drops a parameter: nothing would be dropped here
         if np.diag(inverse).max(initial=0.0) < 1e9:
             inverse = 0.5 * (inverse + inverse.T)
             return inverse / np.outer(scale, scale), 0

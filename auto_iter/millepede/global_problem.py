@@ -1,7 +1,9 @@
 """The global fit's unknowns: variable labels, start values, presigmas, extra measurements.
 
 Also the evaluation of function, gradient and matrix at given parameters, with the terms that do not
-come from the binaries (presigma, regularisation, `Measurement`).
+come from the binaries (presigma, regularisation, `Measurement`): loop1 and the end of loopn in
+pede.f90. Arrays run over all labels by their place in the table, unless told to run over the
+variable ones, which are ordered by label. Units: mm, rad.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ class Unknowns:
     variable: Indices
 
     def weights(self, options: Options) -> Floats:
-        """Weight of the presigma of each variable parameter, 1/presigma² times the factor."""
+        """Weight of the presigma of each variable parameter, 1/presigma² times the factor.
+
+        Without `regularisation` it goes to the matrix alone: it shortens steps and is no prior.
+        """
         presigma = self.presigma[self.variable]
         # pede keeps the default presigma and the factor in single precision
         default = float(np.float32(options.default_presigma) ** 2)
@@ -65,7 +70,11 @@ def text_values(parameters: Sequence[Parameter], source: DataSource) -> tuple[Fl
 def choose_variable(
     start: Floats, presigma: Floats, entries: Indices, source: DataSource, options: Options
 ) -> Unknowns:
-    """Apply the entries cut (iterated on request). Raises PedeAbortError when nothing is left."""
+    """Apply the entries cut (iterated on request).
+
+    `entries`: measurements of each label in the binaries, before any reject. Raises PedeAbortError:
+    21 when there is no label at all, 22 when nothing is variable.
+    """
     few = (presigma >= 0) & (entries < options.entries)
     free = (presigma >= 0) & ~few
     if options.iterate_entries > options.entries and not options.count_records:
@@ -84,7 +93,10 @@ def choose_variable(
 
 @dataclass(frozen=True)
 class Extra:
-    """A `Measurement`: value, weight, table positions and factors of its labels."""
+    """A `Measurement`: value, weight, table positions and factors of its labels.
+
+    It adds weight·(value - Σ factor·parameter)² to chi2; weight is 1/σ².
+    """
 
     value: float
     weight: float
@@ -138,6 +150,9 @@ class Evaluator:
     Without cuts on chi2 and without down-weighting the function is quadratic as long as no record
     crosses the huge cut. The change of a record's sqrt(chi2) is at most sqrt(dᵀCd), so when that
     stays below the slack of the last loop, the loop would only repeat what C already tells.
+    (Proof: the sqrt is a norm of the residuals, and one record's part of dᵀCd is no more than all.)
+
+    `old_measurements`: the gradient of a `Measurement` of several labels as before V04-15-00.
     """
 
     source: DataSource
@@ -170,7 +185,7 @@ class Evaluator:
         )
 
     def evaluate(self, parameters: Floats, chi2_cut: np.float32, *, matrix: bool) -> Evaluation:
-        """One of pede's data loops."""
+        """One of pede's data loops (loopn): function, gradient and, with `matrix`, C."""
         self.loops += 1
         sums = None
         if self.loops == 1 and self._known is not None:
@@ -200,6 +215,7 @@ class Evaluator:
         step = parameters - before
         change = self.hessian @ step
         distance = float(np.sqrt(np.maximum(step @ change, 0.0)))
+        # `not <` also refuses NaN; the margin is for rounding
         if not distance < 0.999 * sums.slack:
             return None
         chi2 = sums.chi2 - 2.0 * float(sums.gradient @ step) + float(step @ change)

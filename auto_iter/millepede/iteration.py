@@ -34,7 +34,7 @@ class Mode(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the iteration table."""
+    """One line of the iteration table: a loop's `chi2`, and what its step is `expected` to gain."""
 
     iteration: int
     loop: int
@@ -49,7 +49,11 @@ class Row:
 
 @dataclass
 class Outcome:
-    """Where the iteration ended and what it met on the way."""
+    """Where the iteration ended and what it met on the way.
+
+    `parameters` over all labels (mm, rad), `diagonal` over the variable ones (1/mm², 1/rad²).
+    `low_entries` adds up over loops, as in pede: only whether it is 0 counts.
+    """
 
     parameters: Floats
     evaluation: Evaluation
@@ -87,6 +91,7 @@ class Iteration:
         self.expected = np.float32(0)
         self.search: LineSearch | None = None
         self.loose = options.method in _LOOSE
+        # evaluations that pede's line search makes at least; more after the first solution
         self.min_calls = 1 if options.method == "inversion" else 2 if self.loose else 3
         self.feasible_at_start = True
         self.evaluation: Evaluation
@@ -103,7 +108,7 @@ class Iteration:
         return self._outcome()
 
     def _turn(self, mode: Mode) -> Mode | None:
-        """Make one turn of pede's loop and say which is next; None at the end."""
+        """Make one turn of pede's loop (blocks 1 to 5 of xloopn) and say which is next; or None."""
         if mode is not Mode.SOLUTION:
             self._evaluate(matrix=mode is Mode.MATRIX)
         if mode is not Mode.FUNCTION:
@@ -209,10 +214,11 @@ class Iteration:
         change = float(self.step @ gradient)
         norm = float(np.sqrt(max(self.step @ self.step, gradient @ gradient)))
         significant = 16.0 * norm * float(np.finfo(np.float64).eps)
-        # an increase of the size of rounding errors of chi2 is none
+        # an increase of the size of rounding errors of chi2 is none (pede stops for it, too)
         noise = 1e-13 * max(self.evaluation.chi2, 1.0)
         self.expected = np.float32(change)
         options = self.options
+        # below 2.25 the root of the cut becomes 1 and stays: the function is the same from then on
         wanted = options.line_search > 2 or (
             self.chi2_cut < 2.25
             and (

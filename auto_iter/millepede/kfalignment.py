@@ -2,6 +2,9 @@
 
 TTree `tree`, one entry per track; vectors with one element per hit. ROOT itself writes true
 `vector<double>` branches, uproot counted arrays: both are read, chunk by chunk, front to back.
+
+Residuals are measured - fitted (mm). The "derivations" are of the fitted position, so they are what
+Mille wants: a change Δ of a parameter moves the residual by minus derivative times Δ.
 """
 
 from __future__ import annotations
@@ -32,23 +35,27 @@ Floats = npt.NDArray[np.float64]
 
 
 def local_derivative(parameter: str) -> str:
-    """Return the branch of d residual / d module parameter (`x` … `rz`)."""
+    """Return the branch of d fitted x / d module parameter (`x` … `rz`): mm/mm or mm/rad."""
     return f"fitParam_align_local_derivation_x_{parameter}"
 
 
 def global_derivative(parameter: str) -> str:
-    """Return the branch of d residual / d layer or station parameter (`x` … `rz`)."""
+    """Return the branch of d fitted x / d layer or station parameter (`x` … `rz`, global axes)."""
     return f"fitParam_align_global_derivation_y_{parameter}"
 
 
 def track_derivative(parameter: str) -> str:
-    """Return the branch of d residual / d track parameter (`x`, `y`, `theta`, `phi`, `qop`)."""
+    """Return the branch of d fitted x / d track parameter (mm, rad, 1/GeV for `qop`)."""
     return f"fitParam_align_local_derivation_x_par_{parameter}"
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some consecutive tracks. `ends[i]` is the first hit of track i, `ends[i+1]` its end."""
+    """Some consecutive tracks. `ends[i]` is the first hit of track i, `ends[i+1]` its end.
+
+    `first`: number of the first track in the file, from 0. `tracks`: branch to one number a track,
+    `hits`: branch to one number a hit, track after track. All finite.
+    """
 
     first: int
     tracks: Mapping[str, Floats]
@@ -207,7 +214,10 @@ def _payload(offsets: Offsets, header_bytes: int) -> npt.NDArray[np.bool_] | Non
 
 
 def _chunk_edges(basket_edges: Sequence[int], tracks: int) -> Iterator[int]:
-    """Yield ends of chunks: where baskets end, if that gives a good size."""
+    """Yield ends of chunks: where baskets end, if that gives a good size.
+
+    A chunk across the end of a basket costs a copy of what is joined.
+    """
     start = 0
     for previous, edge in itertools.pairwise(basket_edges):
         if edge - start > tracks and previous > start:

@@ -15,7 +15,10 @@ _SMALL = 1e-3
 
 @dataclass
 class Point:
-    """One evaluation: step, function value relative to the start, slope, predicted zero."""
+    """One evaluation at x + step·d: function value relative to the start, slope, predicted zero.
+
+    Steps are in units of the direction d, slopes in those of the function (d·grad F).
+    """
 
     step: float
     value: float
@@ -27,6 +30,7 @@ class Point:
 class LineSearch:
     """State over the evaluations; `min_calls` evaluations at least, until |slope| has dropped.
 
+    Formulas: ptline in linesrch.f90; of the manual's Wolfe conditions it uses the second only.
     `info` is pede's: -1 go on, 0 not descending, 1 converged, 2 too many calls, 3 largest step,
     4 step too small, 5 no improvement.
     """
@@ -41,7 +45,10 @@ class LineSearch:
     _right: int = -1
 
     def advance(self, value: float, slope: float) -> float:
-        """Take an evaluation, return by how much (in units of the direction) x has to move."""
+        """Take an evaluation, return by how much (in units of the direction) x has to move.
+
+        `value` is F = chi2/2, `slope` its derivative along the direction, negative at the start.
+        """
         if not self.points:
             return self._begin(value, slope)
         tried = self._next
@@ -81,7 +88,7 @@ class LineSearch:
             a, b = self.points[-2], self.points[-1]
         else:
             a, b = self.points[self._left], self.points[self._right]
-        if a.slope == b.slope:
+        if a.slope == b.slope:  # pede's division gives infinity here, cut to the largest step
             return MAX_STEP if a.slope < 0 else b.step
         return (a.step * b.slope - b.step * a.slope) / (b.slope - a.slope)
 

@@ -2,6 +2,11 @@
 
 All records of a batch have the same number of local parameters L. Derivatives are kept as L rows
 over all measurements, so that each step is one operation over the whole batch.
+
+Shapes: L local parameters, T records, N measurements of all of them; `record_first` (T + 1) says
+where each record's measurements begin, `record` (N) to which record a measurement belongs. Units
+are the file's (mm, rad); what is divided by σ has none. Formulas: Millepede II manual, equation 6
+and "The local fit"; docs/solver.md.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from auto_iter.millepede.mille_records import Floats, Indices, Measurements
 
 HUBER = 1.345
 CAUCHY = 2.3849
+"""Where down-weighting begins, in σ: 95 % efficient for normal errors (manual, "Outliers")."""
 _PIVOT = 1e-10
 """A pivot below that fraction of its diagonal counts as zero, as in pede's global fit.
 
@@ -27,8 +33,9 @@ _UNROLLED = 12  # up to here the factorisation is spelled out over the batch, be
 class LocalFit:
     """Result of one weighted fit per record.
 
-    `inverse_factor[i, j]` (per record, lower triangle) is row i of M with MᵀM = (AᵀwA)⁻¹; `fitted`
-    is A x solution per measurement; `regular` tells which records have full rank and finite result.
+    `inverse_factor[i, j]` (L, L, T; lower triangle) is row i of M with MᵀM = (AᵀwA)⁻¹; `fitted` (N)
+    is A x solution, in units of the measurements; `regular` (T) tells which records have full rank
+    and finite result. Of the others factor and fitted values are zero.
     """
 
     inverse_factor: Floats
@@ -37,7 +44,10 @@ class LocalFit:
 
 
 def local_rows(m: Measurements, count: int) -> Floats:
-    """Return the dense local derivatives, shape (count, measurements)."""
+    """Return the dense local derivatives A of `m`, transposed: shape (`count`, N).
+
+    `count` is L, no less than the largest local index in `m`; what is not stored is zero.
+    """
     row = np.repeat(np.arange(len(m.value)), np.diff(m.local_first))
     at = (m.local_index.astype(np.int64) - 1) * len(m.value) + row
     dense = np.bincount(at, weights=m.local_value, minlength=count * len(m.value))
@@ -47,7 +57,11 @@ def local_rows(m: Measurements, count: int) -> Floats:
 def fit(
     rows: Floats, value: Floats, weight: Floats, record_first: Indices, record: Indices
 ) -> LocalFit:
-    """Fit each record's local parameters; every record has at least one measurement."""
+    """Fit each record's local parameters: q = (AᵀwA)⁻¹ Aᵀw·value (manual, equation 6).
+
+    `rows` (L, N) as of `local_rows`; `value` and `weight` (N), 1/σ² or less where down-weighted.
+    Every record has at least one measurement. Raises nothing: see `LocalFit.regular`.
+    """
     count, starts = len(rows), record_first[:-1]
     weighted = rows * weight
     vector = np.stack([np.add.reduceat(weighted[i] * value, starts) for i in range(count)])
@@ -65,9 +79,10 @@ def fit(
 def independence(rows: Floats, sigma: Floats, record_first: Indices) -> Floats:
     """Return how well each record's local parameters are told apart: 1 fully, 0 not at all.
 
-    It is the smallest 1 - ρ² of a record's parameters, ρ the global correlation of one with the
-    others: 1 / ((Γ⁻¹)ⱼⱼ Γⱼⱼ), Γ = AᵀwA. The smallest pivot, relative to its diagonal element, is no
-    smaller, whatever the order of a Cholesky decomposition. No units, and none of the residuals.
+    `rows` (L, N), `sigma` (N); the result is (T). It is the smallest 1 - ρ² of a record's
+    parameters, ρ the global correlation of one with the others: 1 / ((Γ⁻¹)ⱼⱼ Γⱼⱼ), Γ = AᵀwA. The
+    smallest pivot, relative to its diagonal element, is no smaller, whatever the order of a
+    Cholesky decomposition. It has no units and does not depend on residuals.
     A parameter without any derivative counts as 0, unless there are none behind it: then the record
     has fewer parameters. NaN where a derivative is not finite.
     """
@@ -108,6 +123,8 @@ def _inverse_factors(matrix: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     with np.errstate(all="ignore"):
         factor = _unrolled(matrix) if len(matrix) <= _UNROLLED else _lapack(matrix)
         smallest = _smallest_pivots(matrix, factor)
+        # no order of elimination meets a smaller pivot; only near the limit rounding errors could
+        # decide otherwise than pede's own order, so there it is followed, record by record
         regular = (smallest > 10 * _PIVOT) & np.isfinite(smallest)
     for t in np.flatnonzero(~regular):
         regular[t] = bool(smallest[t] > 0) and rank(matrix[:, :, t]) == len(matrix)
@@ -147,7 +164,10 @@ def _lapack(matrix: Floats) -> Floats:
 
 
 def rank(matrix: Floats) -> int:
-    """Rank of one symmetric matrix as pede counts it: largest diagonal pivot first (sqminv)."""
+    """Rank of one symmetric matrix (L, L) as pede counts it: largest diagonal pivot first.
+
+    Order of sqminv, limit of sqminl (both mpnum.f90); 0 where an element is not finite.
+    """
     work, diagonal = matrix.copy(), np.abs(np.diag(matrix))
     if not np.isfinite(work).all():
         return 0

@@ -14,7 +14,10 @@ from auto_iter.millepede.mille_records import Measurements
 
 @dataclass(frozen=True)
 class Summary:
-    """What a whole Mille binary holds; a file that cannot be read to its end raises instead."""
+    """What a whole Mille binary holds; a file that cannot be read to its end raises instead.
+
+    Counts, no units. `labels`: different ones; `bad_sigmas`: measurements with sigma 0 or below.
+    """
 
     path: Path
     flavour: Flavour
@@ -57,7 +60,10 @@ def check(path: Path) -> Summary:
 
 
 def dump_lines(path: Path, limit: int | None = None) -> Iterator[str]:
-    """Yield the text of the first `limit` records (all when None), flavour detected."""
+    """Yield the text of the first `limit` records (all when None), flavour detected.
+
+    Values in the units of the file. Raises MilleError that names record and byte.
+    """
     flavour = detect_flavour(path)
     yield f"{path}: {flavour}"
     for block in read_blocks(path, flavour.fortran, block_bytes=1 << 16):

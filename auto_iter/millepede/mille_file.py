@@ -51,6 +51,7 @@ class Flavour:
 class Block:
     """Whole, consecutive records of a file, all of one precision.
 
+    `reals` and `integers` (words) of all records, `first` (records + 1) where each begins in them.
     `first_record` is 1-based, `byte` the position of that record in the (uncompressed) file.
     """
 
@@ -119,7 +120,7 @@ def read_blocks(
 
 
 def records_in(words: NDArray[np.int32]) -> Iterator[Measurements]:
-    """Yield the records in `words`: what a C file holds, in memory."""
+    """Yield the records in `words` (int32): what a C file holds, in memory. Raises MilleError."""
     starts, _ = _scan(Path("records"), words, False, 1, 0)
     for block in _blocks(words, starts, False, 1, 0):
         yield block.measurements(Path("records"))
@@ -212,7 +213,11 @@ def _kinds(
 
 
 def encode_records(measurements: Measurements, flavour: Flavour) -> bytes:
-    """Bytes of the records, ready to be appended to a Mille binary; values are kept as they are."""
+    """Bytes of the records, ready to be appended to a Mille binary.
+
+    Values are kept as they are, zeros too (Mille itself leaves those out), rounded to floats unless
+    the flavour is double.
+    """
     reals, integers, first = encode(measurements)
     size = np.diff(first)
     per_real = 2 if flavour.double else 1

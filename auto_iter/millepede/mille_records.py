@@ -3,6 +3,9 @@
 A record is two parallel arrays of m words, reals and integers. Word 0 is (0.0, error count). Then,
 per measurement: (value, 0), its local derivatives (derivative, 1-based index), (sigma, 0), its
 global derivatives (derivative, label). Sources: Millepede II manual, mille.f90.
+
+Derivatives are of the fitted value: `value` is what local and global parameters together have to
+explain, measured - fitted. The format knows no units; FASER's files have mm, rad and 1/GeV.
 """
 
 from __future__ import annotations
@@ -36,7 +39,8 @@ class Measurements:
     """Records in compressed-row form; row k of X is X_value[X_first[k]:X_first[k + 1]].
 
     `record_first` (records + 1) points into the measurements, `local_first` and `global_first`
-    (measurements + 1) into the derivatives. Local indices start at 1, labels are positive.
+    (measurements + 1) into the derivatives. Local indices start at 1, labels are positive. `value`
+    and `sigma` (measurements) in the units of the file.
     """
 
     record_first: Indices
@@ -60,6 +64,9 @@ def decode(reals: NDArray[np.floating], integers: Integers, first: Indices) -> M
 
     Raises BadRecordError with the position of the record within this block.
     """
+    # The only markers are zeros among the integers: word 0 of a record, which does not count, and
+    # two for each measurement, before its value and before its sigma. Whole blocks are taken apart
+    # by them; only special data, which may hold zeros of their own, need a walk through the words.
     zero = integers == 0
     zero[first[:-1][np.diff(first) > 0]] = False
     zeros = np.flatnonzero(zero)

@@ -31,10 +31,14 @@ class Member:
 
 
 Sum = dict[Member, float]
+"""One sum: its members with their factors; Σ factor·value is to be zero."""
 
 
 def layer_sums(kinds: Sequence[str], members: Mapping[Place, Member]) -> Iterator[list[Sum]]:
-    """Yield the sums (`kinds`: x, y, rz) of each layer, with the factor of each member."""
+    """Yield the sums (`kinds`: x, y, rz) of each layer, with the factor of each member.
+
+    Factors are ±1 without units, so a sum is in mm (x, y; y without its 1/(2·20 mrad)) or rad (rz).
+    """
     stations = sorted({place.component.station for place in members})
     for layer in ((station, layer) for station in stations for layer in range(LAYERS)):
         sums = [
@@ -63,7 +67,11 @@ def _factor(place: Place, layer: tuple[int, int], kind: str) -> float:
 
 
 def pinned(sums: Sequence[Sum]) -> dict[int, float]:
-    """Return the labels that may move but to which the sums leave one value, with that value."""
+    """Return the labels that may move but to which the sums leave one value, with that value.
+
+    A label is pinned when every direction that the sums leave open, the null space of their
+    factors, has nothing of it. Values (mm, rad) make the sums zero, with the fixed members' starts.
+    """
     free, rows = _of_free(sums)
     if not len(free):
         return {}
@@ -76,7 +84,10 @@ def pinned(sums: Sequence[Sum]) -> dict[int, float]:
 
 
 def independent(sums: Sequence[Sum]) -> list[Sum]:
-    """Return the sums that say something of what may move that those before did not."""
+    """Return the sums that say something of what may move that those before did not.
+
+    Dependent ones would be a rank defect of the constraints, which pede answers with code 3.
+    """
     _, rows = _of_free(sums)
     told: list[int] = []
     for at in range(len(sums)):

@@ -30,7 +30,9 @@ def predict(
 ) -> Prediction | None:
     """Return what the Mille `binaries` show of `change`, which leads to `constants` (their text).
 
-    `records`: of their conversions, in the same order, with the same cuts. None without any.
+    `change`: by label, in mm and rad, to be added to the constants. `records`: of their
+    conversions, in the same order, with the same cuts. None without any. Formulas: `amplitude`.
+    Raises MilleError when a binary is damaged.
     """
     sound = [(r, b) for r, b in zip(records, binaries, strict=True) if r.error is None]
     if not sound:
@@ -52,8 +54,9 @@ def predict(
 def look_again(source: Path, solution: SolutionRecord) -> Look:
     """Return what the tracks of the ROOT file `source` show of the change of `solution`.
 
-    They are cut as when it was predicted; hits on further stations are left out. An empty Look,
-    which says nothing, when there is no prediction or one of its stations is not there any more.
+    They are cut as when it was predicted (a narrower cut would hold the change back); hits on
+    further stations are left out. An empty Look, which says nothing, when there is no prediction or
+    one of its stations is not there any more. Raises InputError when `source` is not whole.
     """
     prediction = solution.prediction
     if prediction is None:
@@ -76,7 +79,8 @@ def _on_stations(chunk: kf.Chunk, stations: Collection[int]) -> kf.Chunk:
     """Return the tracks as if they had been reconstructed on `stations` only.
 
     The cuts are on residuals and chi2 of a fit to these hits; without the others it is repeated,
-    linearly.
+    linearly: the track moves by the fit to what is left of its residuals. Tracks without a hit left
+    are gone.
     """
     station = chunk.hits[kf.ALIGN_ID] // 1000
     used = np.isin(station, list(stations))

@@ -58,10 +58,23 @@ class ConvertRequest(_Message):
 
 
 class RootFile(_Message):
-    """Which ROOT file the statistics were made from, to notice when it was replaced."""
+    """Which ROOT file the statistics were made from, to notice when it was replaced.
+
+    `digest`: of the file; `tracks`: of chi2 and momentum of its tracks, which no other raw file's
+    output has.
+    """
 
     size: int
     mtime_ns: int
+    digest: str = ""
+    tracks: str = ""
+
+
+class BinaryFile(_Message):
+    """The Mille binary as it was written; its number of records is in the statistics."""
+
+    size: int
+    digest: str
 
 
 class ConversionRecord(_Message):
@@ -73,12 +86,14 @@ class ConversionRecord(_Message):
     number: int
     root: str
     source: RootFile
+    binary: BinaryFile | None = None
     error: str | None = None
     cuts: Cuts
     labels: Labels = Field(default_factory=Labels)
     statistics: Statistics = Field(default_factory=Statistics)
     predicted_by: str = ""
     look: Look | None = None
+    checksum: str = ""
 
 
 class SolveRequest(_Message):
@@ -193,3 +208,4 @@ class SolutionRecord(SolutionSummary):
     changes: tuple[ChangeRecord, ...]
     weakest_modes: tuple[ModeRecord, ...] = ()
     prediction: Prediction | None = None
+    checksum: str = ""

@@ -30,6 +30,7 @@ from auto_iter.millepede.solver_result import (
     chi2_ratio,
     global_correlation,
     judge,
+    printed_root,
     signed_root,
 )
 from auto_iter.millepede.spectrum import spectrum_of
@@ -217,10 +218,11 @@ class Solution:
     def lines(self, result: SolverResult) -> list[Line]:
         """Return the lines of `millepede.res`."""
         options = self.options
-        errors = result.uncertainties.copy()
-        if options.method == "diagonalization" and self.old_defects:
-            old = signed_root(self.outcome.inverse.old_diagonal)
-            errors[np.searchsorted(result.labels, result.variable)] = old
+        inverse = self.outcome.inverse
+        is_old = options.method == "diagonalization" and self.old_defects
+        variances = inverse.old_diagonal if is_old else np.diag(inverse.covariance)
+        errors = np.full(len(result.labels), np.nan)
+        errors[np.searchsorted(result.labels, result.variable)] = printed_root(variances)
         order = np.argsort(self.source.table.labels, kind="stable")
         in_files = self.evaluator.unknowns.entries[order]
         fitted = np.isin(result.labels, result.variable)

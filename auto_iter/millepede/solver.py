@@ -1,7 +1,8 @@
 """The built-in solver: what pede does with a steering file, in this process.
 
 Reads what pede reads and leaves `millepede.res`, `millepede.end` and `millepede.log`. The path to
-the result, cuts and exit codes are those of pede V04 (see `iteration`, `data_loop`).
+the result, cuts and exit codes are those of pede V04 (see `iteration`, `data_loop`). Algorithm,
+formulas and their sources, step by step: docs/solver.md.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ def solve(
 ) -> SolverResult:
     """Solve as `pede STEERING` does when run in `directory` (default: the current one).
 
-    `save_matrix` writes `matrix.npz` (labels, data-only Hessian, covariance); `weakest_modes` asks
-    for the eigenvalue spectrum and that many of the least determined combinations. `old_defects`
-    reproduces two defects of pede before V04-12-03 and V04-15-00: the printed uncertainties of
-    `method diagonalization` with constraints, and the gradient of `Measurement` of several labels.
+    `save_matrix` writes `matrix.npz` (labels (n), data-only Hessian and covariance (n, n), for the
+    n fitted labels; units as in `SolverResult`); `weakest_modes` asks for the eigenvalue spectrum
+    and that many of the least determined combinations. `old_defects` reproduces two defects of pede
+    before V04-12-03 and V04-15-00: the printed uncertainties of `method diagonalization` with
+    constraints, and the gradient of `Measurement` of several labels.
 
     Where pede aborts, `millepede.end` says so and the result carries its code. Raises InputError,
     with file and line, for what the solver refuses.

@@ -34,6 +34,8 @@ class SolverResult:
     `covariance` and, on request, `data_hessian` (no presigma, no constraints) and `spectrum` run
     over `variable`, the labels that are fitted. `ndf` is reduced by the fitted parameters.
     `remedy`: what to do when there is no result. `reasons`: for an exit code other than 0.
+    Units: mm and rad, their squares and products in `covariance`, inverse in `data_hessian`.
+    Uncertainties are roots of the covariance's diagonal, not scaled by chi2/ndf.
     """
 
     exit_code: int
@@ -126,8 +128,17 @@ def signed_root(variances: Floats) -> Floats:
     return np.copysign(np.sqrt(np.abs(variances)), variances)
 
 
+def printed_root(variances: Floats) -> Floats:
+    """Return the uncertainties as pede prints them: roots of variances cut to single precision."""
+    with np.errstate(over="ignore", under="ignore"):
+        return signed_root(variances.astype(np.float32)).astype(np.float64)
+
+
 def global_correlation(variances: Floats, diagonal: Floats) -> Floats:
-    """Sqrt(1 - 1/(C⁻¹ⱼⱼ Cⱼⱼ)); -1 where that makes no sense."""
+    """Sqrt(1 - 1/(C⁻¹ⱼⱼ Cⱼⱼ)), -1 where that makes no sense (prtglo in pede.f90); no units.
+
+    `variances` C⁻¹ⱼⱼ and `diagonal` Cⱼⱼ over the variable parameters, priors included in both.
+    """
     product = variances * diagonal
     square = 1.0 - np.divide(1.0, product, out=np.full_like(product, 2.0), where=product > 0)
     root = np.sqrt(np.abs(square))

@@ -36,7 +36,11 @@ class Spectrum:
 
 
 def spectrum_of(hessian: Floats, labels: Indices, count: int) -> Spectrum:
-    """Spectrum of a symmetric matrix (inverse squared units of the parameters)."""
+    """Spectrum of a symmetric matrix (n, n) over `labels`, with the `count` weakest modes.
+
+    Eigenvalues in 1/mm², 1/rad²: shifts and rotations are compared as they are, so that 1 rad
+    counts as 1 mm. `report` compares in units of what is known beforehand instead.
+    """
     values, vectors = np.linalg.eigh(hessian)
     floor = max(float(values[-1]), 0.0) * len(values) * float(np.finfo(np.float64).eps)
     modes = []
@@ -44,6 +48,7 @@ def spectrum_of(hessian: Floats, labels: Indices, count: int) -> Spectrum:
         value, vector = float(values[at]), vectors[:, at]
         # the sign of an eigenvector is arbitrary: make its largest component positive
         vector = vector * np.sign(vector[np.abs(vector).argmax()])
+        # below n roundings of the largest eigenvalue there is nothing but rounding
         uncertainty = 1.0 / np.sqrt(value) if value > floor else float("inf")
         modes.append(Mode(value, float(uncertainty), labels, vector))
     return Spectrum(values[::-1], tuple(modes))

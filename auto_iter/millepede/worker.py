@@ -1,7 +1,8 @@
 """`python -m auto_iter.millepede.worker convert|solve REQUEST.json`: one child of the daemon.
 
 Exit code 0: done. 1: one line on standard error says why; 75: likewise, and it will pass (a full
-disk, a stale file system). It dies with its parent.
+disk, a stale file system); 65: Mille binaries were damaged, and are removed now: convert them
+again. It dies with its parent.
 """
 
 from __future__ import annotations
@@ -21,10 +22,21 @@ def main(arguments: Sequence[str]) -> int:
     # threads would change the order of sums, and workers already fill the cores; numpy reads this
     # when it is imported, hence the imports below
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    from auto_iter.errors import PASSING, PASSING_EXIT_CODE, AutoIterError
+    from auto_iter.errors import (
+        DAMAGED_EXIT_CODE,
+        PASSING,
+        PASSING_EXIT_CODE,
+        AutoIterError,
+        DamagedError,
+    )
 
     try:
         _run(*arguments)
+    except DamagedError as error:
+        for path in error.paths:
+            path.unlink(missing_ok=True)
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return DAMAGED_EXIT_CODE
     except AutoIterError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1

@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 
 from auto_iter.errors import PhysicsError
-from auto_iter.files import write_atomically
+from auto_iter.files import digest, write_atomically
+from auto_iter.hashes import sealed
 from auto_iter.millepede.constants import (
     Constants,
     accumulate,
@@ -25,6 +26,7 @@ from auto_iter.millepede.constants import (
 from auto_iter.millepede.constants_yaml import format_yaml
 from auto_iter.millepede.conversion import read_record
 from auto_iter.millepede.evidence import Evidence
+from auto_iter.millepede.integrity import hashes_of, refuse_damaged, refuse_lost_records
 from auto_iter.millepede.iteration_record import solution_record
 from auto_iter.millepede.pede import Limits
 from auto_iter.millepede.pedefiles import CONSTRAINTS, PARAMETERS, PRIOR, STEERING, Knowledge
@@ -34,7 +36,7 @@ from auto_iter.millepede.rules import NAMED
 from auto_iter.millepede.solving import choose_engine
 from auto_iter.millepede.statistics import total
 from auto_iter.millepede.steps import Steps, run_steps
-from auto_iter.millepede.strategy import WITH_IFT, load_strategy
+from auto_iter.millepede.strategy import WITH_IFT, load_strategy, read_strategy
 
 KEPT = (
     "millepede.res",
@@ -69,14 +71,16 @@ def solve(
 ) -> SolutionRecord:
     """Run the steps of the iteration's phase, write the new constants, then `solution.json`.
 
-    Raises InputError for bad input, PhysicsError when pede or the numbers say no; then there is no
-    `solution.json`.
+    Raises InputError for bad input, DamagedError for binaries that no conversion wrote,
+    PhysicsError when pede or the numbers say no; then there is no `solution.json`.
     """
     directory = request.directory.absolute()
     (directory / SOLUTION).unlink(missing_ok=True)
     strategy = load_strategy(request.strategy)
     previous = read_constants(request.previous)
+    before = digest(request.previous.read_bytes())
     records = [read_record(path) for path in request.statistics]
+    refuse_damaged(request.binaries, records)
     statistics = total(record.statistics for record in records if record.error is None)
     cuts = records[0].cuts if records else Cuts()
     evidence = Evidence(statistics, cuts, strategy.pede.entries)
@@ -103,6 +107,7 @@ def solve(
         Knowledge(_centre(request), previous),
         engine,
     )
+    refuse_lost_records(steps.ends[0].figures.records, records)
     moved = changes(steps.merged.values(), strategy.scheme, steps.covariance)
     constants = accumulate(previous, moved)
     check_limits(constants, moved, request.max_shift_mm, request.max_rotation_rad)
@@ -111,8 +116,15 @@ def solve(
     text = format_constants(constants)
     change = {label: parameter.value for label, parameter in steps.merged.items()}
     prediction = predict(change, text, strategy.labels, records, request.binaries)
-    record = record.model_copy(
-        update={"warnings": (*record.warnings, *said), "prediction": prediction}
+    hashes = hashes_of(request, records, before, read_strategy(request.strategy))
+    record = sealed(
+        record.model_copy(
+            update={
+                "warnings": (*record.warnings, *said),
+                "prediction": prediction,
+                "hashes": hashes.model_copy(update={"constants": digest(text.encode())}),
+            }
+        )
     )
     _keep_last_step(directory, len(steps.ends) - 1)
     write_atomically(directory / NEW_CONSTANTS, text)

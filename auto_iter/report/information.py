@@ -28,7 +28,9 @@ def data_hessian(
 ) -> Floats:
     """Return the Hessian (1/mm², 1/rad²) of χ²/2 by `labels`, local parameters eliminated.
 
-    Labels without a measurement have zeros. Raises InputError when the binaries cannot be read.
+    Shape (labels, labels), in their order; labels without a measurement have zeros. No record is
+    cut on chi2. Where binaries hold more than `most_bytes`, the first are scaled up. Formula:
+    `millepede.data_loop`. Raises InputError when the binaries cannot be read.
     """
     chosen, scale = _some_of(binaries, most_bytes)
     source = DataSource([Binary(path, fortran=False) for path in chosen])

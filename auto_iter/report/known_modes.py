@@ -1,7 +1,8 @@
 """Movements of the detector that tracks can hardly see, to give weak modes their names.
 
 Each is written as constants; what of it the free parameters can follow is for `modes` to find out.
-Approximate geometry is good enough: a template has to resemble a mode, not to equal it.
+Approximate geometry is good enough: a template has to resemble a mode, not to equal it. So sizes do
+not matter either: shifts of 1 mm, rotations of 1 rad, to be compared by direction only.
 """
 
 from __future__ import annotations
@@ -65,6 +66,11 @@ def _of_the_frame(layers: Sequence[_Layer]) -> list[Family]:
 
 
 def _profiles(layers: Sequence[_Layer]) -> tuple[Floats, Floats, Floats]:
+    """Return along the layers: 1, z in m from the middle, and the bending without its line in z.
+
+    A track's own position and slope take up what is constant and linear; what they leave of the
+    bending is what a bias of q/p looks like.
+    """
     z = np.array([layer.centre[2] for layer in layers])
     lever = bend_lever(z)
     line = np.polyfit(z, lever, 1)

@@ -1,6 +1,8 @@
 """Constants as values of labels, so that they meet pede's matrix on equal terms.
 
-Alignment data know labels: x of each side where the constants have x and y of a module.
+Alignment data know labels: x of each side where the constants have x and y of a module. With the
+stereo angle ±20 mrad of the two sides, side x = module x ± 20 mrad · module y, the sign by side and
+by the module's orientation.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ def place(label: int, scheme: Scheme) -> Place:
 
 
 def label_values(constants: Mapping[str, Values], labels: Iterable[int], scheme: Scheme) -> Floats:
-    """Return the value (mm, rad) that each of `labels` has under `constants`.
+    """Return the value (mm, rad) that each of `labels` has under `constants`, in their order.
 
     The inverse of what `millepede.constants.changes` does; absent keys count as zeros. Raises
     InputError for a label that the scheme does not know.

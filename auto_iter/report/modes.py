@@ -4,6 +4,9 @@ An eigenvalue is the data's information about a combination relative to what is 
 by the priors, or, where there are none, by the presigmas. With K that information (1/mm², 1/rad²)
 and S Sᵀ = K⁻¹ the matrix Sᵀ H S has no dimension, and its eigenvalues are those ratios. Below 1 the
 data know less: such a combination ends wherever it started, and its mode is called weak.
+
+n labels, k weak modes. The formula is that of generalised eigenvalues, H v = λ K v, by way of K's
+Cholesky factor.
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ DOMINANT = 0.6
 class Eigenmodes:
     """Eigenvalues (no dimension, ascending) and eigenvectors (columns) in units of what is known.
 
-    `scale` S: an amplitude u of vectors v is the displacement S·v·u of the labels (mm, rad).
+    `scale` S (n, n): an amplitude u of vectors v is the displacement S·v·u of the labels (mm, rad).
+    With constraints there are fewer than n `values` and columns of `vectors` (n, …).
     """
 
     labels: tuple[int, ...]
@@ -55,7 +59,7 @@ class Eigenmodes:
         return np.asarray(self.vectors[:, ~self.is_weak])
 
     def in_units(self, displacement: Floats) -> Floats:
-        """Return a displacement of the labels (mm, rad) in units of what is known."""
+        """Return a displacement of the labels (n; mm, rad) in units of what is known: S⁻¹ of it."""
         return np.asarray(np.linalg.solve(self.scale, displacement))
 
 
@@ -85,8 +89,9 @@ def eigenmodes(
     """Return the modes of a data-only Hessian (1/mm², 1/rad²) relative to the information `known`.
 
     With `constraints` (rows of factors over `labels`) there are only modes that obey them: what
-    the constraints fix is neither weak nor compared with anything. Raises InputError when the
-    shapes do not agree or nothing is known of a combination.
+    the constraints fix is neither weak nor compared with anything. Shapes: `hessian` and `known`
+    (n, n), symmetric; `constraints` (any, n). Raises InputError when the shapes do not agree or
+    nothing is known of a combination.
     """
     size = len(labels)
     if hessian.shape != (size, size) or known.shape != (size, size):
@@ -109,7 +114,7 @@ def eigenmodes(
 
 
 def of_sigmas(sigmas: Floats) -> Floats:
-    """Return the information of independent uncertainties (mm, rad): 1/σ² on the diagonal."""
+    """Return the information (n, n) of independent uncertainties (n; mm, rad): 1/σ² diagonal."""
     return np.diag(sigmas**-2.0)
 
 
@@ -123,7 +128,11 @@ def _obeying(constraints: Floats | None, scale: Floats) -> Floats:
 
 
 def name_weak_modes(modes: Eigenmodes, scheme: Scheme) -> tuple[WeakMode, ...]:
-    """Return the weak modes by name: known movements first, then by what dominates them."""
+    """Return the weak modes by name: known movements first, then by what dominates them.
+
+    Each weak dimension is named once: the names' `directions` together are a basis of the weak
+    space. Raises InputError for a label that `scheme` does not know.
+    """
     weak = modes.weak
     named: list[WeakMode] = []
     known = np.empty((weak.shape[1], 0))
@@ -150,6 +159,7 @@ def _overlaps(family: Family, modes: Eigenmodes, scheme: Scheme) -> Floats:
         length = float(np.linalg.norm(movement))
         if length == 0:
             continue
+        # eigenvectors of like eigenvalues mix at will: compared is with the space of all weak ones
         part = modes.weak.T @ (movement / length)
         if part @ part >= MIN_OVERLAP:
             columns.append(part[:, None])

@@ -14,7 +14,11 @@ _BAR = 40
 
 
 def spectrum_lines(modes: Eigenmodes, scheme: Scheme, weakest: int = 10) -> list[str]:
-    """Return the spectrum by decades and the `weakest` modes with what they are made of."""
+    """Return the spectrum by decades and the `weakest` modes with what they are made of.
+
+    Numbers have no units: information relative to what is known. Raises InputError for labels that
+    `scheme` does not know.
+    """
     weak = int(modes.is_weak.sum())
     return [
         (

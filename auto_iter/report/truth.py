@@ -3,6 +3,9 @@
 With S the scale of what is known (`modes`), u = S⁻¹ (found − truth) and eigenmodes v, λ of the
 data-only Hessian in those units, d' = S · Σ v (v·u) over the modes that are not weak; its
 covariance is S · (Σ v vᵀ / λ) · Sᵀ. Weak modes drop out of both.
+
+The eigenvectors of a covariance are independent, so their pulls √λ (v·u) have mean 0 and width 1
+where uncertainties are right; those of single labels are not independent.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ class Comparison:
     """Found − truth without weak modes; arrays over `labels` (mm, rad), NaN: not determined.
 
     `mode_pulls`: one for each mode that is not weak; unlike `pulls` they are independent.
+    `covariance` (labels, labels) is of the strong modes only. Pulls have no units.
     """
 
     labels: tuple[int, ...]
@@ -86,7 +90,8 @@ def compare(  # noqa: PLR0913 - what is compared, and the scales by which
 
     What `constraints` (rows over the labels) fix is left out: the fit was told, not the data.
 
-    `known`: the information of priors or presigmas. Raises InputError as `eigenmodes` does.
+    `known`: the information of priors or presigmas. Shapes: `found` and `truth` (n), matrices as
+    in `eigenmodes`. The sign is found - truth. Raises InputError as `eigenmodes` does.
     """
     modes = eigenmodes(labels, hessian, known, threshold, constraints)
     weak = name_weak_modes(modes, scheme or Scheme())
@@ -94,7 +99,7 @@ def compare(  # noqa: PLR0913 - what is compared, and the scales by which
 
 
 def compare_in(modes: Eigenmodes, weak: tuple[WeakMode, ...], difference: Floats) -> Comparison:
-    """Return what `compare` does, for modes that are known already."""
+    """Return what `compare` does, for modes that are known already; `difference` (n; mm, rad)."""
     strong = modes.strong
     values = modes.values[~modes.is_weak]
     amplitude = strong.T @ modes.in_units(difference)

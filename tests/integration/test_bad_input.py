@@ -414,9 +414,10 @@ def test_outputs_made_with_other_constants_are_not_used(finished: Path) -> None:
     state = finished / "state.yaml"
     edited = re.sub(r"(?m)^checksum: .*$", "checksum: edited", state.read_text())
     state.write_text(edited.replace("  state: done", "  state: prepare"))
-    constants = finished / "iter01/1reco/inputforalign.txt"
-    constants.write_text('"10": [1, 0, 0, 0, 0, 0]')
-    refusal = call(command("resume", str(finished)), finished.parent)
+    given = finished.parent / "given.txt"
+    given.write_text('"10": [1, 0, 0, 0, 0, 0]')
+    setting = ("--set", f"alignment.initial_constants={given}")
+    refusal = call(command("resume", str(finished), *setting), finished.parent)
     assert refusal.returncode == 1
     assert "reconstructed with other constants" in refusal.stdout
 

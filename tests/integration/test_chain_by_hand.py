@@ -234,3 +234,25 @@ def test_constants_that_count_are_not_written_over_by_a_link(
     assert refusal.returncode == 2
     assert "the constants that this iteration found; write elsewhere" in refusal.stderr
     assert constants(finished) == kept
+
+
+def test_what_was_damaged_meanwhile_is_made_whole_by_whoever_goes_on(finished: Path) -> None:
+    kept = constants(finished)
+    (finished / "iter02/3millepede/inputforalign.txt").write_text("")
+    resumed = call(command("resume", str(finished), "-i", "3"), finished.parent)
+    assert resumed.returncode in {0, NOT_CONVERGED_EXIT_CODE}
+    assert constants(finished).items() > kept.items()
+    assert "WARNING: does not match its checksum; written again" in resumed.stderr
+    # what nobody goes on from is not touched, but not believed either
+    used = finished / "iter02/1reco/inputforalign.txt"
+    used.write_text(used.read_text().replace("1", "2", 1))
+    refused = call(command("millepede", "-i", str(finished / "iter02")), finished.parent)
+    assert refused.returncode == 2
+    assert f"{used}: does not match its checksum: iteration 2 was reconstructed" in refused.stderr
+    assert "iter01/3millepede/inputforalign.txt should have the same" in refused.stderr
+    assert not (finished / "iter02/3millepede.by-hand").exists()
+    copied = finished / "iter01/2kfalignment"
+    shutil.copy(copied / "kfalignment_011705_00400.root", copied / "kfalignment_011705_00402.root")
+    refused = call(command("millepede", "-i", str(finished / "iter01")), finished.parent)
+    assert refused.returncode == 2
+    assert "00400.root, kfalignment_011705_00402.root: hold the same tracks" in refused.stderr

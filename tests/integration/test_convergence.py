@@ -12,7 +12,7 @@ import pytest
 
 from auto_iter.errors import PhysicsError
 from auto_iter.simulation.misalignment import Sizes
-from tests.closure import strategies, walking
+from tests.closure import strategies, versus, walking
 from tests.closure.harness import Case, align, shipped_case
 from tests.closure.judging import judge
 
@@ -42,6 +42,13 @@ def test_the_spectrometer_is_aligned_but_for_what_the_data_cannot_fix(tmp_path: 
 
 def test_constants_do_not_walk_while_iterations_go_on() -> None:
     assert walking.problems([walking.walk("3st", 1, events=EVENTS, early=5, late=8)]) == []
+
+
+def test_the_default_strategy_closes_better_than_the_collaborations() -> None:
+    ours, theirs = versus.compare(1, events=300, iterations=3)
+    assert (ours.strategy, theirs.strategy) == versus.STRATEGIES
+    for chi2, combinations in (theirs.own, theirs.shared):
+        assert chi2 > 3 * combinations > 2 * ours.own[0]
 
 
 def test_a_grossly_misaligned_detector_is_never_called_converged_while_it_is_wrong(

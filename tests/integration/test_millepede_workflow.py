@@ -13,9 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auto_iter.errors import InputError, PhysicsError
+from auto_iter.errors import DamagedError, InputError, PhysicsError
 from auto_iter.millepede.conversion import read_record
-from auto_iter.millepede.requests import ConversionRecord, SolutionRecord, SolveRequest
+from auto_iter.millepede.integrity import refuse_lost_records
+from auto_iter.millepede.requests import (
+    ConversionRecord,
+    Cuts,
+    RootFile,
+    SolutionRecord,
+    SolveRequest,
+)
+from auto_iter.millepede.statistics import Statistics
 from auto_iter.millepede.workflow import solve
 
 DATA = Path(__file__).parents[1] / "data"
@@ -150,7 +158,7 @@ def test_solving_again_replaces_what_an_interrupted_attempt_left(
         ({"time_limit_s": 0.001}, PhysicsError, "time_limit_s"),
         ({"strategy": "4sst"}, InputError, "did you mean '4st'"),
         ({"previous": Path("/nowhere/inputforalign.txt")}, InputError, "no such file"),
-        ({"binaries": [Path("/nowhere/0.bin")]}, InputError, "no such Mille file"),
+        ({"binaries": [Path("/nowhere/0.bin")]}, DamagedError, "cannot be read"),
         ({"statistics": [Path("/nowhere/0.json")]}, InputError, "cannot be read"),
     ],
 )
@@ -166,8 +174,23 @@ def test_what_makes_no_sense_is_refused_and_leaves_no_solution(
 
 def test_no_track_within_the_cuts_is_a_clear_failure(converted: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.bin").touch()
+    nothing = {"statistics": Statistics(), "binary": None, "checksum": ""}
+    record = read_record(converted / "0.json").model_copy(update=nothing)
+    (tmp_path / "empty.json").write_text(record.model_dump_json())
+    empty = {"binaries": [tmp_path / "empty.bin"], "statistics": [tmp_path / "empty.json"]}
     with pytest.raises(PhysicsError, match="no track passed the cuts"):
-        solve(request(converted, tmp_path, binaries=[tmp_path / "empty.bin"]), ENV)
+        solve(request(converted, tmp_path, **empty), ENV)
+
+
+def test_records_that_the_solver_does_not_read_are_missed() -> None:
+    record = ConversionRecord(
+        number=1, root="", source=RootFile(size=1, mtime_ns=1), cuts=Cuts(),
+        statistics=Statistics(records=7),
+    )  # fmt: skip
+    for read in (0, 14):
+        refuse_lost_records(read, [record, record])
+    with pytest.raises(PhysicsError, match="pede has read 7 records, but 14 were converted"):
+        refuse_lost_records(7, [record, record])
 
 
 def fake_pede(directory: Path, code: int) -> Path:

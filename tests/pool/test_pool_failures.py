@@ -214,7 +214,9 @@ def test_what_all_jobs_fail_of_ends_the_alignment_with_one_reason_and_no_second_
     alignment = on_the_pool(with_hook(detector, tmp_path, "exit 1\n"), iterations=1)
     ran = alignment.run()
     assert ran.returncode == 1
-    assert "raw files failed in the same way and none succeeded: exit code 20" in ran.stdout
+    # on the pool's only machine the first is enough; more may have failed before it was looked at
+    shared = "failed at a step that is the same for every raw file: exit code 20"
+    assert shared in ran.stdout or "none succeeded: exit code 20" in ran.stdout
     assert len(ran.stdout.splitlines()) <= A_SCREEN
     assert {job.attempt for job in jobs_of(alignment, calls)} == {1}
     wait_for(lambda: calls.count("true", at=None).total == 0)

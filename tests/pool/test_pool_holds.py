@@ -160,3 +160,15 @@ def test_a_job_that_failed_twice_succeeds_at_the_third_run(
     ends_well(system, submission)
     assert counter.read_text().count("run") == 3
     assert os.access(tmp_path / "1reco" / "logs" / "reco_00010.log", os.F_OK) is False
+
+
+@pytest.mark.parametrize(("code", "runs"), [(34, 1), (20, 3)])
+def test_what_another_run_would_not_change_is_not_run_again(
+    open_batch: Opener, batch: Callable[..., Batch], tmp_path: Path, code: int, runs: int
+) -> None:
+    system = open_batch(spool=True, max_retries=2)
+    counter = tmp_path / "runs"
+    submission = system.submit(batch(system, f"#!/bin/bash\necho run >>{counter}\nexit {code}\n"))
+    (problem,) = settled(system, submission, lambda tally: tally.is_over).problems
+    assert problem.exit_code == code
+    assert counter.read_text().count("run") == runs

@@ -114,6 +114,8 @@ def test_it_is_back_in_the_phase_that_the_iteration_had(
 def test_outputs_that_lie_elsewhere_make_room_for_new_ones(
     workspace: Workspace, tmp_path: Path
 ) -> None:
+    (tmp_path / "home-u").mkdir()
+    (tmp_path / "eos").symlink_to(tmp_path / "home-u")
     elsewhere = tmp_path / "eos/iter03/2kfalignment"
     elsewhere.mkdir(parents=True)
     (elsewhere / "kfalignment_011705_00400.root").touch()
@@ -122,6 +124,7 @@ def test_outputs_that_lie_elsewhere_make_room_for_new_ones(
     assert not elsewhere.exists()
     kept = workspace.root / "outdated-1/iter03/2kfalignment"
     assert [path.name for path in kept.iterdir()] == ["kfalignment_011705_00400.root"]
+    assert kept.readlink().parent == elsewhere.parent  # as it was given, not where that leads
 
 
 @contextmanager

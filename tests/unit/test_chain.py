@@ -19,6 +19,7 @@ from auto_iter.millepede import worker
 from auto_iter.millepede.strategy import Labels, load_strategy
 from auto_iter.model import Stage
 from auto_iter.snapshot import Arguments
+from auto_iter.workers import Workers
 from auto_iter.workspace import Iteration, Workspace
 
 RUN = 11705
@@ -27,7 +28,8 @@ RUN = 11705
 def chain(root: Path, config: Config | None = None) -> Chain:
     arguments = Arguments(year=2023, run=RUN, files="400-403", iterations=2)
     strategy = load_strategy("3st")
-    return Chain(Workspace(root), arguments, strategy, config or Config(), os.environ)
+    workers = Workers(Workspace(root), os.environ)
+    return Chain(Workspace(root), arguments, strategy, config or Config(), workers)
 
 
 def iteration(root: Path) -> Iteration:
@@ -41,6 +43,7 @@ def iteration(root: Path) -> Iteration:
 
 def converted(paths: Iteration, **changes: object) -> None:
     """Leave the record of a conversion of file 400 with the default settings."""
+    paths.mille_binary(400).write_bytes(b"records")
     status = paths.output(400).stat()
     cuts = Config().millepede.cuts.model_dump(mode="json") | {"max_residual_mm": 0.05}
     record = {

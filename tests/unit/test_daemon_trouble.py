@@ -333,6 +333,50 @@ def test_a_cause_that_all_jobs_share_ends_the_alignment_at_once_with_one_reason(
     assert not any(each.idle or each.running for each in world.batch.submissions.values())
 
 
+@pytest.mark.parametrize("code", [20, 22, 30])
+@pytest.mark.parametrize("files", [frozenset({400}), MANY])
+def test_what_is_the_same_for_every_file_ends_the_alignment_at_the_first_job(
+    files: frozenset[int], code: int
+) -> None:
+    world = World(files=files, iterations=1, fails=dict.fromkeys(files, 9), exit_code=code)
+    world.slots = 1
+    assert world.run() is Ending.FAILED
+    assert len(world.ran) <= 2  # the next one had begun
+    assert len(world.batch.submissions) == 1
+    failure = world.saved.failure
+    assert failure is not None
+    assert failure.reason.startswith(
+        f"the first job failed at a step that is the same for every raw file: exit code {code}"
+    )
+
+
+def test_one_file_of_two_elsewhere_is_waited_for_and_both_failing_is_enough() -> None:
+    files = frozenset({400, 401})
+    world = World(files=files, iterations=1, fails=dict.fromkeys(files, 9), exit_code=20)
+    world.slots = 1
+    world.batch.busy = frozenset({"another.node"})  # the failing machine may be a black hole
+    assert world.run() is Ending.FAILED
+    assert {number for _, number in world.ran} == files
+    failure = world.saved.failure
+    assert failure is not None
+    assert failure.reason.startswith("2 of 2 raw files failed in the same way")
+
+
+def test_after_an_iteration_that_went_well_one_such_failure_is_no_common_cause() -> None:
+    world = World(iterations=2, exit_code=20)
+    world.slots = 1
+    pass_time = world.pass_time
+
+    def passing(_seconds: float) -> None:
+        if world.saved.iteration == 2 and not world.saved.failures:
+            world.fails = {400: 1}
+        pass_time(_seconds)
+
+    world.pass_time = passing  # type: ignore[method-assign]
+    assert world.run() is Ending.DONE
+    assert len(world.ran) == 2 * len(world.files) + 1
+
+
 def test_when_that_cause_is_mended_all_files_are_done_and_none_has_lost_a_try() -> None:
     world = World(
         files=MANY, iterations=1, fails=dict.fromkeys(MANY, 1), exit_code=20,
@@ -360,6 +404,7 @@ def test_settings_that_do_not_fit_together_end_the_alignment_at_the_first_job(co
 def test_a_common_cause_is_shown_by_the_log_that_the_first_job_left() -> None:
     world = World(files=MANY, iterations=1, fails=dict.fromkeys(MANY, 9), exit_code=20)
     world.slots = 1
+    world.batch.busy = frozenset({"another.node"})
 
     def evidence(_iteration: int, problem: Problem) -> str:
         return f"{problem.number} in submission {len(world.batch.submissions)}"

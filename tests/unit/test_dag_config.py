@@ -13,6 +13,7 @@ from auto_iter.configfile import load_config
 from auto_iter.dag_config import as_yaml, read_dag_config
 from auto_iter.errors import UsageError
 from auto_iter.millepede.strategy import parse_strategy
+from auto_iter.submit_template import read_submit_template
 
 EXAMPLE = Path(__file__).parents[1] / "data/dag_config/config.json"
 
@@ -69,6 +70,49 @@ def test_every_key_is_taken_or_named(tmp_path: Path) -> None:
         "tpl.recosub", "tpl.recoexe", "tpl.millesub", "tpl.milleexe", "env.root", "raw.colour",
     ]  # fmt: skip
     assert remarks[0] == "raw.iters: is 15; the sets' 3 are taken"
+
+
+def test_what_the_jobs_ask_for_is_taken_from_the_template_of_their_submit_description(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "reco.sub.tpl").write_text(
+        "executable = {exe_path}\nrequest_cpus = 2\nrequest_memory = 4 GB\nrequest_disk = 8 GB\n"
+        '+JobFlavour = "workday"\nmax_retries = 3\nlog = {log_path}\n'
+        'requirements = (Machine =!= LastRemoteHost) && (OpSysAndVer =?= "AlmaLinux9")\n'
+        "arguments = {year} {run}\nqueue\n"
+    )
+    imported = read_dag_config(
+        changed(tmp_path, lambda tree: tree["tpl"].update(dir=str(tmp_path)))
+    )
+    assert imported.settings["htcondor"] == {
+        "request_cpus": 2,
+        "job_flavour": "workday",
+        "max_retries": 3,
+        "requirements": '(Machine =!= LastRemoteHost) && (OpSysAndVer =?= "AlmaLinux9")',
+    }
+    assert imported.settings["reco"]["memory_mb"] == 4096
+    assert imported.settings["reco"]["disk_mb"] == 8192
+    assert not any(remark.startswith("tpl.recosub") for remark in imported.remarks)
+
+
+@pytest.mark.parametrize(
+    ("line", "taken"),
+    [
+        ("request_memory = 2500", {"reco": {"memory_mb": 2500}}),
+        ("request_disk = 2097152", {"reco": {"disk_mb": 2048}}),
+        ("Request_Disk=2GB", {"reco": {"disk_mb": 2048}}),
+        ("request_memory = $(memory)", {}),
+        ("request_cpus = {cpus}", {}),
+        ('MY.JobFlavour = "tomorrow"', {"htcondor": {"job_flavour": "tomorrow"}}),
+        ('+JobFlavour = "brunch"', {}),
+        ("requirements =", {}),
+    ],
+)
+def test_of_a_template_plain_values_are_taken(
+    tmp_path: Path, line: str, taken: dict[str, dict[str, object]]
+) -> None:
+    (tmp_path / "reco.sub.tpl").write_text(f"{line}\n")
+    assert read_submit_template(tmp_path / "reco.sub.tpl") == taken
 
 
 def test_a_set_may_have_stations_of_its_own(tmp_path: Path) -> None:

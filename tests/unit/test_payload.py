@@ -149,6 +149,7 @@ def test_outputs_on_eos_are_no_reason_to_refuse() -> None:
         ({}, "request_memory", "$(memory)MB"),
         ({}, "allowed_job_duration", "7200"),
         ({}, "max_retries", "3"),
+        ({}, "retry_until", "ExitCode =?= 31 || ExitCode =?= 33 || ExitCode =?= 34"),
         ({}, "requirements", None),
         ({"requirements": "A =?= B"}, "requirements", "(A =?= B)"),
         ({"accounting_group": "group_u_FASER"}, "accounting_group", "group_u_FASER"),

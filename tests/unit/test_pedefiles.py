@@ -19,7 +19,7 @@ from auto_iter.millepede.pedefiles import (
     write_step_files,
 )
 from auto_iter.millepede.steering import Combination, read_text
-from auto_iter.millepede.strategy import Pede, Strategy, load_strategy
+from auto_iter.millepede.strategy import Pede, Strategy, load_strategy, strategy_names
 
 DATA = Path(__file__).parents[1] / "data"
 REFERENCE = DATA / "kfalignment/clean"
@@ -118,6 +118,12 @@ def test_the_steering_file_names_files_then_options_then_method() -> None:
         "method inversion 3 0.001",
         "end",
     ]
+
+
+@pytest.mark.parametrize("name", strategy_names())
+def test_no_strategy_that_comes_with_us_says_what_every_steering_says(name: str) -> None:
+    lines = format_steering(load_strategy(name).pede, [], ["a.bin"], name).splitlines()
+    assert len(set(lines)) == len(lines)
 
 
 def test_a_name_that_pede_cannot_take_is_refused() -> None:

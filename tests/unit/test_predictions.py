@@ -16,6 +16,7 @@ from auto_iter.files import digest
 from auto_iter.millepede.strategy import load_strategy
 from auto_iter.model import Stage
 from auto_iter.snapshot import Arguments
+from auto_iter.workers import Workers
 from auto_iter.workspace import Iteration, Workspace
 
 RUN = 11705
@@ -49,6 +50,7 @@ def root(tmp_path: Path) -> Path:
 
 def converted(root: Path, **changes: object) -> None:
     paths = iteration(root, 2)
+    paths.mille_binary(400).write_bytes(b"records")
     status = paths.output(400).stat()
     cuts = Config().millepede.cuts.model_dump(mode="json") | {"max_residual_mm": 0.05}
     record = {
@@ -65,7 +67,8 @@ def converted(root: Path, **changes: object) -> None:
 
 def chain(root: Path) -> Chain:
     arguments = Arguments(year=2023, run=RUN, files="400-403", iterations=2)
-    return Chain(Workspace(root), arguments, load_strategy("3st"), Config(), os.environ)
+    workers = Workers(Workspace(root), os.environ)
+    return Chain(Workspace(root), arguments, load_strategy("3st"), Config(), workers)
 
 
 def is_taken_as_converted(root: Path) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from auto_iter.batch.exitcodes import SETTINGS_DISAGREE
 from auto_iter.batch.payload import delivering, through
 from auto_iter.config import HTCondor
 from auto_iter.errors import InputError, UsageError
@@ -115,6 +116,8 @@ def _policy(batch: Batch, config: HTCondor) -> dict[str, str]:
     commands = {
         "on_exit_remove": "(ExitBySignal == False) && (ExitCode == 0)",
         "max_retries": str(config.max_retries),
+        # Another run, on whatever machine, would end the same way, and we would hear of it late.
+        "retry_until": " || ".join(f"ExitCode =?= {code}" for code in sorted(SETTINGS_DISAGREE)),
     }
     requirements = _requirements(config.requirements, batch.avoid_machines)
     if requirements:

@@ -1,0 +1,100 @@
+"""What stands for the content of files and records, so that damage and mix-ups are noticed.
+
+Files are hashed where they are written or read anyway; records (JSON) carry the hash of themselves.
+A hash that is not there (older versions wrote none) says nothing, and is no complaint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+CHECKSUM = "checksum"
+"""The field of a record that stands for all its others."""
+
+_BYTES = 20
+
+
+def new_hash() -> hashlib.blake2b:
+    """Return the hash that is used for everything here; it keeps up with disks."""
+    return hashlib.blake2b(digest_size=_BYTES)
+
+
+def hash_of(content: bytes) -> str:
+    """Return the hash of some bytes."""
+    return hashlib.blake2b(content, digest_size=_BYTES).hexdigest()
+
+
+def hash_of_file(path: Path) -> str:
+    """Return the hash of a file's content. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, new_hash).hexdigest()
+
+
+def hash_of_all(parts: Iterable[object]) -> str:
+    """Return one hash for several values that JSON knows, in their order."""
+    return hash_of(json.dumps(list(parts), sort_keys=True).encode())
+
+
+Key = TypeVar("Key")
+
+
+def copies(hashes: Mapping[Key, str]) -> list[list[Key]]:
+    """Return the groups of keys that have the same hash; an empty hash says nothing."""
+    groups: dict[str, list[Key]] = {}
+    for key, each in hashes.items():
+        if each:
+            groups.setdefault(each, []).append(key)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+class HashingSink:
+    """A binary file that is written to, and the hash and size of what was."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink, self._hash = sink, new_hash()
+        self.size = 0
+
+    def write(self, content: memoryview | bytes) -> None:
+        """Write `content`."""
+        self._hash.update(content)
+        self.size += memoryview(content).nbytes
+        self._sink.write(content)
+
+    @property
+    def digest(self) -> str:
+        """The hash of everything written so far."""
+        return self._hash.hexdigest()
+
+
+class Sink(Protocol):
+    """What takes bytes."""
+
+    def write(self, content: memoryview, /) -> object:
+        """Take some."""
+        ...
+
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+def sealed(record: Record) -> Record:
+    """Return a record with the checksum of its other fields."""
+    content = json.loads(record.model_dump_json(exclude={CHECKSUM}))
+    return record.model_copy(update={CHECKSUM: _checksum(content)})
+
+
+def is_intact(content: Mapping[str, Any]) -> bool:
+    """Tell whether a record, as it was read, is the one that was written; older ones do not say."""
+    told = content.get(CHECKSUM)
+    rest = {key: value for key, value in content.items() if key != CHECKSUM}
+    return not told or told == _checksum(rest)
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hash_of(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
