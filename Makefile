@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check test crash-test lint types format imports lock closure closure-short fresh-test quiet pool-test pool-bench bench diagram wheel-test clean
+.PHONY: help install run check test crash-test error-test mutants lint types format imports lock closure closure-short fresh-test quiet pool-test pool-bench bench diagram wheel-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,8 +28,14 @@ check: lint ## what CI begins with, before the slow parts: lint and the unit tes
 test: install ## unit and integration tests, on the embedded batch system
 	$(BIN)/python -m pytest $(PYTEST) --durations=15
 
-crash-test: install ## power cuts at every side effect of a small alignment (ten minutes)
-	$(BIN)/python -m tests.crash
+crash-test: install ## power cuts before and after every side effect of a small alignment (minutes)
+	$(BIN)/python -m tests.crash --cuts
+
+error-test: install ## disk errors at every side effect of a small alignment (a quarter of an hour)
+	$(BIN)/python -m tests.crash --errors
+
+mutants: install ## takes each defence against crashes away: which test sees it? (minutes)
+	$(BIN)/python -m tests.mutants
 
 lint: install ## style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ write whole, so a killed one is simply started again.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -52,7 +53,8 @@ class Child:
         self.errors.close()
         os.close(self.pidfd)
         for path in self.scratch:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the next start removes it; the exit code counts
+                path.unlink(missing_ok=True)
         if code == 0:
             return None
         if code < 0:

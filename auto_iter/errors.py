@@ -125,7 +125,10 @@ class LimitError(TransientError):
         self.is_for_good = is_for_good
 
 
-def raise_what_passes(error: Exception) -> None:
-    """Let trouble of the disk through: a file is not bad because it cannot be read just now."""
+def raise_what_passes(error: Exception, path: Path) -> None:
+    """Let trouble of the disk with `path` through: a file is not bad as it cannot be read just now.
+
+    Raises an OSError that names it: what fails while it is read has no name.
+    """
     if isinstance(error, OSError) and error.errno in PASSING:
-        raise error
+        raise OSError(error.errno, error.strerror, error.filename or str(path)) from error

@@ -40,7 +40,8 @@ def write_atomically(
 ) -> None:
     """Replace `path` by `content`: temporary file beside it, fsync, rename, fsync of the directory.
 
-    Raises OSError that names `path`, which then is as it was; no temporary file is left.
+    Raises OSError that names `path`, which then is as it was, or, where only the last step failed,
+    new and perhaps not durable; no temporary file is left.
     """
     with write_whole(path, mode=mode, check=check) as sink:
         sink.write(content.encode() if isinstance(content, str) else content)
@@ -89,6 +90,17 @@ def _stem(target: Path) -> str:
     return str(target.with_name(f".{target.name}."))
 
 
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an OSError that names no file name `path`: reading and syncing fail without a name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def digest(content: bytes) -> str:
     """Return what stands for `content`, to notice that it is another one."""
     return hashlib.sha256(content).hexdigest()
@@ -98,9 +110,8 @@ def sync_directory(directory: Path) -> None:
     """Make a rename in `directory` survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(directory)) from error
+        with naming(directory):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

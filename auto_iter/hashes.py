@@ -14,6 +14,8 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from auto_iter.files import naming
+
 CHECKSUM = "checksum"
 """The field of a record that stands for all its others."""
 
@@ -31,8 +33,8 @@ def hash_of(content: bytes) -> str:
 
 
 def hash_of_file(path: Path) -> str:
-    """Return the hash of a file's content. Raises OSError."""
-    with path.open("rb") as file:
+    """Return the hash of a file's content. Raises OSError that names it."""
+    with naming(path), path.open("rb") as file:
         return hashlib.file_digest(file, new_hash).hexdigest()
 
 

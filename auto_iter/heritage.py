@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auto_iter.errors import InputError, LostConstantsError
-from auto_iter.files import digest, write_atomically
+from auto_iter.files import digest, naming, write_atomically
 from auto_iter.millepede.constants import (
     Change,
     accumulate,
@@ -109,7 +109,8 @@ def _write(path: Path, text: str) -> None:
 def _fault(path: Path, expected: str, *, or_empty: bool = False) -> str:
     """Return what is wrong with constants; empty when nothing is."""
     try:
-        content = path.read_bytes()
+        with naming(path):
+            content = path.read_bytes()
     except FileNotFoundError:
         return "no such file"
     if not content.strip() and not or_empty:

@@ -81,15 +81,21 @@ class WorkspaceLock:
     def acquire(self, *, steal: bool = False) -> None:
         """Take the lock. Raises LockedError, which names the holder, or PermanentError."""
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            self._open_and_take(steal=steal)
         except OSError as error:
             raise PermanentError(
                 f"{self._path}: {error.strerror}", "the workspace must be writable"
             ) from None
+
+    def _open_and_take(self, *, steal: bool) -> None:
+        """Take the lock. Raises LockedError, or OSError that names the lock file."""
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             self._take(descriptor, steal=steal)
-        except BaseException:
+        except BaseException as error:
             os.close(descriptor)
+            if isinstance(error, OSError):
+                raise OSError(error.errno, error.strerror, str(self._path)) from error
             raise
         self._descriptor = descriptor
 
@@ -123,12 +129,19 @@ class WorkspaceLock:
             if not self._path.parent.is_dir():
                 raise
             # A person removed it. A successor would have left a file, even when it is gone again.
-            os.close(self._descriptor)
-            self._descriptor = None
-            self.acquire()
+            self._take_again(self._descriptor)
             return
         if content != self._own.as_text().encode():
             raise FencedError(_taken_over(self._path))
+
+    def _take_again(self, before: int) -> None:
+        """Make the lock file anew. Raises OSError, and then may be called again."""
+        try:
+            self._open_and_take(steal=False)
+        except OSError:
+            self._path.unlink(missing_ok=True)  # half-written, it would pass for a successor's
+            raise
+        os.close(before)
 
     def refresh(self) -> None:
         """Show other hosts that we are alive; may be called as often as one likes."""

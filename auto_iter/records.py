@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auto_iter.files import digest
+from auto_iter.files import digest, naming
 from auto_iter.hashes import is_intact
 from auto_iter.solution import SolutionSummary
 from auto_iter.workspace import Iteration
@@ -105,7 +105,8 @@ def fingerprint(request: Mapping[str, Any], paths: Iteration, numbers: Collectio
     files = [request["strategy"], request["previous"], request["centre"]]
     for path in (*map(Path, files), *map(paths.mille_statistics, numbers)):
         try:
-            whole.update(hashlib.sha256(path.read_bytes()).digest())
+            with naming(path):
+                whole.update(hashlib.sha256(path.read_bytes()).digest())
         except FileNotFoundError:
             whole.update(b"none")
     return whole.hexdigest()
@@ -122,8 +123,10 @@ def read_solution(path: Path) -> SolutionSummary | None:
     told = record.get("hashes", {}).get("constants")
     if told:
         try:
-            if digest(path.with_name("inputforalign.txt").read_bytes()) != told:
-                return None
+            constants = path.with_name("inputforalign.txt")
+            with naming(constants):
+                if digest(constants.read_bytes()) != told:
+                    return None
         except FileNotFoundError:
             return None
     return SolutionSummary.model_validate(
@@ -134,7 +137,8 @@ def read_solution(path: Path) -> SolutionSummary | None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """Return a record; None where there is none, or what is there is none."""
     try:
-        content = json.loads(path.read_text())
+        with naming(path):
+            content = json.loads(path.read_text())
     except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
         return None
     return content if isinstance(content, dict) else None

@@ -60,9 +60,13 @@ class Workers:
         numbers: frozenset[int] = frozenset(),
     ) -> Child:
         """Start a worker on `request`, which is handed over in the file `path`."""
-        write_atomically(path, json.dumps(request, indent=1))
         command = [sys.executable, "-m", "auto_iter.millepede.worker", what, str(path)]
-        return self.start_command(command, numbers, (path,))
+        try:
+            write_atomically(path, json.dumps(request, indent=1))
+            return self.start_command(command, numbers, (path,))
+        except OSError:  # nobody will read it, and the next try has another name
+            path.unlink(missing_ok=True)
+            raise
 
     def start_command(
         self,

@@ -34,7 +34,7 @@ from auto_iter.batch.local_records import (
     sync_journal,
 )
 from auto_iter.errors import PASSING, PASSING_EXIT_CODE
-from auto_iter.files import sync_directory
+from auto_iter.files import naming, sync_directory
 from auto_iter.identity import identify
 from auto_iter.model import Job, Resources
 
@@ -125,7 +125,8 @@ class Starter:
         event |= {"memory_mb": self._peak_mb, "wall_s": round(time.time() - started, 3)}
         self._log(_in_words(event))  # first: who sees the record may go and read the log
         self._record(event)
-        self._records.sign_of_life(self._job.number).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it tells nothing any more
+            self._records.sign_of_life(self._job.number).unlink(missing_ok=True)
 
     def claim(self) -> bool:
         """Start the job in the journal, unless somebody else did, or it was removed meanwhile."""
@@ -341,13 +342,13 @@ def _move(source: Path, target: Path) -> None:
     """Move a file whole, durably, onto another file system if need be."""
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with source.open("rb+") as written:
+        with naming(source), source.open("rb+") as written:
             os.fsync(written.fileno())
         try:
             source.replace(target)
         except OSError:
             shutil.copyfile(source, partial)
-            with partial.open("rb+") as written:
+            with naming(target), partial.open("rb+") as written:
                 os.fsync(written.fileno())
             partial.replace(target)
             source.unlink()

@@ -8,6 +8,7 @@ all submissions of a workspace share them.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -34,7 +35,7 @@ from auto_iter.batch.local_records import (
     read_jobs,
     sync_journal,
 )
-from auto_iter.errors import PASSING_EXIT_CODE
+from auto_iter.errors import PASSING, PASSING_EXIT_CODE
 from auto_iter.identity import identify
 from auto_iter.model import Job, Resources
 
@@ -145,9 +146,10 @@ def bury(
         if not claimed and not ledger.is_idle(number):
             return
         processes.sweep(marker(header, number))
-        for left_over in header.deliver_to.glob(f".*.{pid}"):  # half moved to another file system
-            left_over.unlink(missing_ok=True)
-        ledger.records.sign_of_life(number).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # litter is no reason to keep the job from counting
+            for left_over in header.deliver_to.glob(f".*.{pid}"):  # half moved between disks
+                left_over.unlink(missing_ok=True)
+            ledger.records.sign_of_life(number).unlink(missing_ok=True)
         event, reason = "lost", why
         if not claimed:
             event = "failed"
@@ -209,9 +211,14 @@ def main() -> None:
         queue = Queue(
             Path(root), Path(slots), enforce_memory=enforce_memory == "1", grace_s=float(grace_s)
         )
-        while queue.turn():
-            if select.select([wake], [], [], _LOOK_S)[0]:
-                os.read(wake, 4096)
+        try:
+            while queue.turn():
+                if select.select([wake], [], [], _LOOK_S)[0]:
+                    os.read(wake, 4096)
+        except OSError as error:
+            if error.errno not in PASSING:
+                raise
+            print(f"queue process ended, the next one goes on: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

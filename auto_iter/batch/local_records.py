@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from auto_iter.files import sync_directory
+from auto_iter.files import naming, sync_directory
 from auto_iter.identity import Identity
 from auto_iter.model import Batch, Job, Problem, Resources, Tally, Trouble
 
@@ -99,14 +99,15 @@ def write_submission(root: Path, batch: Batch, marker: str, submitted_at: float)
     records.queue_lock.touch()
     records.header.write_text(json.dumps(header, indent=1))
     for path in (records.jobs, records.header):
-        with path.open("rb") as written:
+        with path.open("rb") as written, naming(path):
             os.fsync(written.fileno())
     sync_directory(root)
 
 
 def read_header(records: Records) -> Header:
     """Return what the jobs of a submission share. Raises OSError, ValueError."""
-    raw = json.loads(records.header.read_text())
+    with naming(records.header):
+        raw = json.loads(records.header.read_text())
     home = records.root.parent
 
     def absolute(name: str) -> Path:
@@ -128,7 +129,9 @@ def read_header(records: Records) -> Header:
 def read_jobs(records: Records) -> list[Job]:
     """Return the jobs of a submission, in the order in which they start."""
     jobs = []
-    for line in records.jobs.read_text().splitlines():
+    with naming(records.jobs):
+        lines = records.jobs.read_text().splitlines()
+    for line in lines:
         raw = json.loads(line)
         jobs.append(Job(**(raw | {"arguments": tuple(raw["arguments"])})))
     return jobs
@@ -138,7 +141,8 @@ def read_jobs(records: Records) -> list[Job]:
 def journal_lock(records: Records) -> Iterator[None]:
     """Keep everybody else from deciding about this submission's jobs; kill -9 sets it free."""
     with records.journal.open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        with naming(records.journal):
+            fcntl.flock(held, fcntl.LOCK_EX)
         yield
 
 
@@ -147,7 +151,7 @@ def append_event(records: Records, event: Event) -> None:
 
     The line break before it ends whatever a killed writer may have left unfinished.
     """
-    with records.journal.open("ab", buffering=0) as journal:
+    with naming(records.journal), records.journal.open("ab", buffering=0) as journal:
         line = b"\n" + json.dumps(event).encode() + b"\n"
         if journal.write(line) != len(line):
             raise OSError(errno.ENOSPC, "the journal could only be written in part")
@@ -155,13 +159,13 @@ def append_event(records: Records, event: Event) -> None:
 
 def sync_journal(records: Records) -> None:
     """Make what the journal holds survive a power cut."""
-    with records.journal.open("rb") as journal:
+    with naming(records.journal), records.journal.open("rb") as journal:
         os.fsync(journal.fileno())
 
 
 def read_events(records: Records, offset: int) -> tuple[list[Event], int]:
     """Return the events from byte `offset` of the journal on, and where to read on next time."""
-    with records.journal.open("rb") as journal:
+    with naming(records.journal), records.journal.open("rb") as journal:
         journal.seek(offset)
         fresh = journal.read()
     whole = fresh[: fresh.rfind(b"\n") + 1]

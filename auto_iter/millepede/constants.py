@@ -88,7 +88,7 @@ def _read(path: Path) -> str:
             f"{path}: no such file", "to start without constants, make it an empty file"
         ) from error
     except OSError as error:
-        raise_what_passes(error)
+        raise_what_passes(error, path)
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: no constants, but something that is no text", _FORM) from error

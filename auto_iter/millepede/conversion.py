@@ -107,6 +107,7 @@ def read_solution(path: Path) -> SolutionRecord:
     try:
         return SolutionRecord.model_validate_json(path.read_bytes())
     except OSError as error:
+        raise_what_passes(error, path)
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         raise InputError(f"{path}: not a solution; solve that iteration again") from error
@@ -118,7 +119,7 @@ def read_record(path: Path) -> ConversionRecord:
         content = path.read_bytes()
         record = ConversionRecord.model_validate_json(content)
     except OSError as error:
-        raise_what_passes(error)
+        raise_what_passes(error, path)
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         raise InputError(

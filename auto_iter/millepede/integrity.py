@@ -48,7 +48,7 @@ def _what_is_wrong(binary: Path, record: ConversionRecord) -> str:
     except InputError as error:
         return str(error).removeprefix(f"{binary}: ")
     except OSError as error:
-        raise_what_passes(error)
+        raise_what_passes(error, binary)
         return f"cannot be read ({error.strerror})"
     told_records = record.statistics.records
     return "" if records == told_records else f"holds {records} records instead of {told_records}"

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import uproot
 
 from auto_iter.errors import InputError, raise_what_passes
+from auto_iter.files import naming
 from auto_iter.millepede.baskets import BranchReader, BrokenBranchError, Bytes, Offsets
 
 TREE = "tree"
@@ -77,11 +78,15 @@ class TrackFile:
 
     def _open(self) -> None:
         try:
-            file = uproot.open(self.path, handler=uproot.MemmapSource)
+            # No memory map, which would end the process where the file system fails; no threads,
+            # as processes are forked off.
+            file = uproot.open(
+                self.path, handler=uproot.MultithreadedFileSource, use_threads=False, num_workers=1
+            )
         except FileNotFoundError as error:
             raise InputError(f"{self.path}: no such file") from error
         except Exception as error:  # uproot raises whatever the bytes lead it to
-            raise_what_passes(error)
+            raise_what_passes(error, self.path)
             raise InputError(f"{self.path}: not a ROOT file, or truncated") from error
         with file:
             self._tree = _tree(file, self.path)
@@ -187,7 +192,8 @@ class _CheckedReader:
 
     def _read(self, start: int, stop: int) -> tuple[Bytes, Offsets]:
         try:
-            return self._reader.read(start, stop)
+            with naming(self._path):
+                return self._reader.read(start, stop)
         except BrokenBranchError as error:
             raise self._broken(f"cannot be read: {error}") from error
 
@@ -234,7 +240,7 @@ def _tree(file: Any, path: Path) -> Any:
     try:
         tree = file.get(TREE)
     except Exception as error:
-        raise_what_passes(error)
+        raise_what_passes(error, path)
         raise InputError(f"{path}: tree {TREE!r} cannot be read; the file is damaged") from error
     if tree is None:
         raise InputError(f"{path}: no tree {TREE!r}; the reconstruction did not finish")

@@ -253,7 +253,7 @@ def _open(path: Path) -> IO[bytes]:
         compressed = stream.read(2) == _GZIP_MAGIC
         stream.seek(0)
     except OSError as error:
-        raise_what_passes(error)
+        raise_what_passes(error, path)
         raise InputError(f"cannot read the Mille binary {path}: {error.strerror}") from error
     return gzip.GzipFile(fileobj=stream, mode="rb") if compressed else stream  # type: ignore[return-value]  # GzipFile reads bytes as any binary file does
 

@@ -50,7 +50,7 @@ def read_result(path: Path) -> dict[int, Parameter]:
     try:
         lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError as error:
-        raise_what_passes(error)
+        raise_what_passes(error, path)
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     if not lines or not lines[0].lstrip().lower().startswith("parameter"):
         raise InputError(f"{path}: line 1 is not the header 'Parameter …' of a millepede.res")

@@ -340,7 +340,7 @@ def read_strategy(name_or_path: str | Path) -> str:
         except YamlError as error:
             raise InputError(f"strategy {name}: {error}") from error
         except (OSError, UnicodeDecodeError) as error:
-            raise_what_passes(error)
+            raise_what_passes(error, Path(name))
             raise InputError(f"strategy {name}: cannot be read ({error})") from error
     known = strategy_names()
     if name not in known:

@@ -1,11 +1,9 @@
-"""`python -m tests.crash [--sample N]`: power cuts at every side effect of a small alignment.
+"""`python -m tests.crash [--cuts] [--errors] [--sample N]`: an alignment whose disk fails it.
 
-Prints how many side effects there were, how many disks they leave that differ, how many of those
-were gone on from, and what was not as without the cut. Exit code 1 when anything was.
-
-An alignment is gone on with where it was, so that paths are the same: each of several workers sees
-a directory of its own there, and only its own processes (namespaces; without the right to make them
-there is one worker).
+`--cuts`: the power goes before and after every side effect (fsync, rename, removal), and the
+alignment goes on from what the disk kept. `--errors`: the disk refuses side effects of a new one.
+Constants must be the same, and nothing done twice. Prints how much was done and what diverged; exit
+code 1 when anything did, or when not all that was asked for was done.
 """
 
 from __future__ import annotations
@@ -13,116 +11,129 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.crash.alignment import Rehearsal
-from tests.crash.disk import Cut, cuts, read_log
+from tests.crash.disk import Disks, disks, read_log
+from tests.crash.work import NEVER, Task, answers, work
 
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.EMFILE)
-NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child")
+SHOW_EVERY = 50
+
+Kind = Callable[[Path, list[dict[str, Any]], argparse.Namespace], int]
 
 
 def main() -> int:
     """Rehearse, and tell."""
     arguments = _parsed()
-    if arguments.part:
-        return _work(Rehearsal(arguments.base), arguments.part, arguments.sample)
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as base:
-        rehearsal = Rehearsal(Path(base))
-        rehearsal.prepare()
-        all_cuts = rehearsal.record_it()
-        effects = len(read_log(rehearsal.record))
-        if arguments.refuse:
-            return refuse(rehearsal, effects, arguments.sample or effects)
-        workers = arguments.workers if _may_have_namespaces() else 1
-        number = len(chosen_of(all_cuts, arguments.sample))
-        print(
-            f"{effects} side effects, {len(all_cuts)} disks after them that differ, {number} to go "
-            f"on from with {workers} workers; {time.monotonic() - began:.0f} s",
-            flush=True,
-        )
-        running = [
-            _start(rehearsal, f"{part}/{workers}", arguments.sample) for part in range(workers)
-        ]
-        failed = sum(each.wait() != 0 for each in running)
-    cut = effects if number == len(all_cuts) else number
-    print(
-        f"side effects: {effects}; cut before and after: {cut}; "
-        f"divergences: {'see above' if failed else 0}; {time.monotonic() - began:.0f} s"
-    )
-    return 1 if failed else 0
+    if arguments.base is not None:
+        work(arguments.base, arguments.own)
+        return 0
+    with tempfile.TemporaryDirectory() as name:
+        base = Path(name)
+        Rehearsal(base).record_it()
+        log = read_log(base / "record")
+        kinds: list[Kind] = arguments.kinds or [cuts]
+        return max([kind(base, log, arguments) for kind in kinds])
 
 
 def _parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sample", type=int, metavar="N", help="only so many of the disks")
-    parser.add_argument("--refuse", action="store_true", help="errors instead of power cuts")
-    parser.add_argument("--workers", type=int, metavar="N", default=os.cpu_count() or 1)
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
+    for kind in (cuts, errors):
+        parser.add_argument(
+            f"--{kind.__name__}", action="append_const", dest="kinds", const=kind, help=kind.__doc__
+        )
+    parser.add_argument("--sample", type=int, metavar="N", help="only so many side effects")
+    parser.add_argument("--workers", type=int, metavar="N", default=2 * (os.cpu_count() or 1))
     parser.add_argument("--base", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--part", help=argparse.SUPPRESS)
+    parser.add_argument("--own", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _may_have_namespaces() -> bool:
-    try:
-        return subprocess.run([*_namespaces(), "true"], check=False).returncode == 0
-    except FileNotFoundError:
-        return False
+def cuts(base: Path, log: list[dict[str, Any]], arguments: argparse.Namespace) -> int:
+    """Cut the power before and after side effects; return the exit code."""
+    began, left = time.monotonic(), disks(log)
+    chosen = chosen_of(len(log), arguments.sample)
+    wanted = sorted({number for effect in chosen for number in left.around(effect)})
+    tasks: list[Task] = [{"disk": number} for number in wanted]
+    where = [f"cut after side effect {left.after.index(number)}" for number in wanted]
+    found = answers(base, tasks, arguments.workers, _teller(where))
+    done = cut_around(left, {wanted[place] for place in found})
+    wrong = sum(each is not None for each in found.values())
+    print(
+        f"side effects: {len(log)}; cut before and after: {done}; they leave "
+        f"{len(left.different)} disks that differ, gone on from: {len(found)}; "
+        f"divergences: {wrong}; {time.monotonic() - began:.0f} s"
+    )
+    return int(wrong > 0 or done < len(chosen))
 
 
-def _namespaces() -> list[str]:
-    return [*NAMESPACES, *([] if os.geteuid() == 0 else ["--map-root-user"])]
+def cut_around(left: Disks, done: set[int]) -> int:
+    """Return around how many side effects both disks were gone on from."""
+    effects = range(1, len(left.after))
+    return sum(set(left.around(effect)) <= done for effect in effects)
 
 
-def _start(rehearsal: Rehearsal, part: str, sample: int | None) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.crash", "--base", str(rehearsal.base), "--part", part]
-    if sample is not None:
-        command += ["--sample", str(sample)]
-    return subprocess.Popen(command if part.endswith("/1") else [*_namespaces(), *command])
+def errors(base: Path, log: list[dict[str, Any]], arguments: argparse.Namespace) -> int:
+    """Have the disk refuse side effects, each with one of the errors; return the exit code."""
+    began = time.monotonic()
+    tasks = refusals([each["place"] for each in log], arguments.sample)
+    where = [f"{errno.errorcode[task['error']]} at {task['place']}" for task in tasks]
+    found = answers(base, tasks, arguments.workers, _teller(where))
+    done = [place for place, wrong in found.items() if wrong != NEVER]
+    wrong = sum(found[place] is not None for place in done)
+    pairs = {(tasks[place]["place"], tasks[place]["error"]) for place in done}
+    places = {each["place"] for each in log}
+    effects = {(tasks[place]["place"], tasks[place]["nth"]) for place in done}
+    all_met = sum(count == len(ERRORS) for count in Counter(place for place, _ in pairs).values())
+    print(
+        f"side effects: {len(log)}, at {len(places)} places of the program; refused: "
+        f"{len(effects)}; places that met each of the {len(ERRORS)} errors: {all_met}; "
+        f"divergences: {wrong}; {time.monotonic() - began:.0f} s"
+    )
+    return int(wrong > 0 or len(done) < len(tasks))
 
 
-def _work(rehearsal: Rehearsal, part: str, sample: int | None) -> int:
-    """Go on from every n-th of the disks; return 1 when anything diverged."""
-    first, _, workers = part.partition("/")
-    if workers != "1":
-        own = rehearsal.base / f"work{first}"
-        own.mkdir()
-        subprocess.run(["mount", "--bind", str(own), str(rehearsal.work)], check=True)
-    chosen = chosen_of(cuts(read_log(rehearsal.record)), sample)
-    divergences = 0
-    for done, cut in enumerate(chosen[int(first) :: int(workers)], start=1):
-        wrong = rehearsal.divergence(cut)
+def refusals(places: list[str], sample: int | None) -> list[Task]:
+    """Return what to refuse: each side effect with an error, and each place with every error."""
+    seen: Counter[str] = Counter()
+    chosen, tasks = set(chosen_of(len(places), sample)), list[Task]()
+    for number, place in enumerate(places, start=1):
+        error = ERRORS[seen[place] % len(ERRORS)]
+        seen[place] += 1
+        if number in chosen:
+            tasks.append({"error": error, "nth": seen[place], "place": place})
+    if sample is None:
+        for place, often in seen.items():
+            tasks += [{"error": error, "nth": 1, "place": place} for error in ERRORS[often:]]
+    return tasks
+
+
+def chosen_of(total: int, number: int | None) -> list[int]:
+    """Return so many of the side effects 1 to `total`, evenly; all when `number` is None."""
+    if number is None or number >= total:
+        return list(range(1, total + 1))
+    return [1 + at * total // number for at in range(number)]
+
+
+def _teller(names: list[str]) -> Callable[[int, str | None], None]:
+    """Return what prints each divergence, and how far it is."""
+    told: list[int] = []
+
+    def tell(place: int, wrong: str | None) -> None:
+        told.append(place)
         if wrong is not None:
-            divergences += 1
-            print(f"cut after side effect {cut.after}: {wrong}", flush=True)
-        if done % 20 == 0:
-            print(f"worker {first}: {done} done", flush=True)
-    return 1 if divergences else 0
+            print(f"{names[place]}: {wrong}", flush=True)
+        if len(told) % SHOW_EVERY == 0:
+            print(f"{len(told)} of {len(names)} done", flush=True)
 
-
-def refuse(rehearsal: Rehearsal, effects: int, number: int) -> int:
-    """Have the disk refuse so many of the side effects, with each of the errors in turn."""
-    divergences = 0
-    for turn in range(number):
-        at, error = 1 + turn * effects // number, ERRORS[turn % len(ERRORS)]
-        wrong = rehearsal.refusal(at, error)
-        if wrong is not None:
-            divergences += 1
-            print(f"{errno.errorcode[error]} at side effect {at}: {wrong}", flush=True)
-    print(f"side effects: {effects}; refused: {number}; divergences: {divergences}")
-    return 1 if divergences else 0
-
-
-def chosen_of(all_cuts: list[Cut], number: int | None) -> list[Cut]:
-    """Return so many of the cuts, evenly; all when `number` is None."""
-    if number is None or number >= len(all_cuts):
-        return all_cuts
-    return [all_cuts[at * len(all_cuts) // number] for at in range(number)]
+    return tell
 
 
 if __name__ == "__main__":

@@ -1,14 +1,8 @@
-"""A small alignment that is recorded once and gone on with after every power cut.
-
-Its reconstruction is a shell stub that looks up what the simulated Calypso made of the same raw
-file and the same constants; constants that no undisturbed alignment had find nothing, and the job
-fails.
-"""
+"""A small alignment that is recorded once and gone on with after every power cut."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -16,28 +10,37 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
+from auto_iter.files import TEMPORARY
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options, simulate
-from tests.crash.disk import Cut, cuts, read_log, restore
-from tests.crash.hook.recorder import REFUSE, VARIABLE
+from tests.crash import stubs
+from tests.crash.disk import Tree, restore
+from tests.crash.hook.recorder import REFUSE, REFUSED, VARIABLE, Refusal
 
 HOOK = Path(__file__).parent / "hook"
 FILES, ITERATIONS = (400, 401), 2
 PATIENCE_S = 300.0
 
-_STUBS = {
-    "WriteAlignmentConfig_Faser04.py": 'printf %s "$1" > constants\n'
-    'exec "$FASER_SIMULATION/bin/WriteAlignmentConfig_Faser04.py" "$@"',
-    "faser_reco_alignment.py": 'name=$(basename "$1" .raw)\n'
-    "made=$CACHE/$(sha256sum < constants | cut -c-64)-$name.root\n"
-    'cp "$made" "$name-kfalignment.root"',
-}
+Program = Callable[[str, Sequence[str], Path, Mapping[str, str], float], tuple[int, str]]
+"""Does `python -m` for module, arguments, directory, environment and limit; code and words."""
+
+
+def interpreted(
+    module: str, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], limit_s: float
+) -> tuple[int, str]:
+    """Run a program as its users do, in an interpreter of its own."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(
+        command, cwd=cwd, env=dict(environment), timeout=limit_s,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Rehearsal:
     """Where everything is: `work` is the disk that loses power, and holds nothing else."""
 
     base: Path
+    program: Program = interpreted
 
     @property
     def work(self) -> Path:
@@ -61,70 +65,47 @@ class Rehearsal:
         """The alignment's workspace."""
         return self.work / f"Y2023_R011705_F{FILES[0]}-{FILES[-1] + 1}"
 
-    def prepare(self) -> None:
-        """Simulate, align undisturbed, and keep what the reconstruction made."""
-        simulate(self.base / "sim", Options(files=FILES, beam=Beam(events=300)))
-        reference = self.base / "reference"
-        reference.mkdir()
-        self._run(reference, ())
-        cache, stubs = self.base / "cache", self.base / "stubs"
-        for directory in (cache, stubs):
-            directory.mkdir()
-        for iteration in sorted(reference.glob("Y*/iter*")):
-            text = (iteration / "1reco/inputforalign.txt").read_text().rstrip("\n")
-            argument = f"AlignDbTool.AlignmentConstants={{{text}}}"
-            key = hashlib.sha256(argument.encode()).hexdigest()
-            for output in (iteration / "2kfalignment").glob("*.root"):
-                name = f"Faser-Physics-{output.stem.removeprefix('kfalignment_').replace('_', '-')}"
-                shutil.copy(output, cache / f"{key}-{name}.root")
-        for name, text in _STUBS.items():
-            (stubs / name).write_text(f"#!/bin/bash\nset -e\n{text}\n")
-            (stubs / name).chmod(0o755)
-        (self.base / "env.sh").write_text(
-            f"source {self.base}/sim/install/setup.sh\nexport PATH={stubs}:$PATH CACHE={cache}\n"
-        )
+    @property
+    def _constants(self) -> Path:
+        return self.base / "constants.json"
 
-    def record_it(self) -> list[Cut]:
-        """Run the alignment, recorded; return the disks that power cuts would leave."""
+    def record_it(self) -> None:
+        """Simulate, align undisturbed, and record that."""
+        simulate(self.base / "sim", Options(files=FILES, beam=Beam(events=300)))
+        cache = self.base / "cache"
+        script = stubs.write_stubs(self.base / "stubs", cache, self.base / "sim/install")
+        (self.base / "env.sh").write_text(script)
         self.work.mkdir()
         self.run({VARIABLE: f"{self.record}:{self.work}"})
-        assert constants(self.workspace) == constants(next(self.base.glob("reference/Y*")))
-        return cuts(read_log(self.record))
+        stubs.close(cache)
+        found = constants(self.workspace)
+        assert len(found) == ITERATIONS
+        self._constants.write_text(json.dumps(found))
 
     def run(self, environment: Mapping[str, str] | None = None) -> str:
         """Run or go on with the alignment, with the same words each time; return what it said."""
-        stubs = ("--env_script", str(self.base / "env.sh"))
         search = f"{HOOK}:{os.environ.get('PYTHONPATH', '')}"
-        hooked = {"PYTHONPATH": search, **(environment or {})}
-        return self._run(self.work, stubs, hooked)
-
-    def _run(
-        self, cwd: Path, more: tuple[str, ...], environment: Mapping[str, str] | None = None
-    ) -> str:
-        done = subprocess.run(
-            [
-                sys.executable, "-m", "auto_iter", "run", "-y", "2023", "-r", "11705",
-                "-f", f"{FILES[0]}-{FILES[-1] + 1}", "-i", str(ITERATIONS),
-                "--config", str(self.base / "sim/config.yaml"),
-                "--set", "alignment.polling_interval_seconds=1", *more,
-            ],
-            cwd=cwd, env={**os.environ, **(environment or {})}, timeout=PATIENCE_S,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        said = done.stdout + done.stderr
-        assert done.returncode in {0, NOT_CONVERGED_EXIT_CODE}, said  # two iterations are few
+        arguments = [
+            "run", "-y", "2023", "-r", "11705", "-f", f"{FILES[0]}-{FILES[-1] + 1}",
+            "-i", str(ITERATIONS), "--config", str(self.base / "sim/config.yaml"),
+            "--set", "alignment.polling_interval_seconds=1",
+            "--env_script", str(self.base / "env.sh"),
+        ]  # fmt: skip
+        full = {**os.environ, "PYTHONPATH": search, **(environment or {})}
+        code, said = self.program("auto_iter", arguments, self.work, full, PATIENCE_S)
+        assert code in {0, NOT_CONVERGED_EXIT_CODE}, said  # two iterations are few
         assert "Traceback" not in said, said
         return said
 
-    def refusal(self, at: int, number: int) -> str | None:
-        """Have the disk refuse side effect `at` of a new alignment with an error, once.
+    def refusal(self, refusal: Refusal, record: Path) -> str | None:
+        """Have the disk refuse one side effect of a new alignment, once, recorded in `record`.
 
-        Returns what is not as it was without; None when all is.
+        Returns what is not as it was without; None when all is. Raises LookupError when it did not
+        come to that side effect.
         """
-        for directory in (self.work, self.record):
-            shutil.rmtree(directory, ignore_errors=True)
-        self.work.mkdir()
-        refusing = {VARIABLE: f"{self.record}:{self.work}", REFUSE: f"{at}:{number}"}
+        shutil.rmtree(record, ignore_errors=True)
+        restore({}, record, self.work)
+        refusing = {VARIABLE: f"{record}:{self.work}", REFUSE: refusal.as_text()}
         try:
             said = self.run(refusing)
         except AssertionError as error:
@@ -135,38 +116,52 @@ class Rehearsal:
                 self.run()
             except AssertionError as worse:
                 return f"it did not go on: {str(worse)[-2000:]}"
-        if constants(self.workspace) != constants(next(self.base.glob("reference/Y*"))):
-            return "other constants"
+        if not (record / REFUSED).exists():
+            raise LookupError(refusal.as_text())
         said += "".join(log.read_text() for log in self.workspace.glob("batch/*/queue.log"))
+        words, place = os.strerror(refusal.error), str(self.work)
+        nameless = [line for line in said.splitlines() if words in line and place not in line]
+        if nameless:
+            return f"a line without a path: {nameless[0]}"
         for bad in ("Traceback", "job failed", "held"):
             if bad in said:
                 return f"{bad}: {said[-2000:]}"
-        return repeated_submission(self.workspace)
+        return self._difference(may_leave=refusal.place.startswith("unlink"))
 
-    def divergence(self, cut: Cut) -> str | None:
-        """Cut the power, go on, and return what is not as it was without; None when all is."""
-        restore(cut.tree, self.record, self.work)
+    def divergence(self, tree: Tree) -> str | None:
+        """Go on from what a power cut left, and return what is not as it was without the cut."""
+        restore(tree, self.record, self.work)
         finished = ended_jobs(self.workspace)
         before = started_jobs(self.workspace)
         try:
             said = self.run()
         except AssertionError as error:
             return f"it did not go on: {str(error)[-2000:]}"
-        if constants(self.workspace) != constants(next(self.base.glob("reference/Y*"))):
-            return "other constants"
         if "job failed" in said:
             return "a lost job counts as failed"
         after = started_jobs(self.workspace)
         again = sorted(job for job in finished if after[job] != before[job])
         if again:
             return f"reconstructed again although the output was safe: {again}"
+        return self._difference()
+
+    def _difference(self, *, may_leave: bool = False) -> str | None:
+        """Return in what the finished alignment differs from the undisturbed one.
+
+        It `may_leave` temporary files where their removal was refused.
+        """
+        if constants(self.workspace) != json.loads(self._constants.read_text()):
+            return "other constants"
+        left = [path.name for path in self.workspace.rglob(f"*{TEMPORARY}")]
+        if left and not may_leave:
+            return f"temporary files are left: {left}"
         return repeated_submission(self.workspace)
 
 
-def constants(workspace: Path) -> dict[str, bytes]:
+def constants(workspace: Path) -> dict[str, str]:
     """Return the new constants of each iteration."""
     found = workspace.glob("iter*/3millepede/inputforalign.txt")
-    return {path.parent.parent.name: path.read_bytes() for path in found}
+    return {path.parent.parent.name: path.read_text() for path in found}
 
 
 def submissions(workspace: Path) -> list[dict[str, object]]:

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from auto_iter.files import TEMPORARY
-
 Node = tuple[int, int]
 """An inode, and the how-manieth file that has this number."""
 
@@ -112,27 +110,31 @@ def restore(tree: Tree, record: Path, root: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """The disk after a power cut between the side effects `after` and the next."""
+class Disks:
+    """What power cuts leave: before the first side effect, and after each.
 
-    after: int
-    tree: Tree
-
-
-def cuts(log: list[dict[str, Any]]) -> list[Cut]:
-    """Return the different disks that power cuts leave, the last moment of each.
-
-    Temporary files apart: two disks that differ only there count as one, with the files.
+    `different` are the trees, each once; `after[k]` says which of them is there once k side effects
+    were done. Before side effect k there is what k - 1 left.
     """
-    disk, found = Disk(), [Cut(0, {})]
-    for number, op in enumerate(log, start=1):
-        disk.apply(op)
+
+    different: list[Tree]
+    after: list[int]
+
+    def around(self, effect: int) -> tuple[int, int]:
+        """Return which disks a cut right before and right after a side effect (from 1) leaves."""
+        return self.after[effect - 1], self.after[effect]
+
+
+def disks(log: list[dict[str, Any]]) -> Disks:
+    """Return the disks that power cuts leave. Equal ones count once: going on is the same."""
+    disk, found = Disk(), Disks([], [])
+    numbers: dict[str, int] = {}
+    for op in (None, *log):
+        if op is not None:
+            disk.apply(op)
         tree = disk.tree()
-        if _essential(tree) == _essential(found[-1].tree):
-            found.pop()
-        found.append(Cut(number, tree))
+        number = numbers.setdefault(json.dumps(tree, sort_keys=True), len(numbers))
+        if number == len(found.different):
+            found.different.append(tree)
+        found.after.append(number)
     return found
-
-
-def _essential(tree: Tree) -> Tree:
-    return {path: node for path, node in tree.items() if not path.endswith(TEMPORARY)}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +20,11 @@ from auto_iter.files import write_atomically
 from auto_iter.millepede.workflow import solve
 from auto_iter.model import Submission
 from tests.batch_contract import make_batch
-from tests.crash.alignment import HOOK, Rehearsal
+from tests.crash.alignment import HOOK
 from tests.crash.disk import Disk, Tree, read_log, restore
-from tests.crash.hook.recorder import VARIABLE, Recorder
+from tests.crash.hook.recorder import REFUSE, REFUSED, VARIABLE, Recorder, Refusal
 from tests.integration.commands import wait_until
-from tests.integration.test_local_batch import open_batch, settled
+from tests.integration.test_local_batch import alive, open_batch, settled, starters, wait_for
 from tests.integration.test_millepede_workflow import (
     ENV,
     REFERENCE,
@@ -29,6 +34,8 @@ from tests.integration.test_millepede_workflow import (
 )
 from tests.integration.test_millepede_workflow import request as solve_request
 from tests.unit.test_checkpoint import BUSY, FRESH
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ def test_a_submission_is_found_once_it_was_made_and_whole_or_not_before(
 def test_a_job_that_has_ended_for_good_has_its_output_for_good(
     disk: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(HOOK))
+    monkeypatch.setenv("PYTHONPATH", f"{HOOK}:{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv(VARIABLE, f"{disk.record}:{disk.root}")
     disk.recorder()
     batch = make_batch(disk.root, "key", 10, 11)
@@ -135,6 +142,23 @@ def test_a_job_that_has_ended_for_good_has_its_output_for_good(
         for number in ended(tree):
             output = disk.content(tree, batch.deliver_to / f"result_{number}")
             assert output == f"out of {number}\n".encode()
+
+
+def test_a_starter_whose_disk_fails_at_the_very_end_ends_quietly(
+    disk: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job counts as ended by then; what is left to remove tells nothing any more."""
+    place = "unlink local_job.run < local_job.main < local_job.<module>"
+    monkeypatch.setenv("PYTHONPATH", f"{HOOK}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv(VARIABLE, f"{disk.record}:{disk.root}")
+    monkeypatch.setenv(REFUSE, Refusal(errno.EIO, 1, place).as_text())
+    system = open_batch(disk.root)
+    submission = system.submit(make_batch(disk.root, "key", 10))
+    assert settled(system, submission, lambda tally: tally.is_over).problems == ()
+    system.close()
+    wait_for((disk.record / REFUSED).exists)
+    wait_for(lambda: not alive(starters(disk.root, submission.cluster)[10]))
+    assert (disk.root / "batch" / submission.cluster / "queue.log").read_text() == ""
 
 
 def test_a_solution_is_there_only_with_its_constants(disk: Recorded) -> None:
@@ -158,11 +182,14 @@ def test_a_solution_is_there_only_with_its_constants(disk: Recorded) -> None:
 
 
 @pytest.mark.slow
-def test_power_cuts_change_nothing(tmp_path: Path) -> None:
-    """A sample of what `make crash-test` does at every side effect."""
-    rehearsal = Rehearsal(tmp_path)
-    rehearsal.prepare()
-    cuts = rehearsal.record_it()
-    assert len(cuts) > 50
-    for cut in cuts[len(cuts) // 12 :: len(cuts) // 6]:
-        assert rehearsal.divergence(cut) is None, f"cut after side effect {cut.after}"
+def test_power_cuts_and_errors_of_the_disk_change_nothing() -> None:
+    """A sample of what `make crash-test` and `make error-test` do at every side effect."""
+    command = [sys.executable, "-m", "tests.crash", "--cuts", "--errors", "--sample", "4"]
+    done = subprocess.run(
+        [*command, "--workers", "2"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = [int(number) for number in re.findall(r"side effects: (\d+)", done.stdout)]
+    assert len(counts) == 2
+    assert min(counts) > 200
+    assert done.stdout.count("divergences: 0") == 2

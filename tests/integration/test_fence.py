@@ -16,6 +16,7 @@ from tests.integration.commands import (
     PATIENCE_S,
     call,
     checkpoint,
+    program,
     run_command,
     wait_until,
 )
@@ -79,3 +80,27 @@ def test_a_daemon_that_was_stopped_for_long_ends_with_a_sentence_and_writes_noth
     assert said.strip().splitlines()[-1].endswith("this one ends and has written nothing since")
     assert "Traceback" not in said
     assert tree(workspace) == before
+
+
+def test_a_daemon_that_waits_for_its_jobs_shows_other_hosts_that_it_lives(
+    simulated: SimulatedDetector, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    waiting = program(tmp_path / "reco.sh", f"while [ ! -e {go} ]; do sleep 0.1; done; exit 1")
+    run = run_command(simulated, "--set", f"reco.program={waiting}")
+    with subprocess.Popen(
+        on("first", run), cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as first, ended(first):  # fmt: skip
+        try:
+            wait_until(lambda: list(tmp_path.glob("Y*/state.yaml")), "a workspace")
+            workspace = next(tmp_path.glob("Y*"))
+            wait_until(lambda: checkpoint(workspace)["state"] == "wait_reco", "running jobs")
+            sign = workspace / "daemon.lock"
+            long_ago = sign.stat().st_mtime - STALE_AFTER_S - 60
+            os.utime(sign, (long_ago, long_ago))
+            wait_until(lambda: sign.stat().st_mtime > long_ago + STALE_AFTER_S, "a sign of life")
+            first.send_signal(signal.SIGTERM)
+            assert first.wait(PATIENCE_S) == 0
+        finally:
+            go.touch()

@@ -183,11 +183,18 @@ def _fails(name: str) -> Callable[[Site], object]:
     return lambda site: site.program(name, "#!/bin/bash\nexit 7\n")
 
 
+def _on_a_bad_disk(path: Path) -> None:
+    """Have `path` answer EIO when it is read: nothing is mapped where a process's memory begins."""
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+
+
 FAILURES: dict[str, tuple[int, Callable[[Site], object], str]] = {
     "arguments": (10, lambda _: None, "unknown argument --colour"),
     "missing env script": (11, lambda site: site.env.unlink(), "reco_condor_env.sh"),
     "missing constants": (11, lambda site: site.constants.unlink(), "inputforalign.txt"),
     "missing raw file": (12, lambda site: site.raw.unlink(), "cannot read"),
+    "raw file on a bad disk": (12, lambda site: _on_a_bad_disk(site.raw), "Input/output error"),
     "env script exits": (20, lambda site: site.env.write_text("exit 0\n"), "ended the shell"),
     "env without programs": (20, lambda site: site.env.write_text("set -e\n"), "not on PATH"),
     "no program": (20, lambda site: _remove(site, "faser_reco_alignment.py"), "give reco.program"),

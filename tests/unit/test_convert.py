@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import io
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -350,6 +352,28 @@ def test_a_bad_file_is_refused_in_one_line_and_leaves_no_binary(
     assert "bad.root" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [path for path in tmp_path.iterdir() if path != source] == []
+
+
+def test_a_file_that_cannot_even_be_opened_just_now_is_not_bad_and_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "tracks.root"
+    source.symlink_to("/proc/self/mem")  # whoever reads its beginning gets EIO
+    with pytest.raises(OSError, match=r"Input/output error: '.*tracks\.root'") as caught:
+        convert_files([source], tmp_path / "out.bin", Scheme(), TrackCuts())
+    assert caught.value.errno == errno.EIO
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_file_that_fails_while_it_is_read_is_not_bad_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    source = sources("clean")[0]
+    monkeypatch.setattr(os, "pread", refuse)
+    with pytest.raises(OSError, match=rf"Input/output error: '{source}'"):
+        convert_files([source], tmp_path / "out.bin", Scheme(), TrackCuts())
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_scheme_without_labels_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -162,3 +163,29 @@ def test_refreshing_is_a_sign_of_life(path: Path) -> None:
     os.utime(path, (long_ago, long_ago))
     lock.refresh()
     assert time.time() - path.stat().st_mtime < 60
+
+
+def _refuse(_file: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_one_clear_line_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", _refuse)
+    with pytest.raises(PermanentError, match=r"daemon\.lock: No space left on device.*writable"):
+        WorkspaceLock(path).acquire()
+
+
+def test_a_lock_file_that_cannot_be_made_again_yet_is_made_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = WorkspaceLock(path)
+    lock.acquire()
+    path.unlink()
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", _refuse)
+        for _ in range(2):
+            with pytest.raises(OSError, match=r"No space left on device.*daemon\.lock"):
+                lock.check()
+    lock.check()
+    assert live_holder(path) is not None
+    lock.release()

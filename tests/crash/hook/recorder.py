@@ -13,7 +13,9 @@ import hashlib
 import json
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,13 +24,38 @@ VARIABLE = "CRASH_RECORD"
 
 
 REFUSE = "CRASH_REFUSE"
-"""Environment variable: `K:ERRNO`, the error that side effect K meets once."""
+"""Environment variable: `ERRNO:N:PLACE`, the error that the nth side effect of a place meets."""
+
+REFUSED = "refused"
+"""The file in the record that tells that it was."""
+
+_DEPTH = 4  # how many functions tell one place of the program from another
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Which side effect meets an error in place of being done: the nth (from 1) of a place."""
+
+    error: int
+    nth: int
+    place: str
+
+    def as_text(self) -> str:
+        """Return what the environment says of it."""
+        return f"{self.error}:{self.nth}:{self.place}"
+
+    @classmethod
+    def parse(cls, text: str) -> Refusal | None:
+        """Return what `as_text` made; None for nothing."""
+        error, _, rest = text.partition(":")
+        nth, _, place = rest.partition(":")
+        return cls(int(error), int(nth), place) if place else None
 
 
 class Recorder:
     """Stands in front of the system's calls, for files below `root`."""
 
-    def __init__(self, record: Path, root: Path, refuse: tuple[int, int] | None = None) -> None:
+    def __init__(self, record: Path, root: Path, refuse: Refusal | None = None) -> None:
         self._record, self._root = record, os.path.realpath(root)
         self._refuse = refuse
         (record / "blobs").mkdir(parents=True, exist_ok=True)
@@ -59,7 +86,7 @@ class Recorder:
         path = os.readlink(f"/proc/self/fd/{descriptor}")
         if not self._is_ours(path):
             return self._real["fsync"](descriptor)
-        with self._in_order() as note:
+        with self._in_order("fsync") as note:
             status = os.fstat(descriptor)
             if stat.S_ISDIR(status.st_mode):
                 note({"op": "directory", "path": self._steps(path), "entries": _entries(path)})
@@ -90,7 +117,8 @@ class Recorder:
         if not self._is_ours(path):
             self._real[name](source, target, **more)
             return
-        with self._in_order() as note:
+        names = (os.fsdecode(source), os.fsdecode(target))
+        with self._in_order("rename", *names) as note:
             gone = _lost(path)
             self._real[name](source, target, **more)
             folder = os.stat(os.path.dirname(path)).st_ino
@@ -108,7 +136,7 @@ class Recorder:
         if not self._is_ours(where):
             self._real[name](path, **more)
             return
-        with self._in_order() as note:
+        with self._in_order("unlink", os.fsdecode(path)) as note:
             gone = _lost(where)
             self._real[name](path, **more)
             note({"op": "unlink", "gone": gone})
@@ -119,26 +147,42 @@ class Recorder:
         )
 
     @contextlib.contextmanager
-    def _in_order(self) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    def _in_order(self, what: str, *names: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
         """Keep all other recorded processes waiting, and give what writes a line."""
+        place = f"{what} {_callers()}"
         with (self._record / "log").open("a+") as log:
             fcntl.flock(log, fcntl.LOCK_EX)
-            if self._refuse is not None:
-                self._refuse_once(log, *self._refuse)
+            if self._refuse is not None and self._refuse.place == place:
+                self._refuse_once(log, self._refuse, names)
 
             def note(line: Mapping[str, Any]) -> None:
-                log.write(json.dumps(line) + "\n")
+                log.write(json.dumps({**line, "place": place}) + "\n")
                 log.flush()
 
             yield note
 
-    def _refuse_once(self, log: TextIO, at: int, number: int) -> None:
-        """Raise the error `number`, as the disk would, in place of the side effect `at`."""
-        refused = self._record / "refused"
+    def _refuse_once(self, log: TextIO, refusal: Refusal, names: tuple[str, ...]) -> None:
+        """Raise the error as the disk would: it names the paths that the call was given."""
+        refused = self._record / REFUSED
         log.seek(0)
-        if not refused.exists() and sum(1 for _ in log) + 1 >= at:
-            refused.touch()
-            raise OSError(number, os.strerror(number))
+        done = sum(json.loads(line)["place"] == refusal.place for line in log)
+        if refused.exists() or done + 1 < refusal.nth:
+            return
+        refused.touch()
+        source, target = (*names, None, None)[:2]
+        raise OSError(refusal.error, os.strerror(refusal.error), source, None, target)
+
+
+def _callers() -> str:
+    """Return the innermost functions of the program that lead here."""
+    frame, names = sys._getframe(), list[str]()  # noqa: SLF001
+    while frame.f_back is not None and len(names) < _DEPTH:
+        frame = frame.f_back
+        if "/auto_iter/" in frame.f_code.co_filename:
+            names.append(f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}")
+        if frame.f_code.co_name == "<module>":
+            break  # what is below belongs to the program that this one was forked from
+    return " < ".join(names)
 
 
 def _resolved(path: Any, directory: int | None) -> str:
@@ -173,7 +217,6 @@ def _entries(directory: str) -> dict[str, tuple[str, int, str]]:
 def start_if_asked(environment: Mapping[str, str]) -> None:
     """Record this process if its environment says so."""
     record, _, root = environment.get(VARIABLE, "").partition(":")
-    at, _, number = environment.get(REFUSE, "").partition(":")
     if root:
-        refuse = (int(at), int(number)) if number else None
+        refuse = Refusal.parse(environment.get(REFUSE, ""))
         Recorder(Path(record), Path(root), refuse).start()

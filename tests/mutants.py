@@ -1,0 +1,229 @@
+"""`python -m tests.mutants`: each defence against crashes taken away, and the test that sees it.
+
+Works on a copy. A mutant is one replacement of a text that is there exactly once; when it is not
+there any more, that is an error, not a pass. Exit code 1 when a mutant survives.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("auto_iter", "states", "conf", "tests", "setup.cfg", "pyproject.toml")
+LIMIT_S = 600
+
+DURABLE = "tests/integration/test_durable.py::"
+LOCAL = "tests/integration/test_local_batch.py::"
+A_FILE = f"{DURABLE}test_a_file_is_old_or_new_and_new_once_it_is_written"
+AN_OUTPUT = f"{DURABLE}test_a_job_that_has_ended_for_good_has_its_output_for_good"
+A_SUBMISSION = f"{DURABLE}test_a_submission_is_found_once_it_was_made_and_whole_or_not_before"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is taken away, where, and a test that fails then."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+    def text(self, root: Path) -> str:
+        """Return the mutated file. Raises LookupError when the text is not there once."""
+        original = (root / self.file).read_text()
+        if original.count(self.old) != 1:
+            raise LookupError(f"{self.file}: not there exactly once: {self.old!r}")
+        return original.replace(self.old, self.new)
+
+
+MUTANTS = (
+    Mutant(
+        "no fsync of the directory after a rename",
+        "auto_iter/files.py",
+        "        sync_directory(target.parent)\n",
+        "",
+        A_FILE,
+    ),
+    Mutant(
+        "no fsync of any directory",
+        "auto_iter/files.py",
+        "        os.fsync(descriptor)\n",
+        "        pass\n",
+        A_FILE,
+    ),
+    Mutant(
+        "no fsync of the directory that an output was brought to",
+        "auto_iter/batch/local_job.py",
+        "        sync_directory(self._header.deliver_to)\n",
+        "        pass\n",
+        AN_OUTPUT,
+    ),
+    Mutant(
+        "`.bak` written from a damaged file",
+        "auto_iter/checkpoint.py",
+        "    if _is_whole(path):",
+        "    if path.exists():",
+        "tests/unit/test_checkpoint.py",
+    ),
+    Mutant(
+        "no fsync of the journal at a job's end",
+        "auto_iter/batch/local_job.py",
+        '                    append_event(self._records, event | {"time": time.time()})\n'
+        "                    sync_journal(self._records)\n",
+        '                    append_event(self._records, event | {"time": time.time()})\n',
+        AN_OUTPUT,
+    ),
+    Mutant(
+        "no fsync of the output before its delivery",
+        "auto_iter/batch/local_job.py",
+        '        with naming(source), source.open("rb+") as written:\n'
+        "            os.fsync(written.fileno())\n",
+        "",
+        AN_OUTPUT,
+    ),
+    Mutant(
+        "no fsync of the submission's directory",
+        "auto_iter/batch/local_records.py",
+        "    sync_directory(root)\n",
+        "",
+        A_SUBMISSION,
+    ),
+    Mutant(
+        "no fsync of the directory of all submissions",
+        "auto_iter/batch/local.py",
+        "            sync_directory(self._root)\n",
+        "",
+        A_SUBMISSION,
+    ),
+    Mutant(
+        "no fsync of a whole-file write",
+        "auto_iter/files.py",
+        "            os.fsync(sink.fileno())\n",
+        "",
+        A_FILE,
+    ),
+    Mutant(
+        "`solution.json` before the constants",
+        "auto_iter/millepede/workflow.py",
+        "    write_atomically(directory / NEW_CONSTANTS, text)\n",
+        '    write_atomically(directory / SOLUTION, record.model_dump_json(indent=1) + "\\n")\n'
+        "    write_atomically(directory / NEW_CONSTANTS, text)\n",
+        f"{DURABLE}test_a_solution_is_there_only_with_its_constants",
+    ),
+    Mutant(
+        "the old `solution.json` stays while there is no new one",
+        "auto_iter/millepede/workflow.py",
+        "    (directory / SOLUTION).unlink(missing_ok=True)\n",
+        "",
+        f"{DURABLE}test_a_solution_is_there_only_with_its_constants",
+    ),
+    Mutant(
+        "a starter that does not check that it owns the job: when it begins",
+        "auto_iter/batch/local_job.py",
+        "            if not since.is_idle(number):\n                return False\n",
+        "",
+        f"{LOCAL}test_of_two_starters_of_a_job_one_runs_it",
+    ),
+    Mutant(
+        "a starter that does not check that it owns the job: when it delivers",
+        "auto_iter/batch/local_job.py",
+        "        if not self._is_ours():",
+        "        if False:",
+        f"{LOCAL}test_a_starter_that_was_given_up_brings_nothing_home",
+    ),
+    Mutant(
+        "a lock that is never refreshed: by the lock",
+        "auto_iter/lock.py",
+        "            os.utime(self._descriptor)\n",
+        "            pass\n",
+        "tests/unit/test_lock.py",
+    ),
+    Mutant(
+        "a lock that is never refreshed: by the daemon",
+        "auto_iter/daemon.py",
+        "            self._memory.alive()\n",
+        "            pass\n",
+        "tests/unit/test_daemon_trouble.py",
+    ),
+    Mutant(
+        "a lock that is never refreshed: by the session",
+        "auto_iter/session.py",
+        "            alive=lock.refresh,\n",
+        "",
+        "tests/integration/test_fence.py::"
+        "test_a_daemon_that_waits_for_its_jobs_shows_other_hosts_that_it_lives",
+    ),
+)
+
+
+def main() -> int:
+    """Try all mutants, print a table, and return the exit code."""
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name) / "copy"
+        _copy_to(copy)
+        wrong = _failed(copy, sorted({mutant.test for mutant in MUTANTS}))
+        if wrong:
+            print(f"without any mutant there fails: {wrong}")
+            return 1
+        survivors = 0
+        print("| taken away | in | seen by |\n|---|---|---|", flush=True)
+        for mutant in MUTANTS:
+            caught = _tried(copy, mutant)
+            survivors += not caught
+            print(f"| {mutant.name} | `{mutant.file}` | {caught or 'NOBODY'} |", flush=True)
+    print(f"\nmutants: {len(MUTANTS)}; survivors: {survivors}")
+    return int(survivors > 0)
+
+
+def _copy_to(copy: Path) -> None:
+    copy.mkdir()
+    for each in COPIED:
+        source = ROOT / each
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, copy / each, ignore=ignored)
+        else:
+            shutil.copy(source, copy / each)
+
+
+def _tried(copy: Path, mutant: Mutant) -> str:
+    """Return the test that fails with the mutant, empty when none does."""
+    place = copy / mutant.file
+    original = place.read_text()
+    place.write_text(mutant.text(copy))
+    try:
+        return _failed(copy, [mutant.test])
+    finally:
+        place.write_text(original)
+
+
+def _failed(copy: Path, tests: list[str]) -> str:
+    """Return the first of the tests that fails; empty when all pass. Raises RuntimeError."""
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider",
+            "--timeout", "120", *tests,
+        ],
+        cwd=copy,
+        # what an editable installation would find is not the copy
+        env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True, text=True, timeout=LIMIT_S, check=False,
+    )  # fmt: skip
+    if done.returncode == 0:
+        return ""
+    found = re.search(r"^(?:FAILED|ERROR) \S+::(\w+)", done.stdout, re.MULTILINE)
+    if found is None:
+        raise RuntimeError(done.stdout + done.stderr)
+    return found[1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
