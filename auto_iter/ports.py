@@ -162,8 +162,11 @@ class Reconstruction(Protocol):
         """Raise TransientError when the workspace's disk takes no more files."""
         ...
 
-    def met_full_disk(self, iteration: int, problem: Problem) -> bool:
-        """Tell whether a job failed because our own disk is, or was, full: no fault of its own."""
+    def met_full_disk(self, iteration: int, problem: Problem, *, was_full: bool) -> bool:
+        """Tell whether a job failed because our own disk is, or was, full: no fault of its own.
+
+        `was_full`: another job is known to have met a full disk while this one was there.
+        """
         ...
 
     def evidence(self, iteration: int, problem: Problem) -> str:
