@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from auto_iter.app import Opened, reconstruction, the_strategy
-from auto_iter.batch.htcondor import HTCondorBatch
-from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.batch.local import Limits, LocalBatch
 from auto_iter.chain import Chain
 from auto_iter.clock import SystemClock
@@ -79,6 +79,7 @@ def _batch_system(
         clock=SystemClock(),
         rng=random.SystemRandom(),
         limits=Limits(config.local.slots, config.local.enforce_memory),
+        holds=config.htcondor.holds,
     )
     resources.callback(local.close)
     return local

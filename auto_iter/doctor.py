@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from auto_iter.batch.htcondor_ads import NONE
-from auto_iter.batch.htcondor_child import ScheddProcess
-from auto_iter.batch.payload import EOS, refuse_path
+from auto_iter.batch.htcondor.ads import NONE
+from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.submit import EOS, refuse_path
 from auto_iter.config import Config
 from auto_iter.envscript import check_calypso, configured_env_script, overruled_calypso
 from auto_iter.errors import AutoIterError, PermanentError

@@ -92,7 +92,7 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One job that needs attention; `code`, `subcode`: HTCondor's hold codes on every system."""
+    """One job that needs attention; `code`, `subcode`: of a hold, the batch system's own."""
 
     number: int
     trouble: Trouble
@@ -104,6 +104,33 @@ class Problem:
     machine: str | None = None
     job_id: str = ""
     memory_mb: int | None = None
+
+
+class Action(StrEnum):
+    """What is done with a held job."""
+
+    RELEASE = "release"
+    MORE_MEMORY = "release with more memory"
+    ELSEWHERE = "resubmit elsewhere"
+    GIVE_UP = "give up"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What to do about one held job, and the words for the log.
+
+    `pause_s`: how long the job has to have been held before `action` is taken. `memory_mb`: the
+    new request, only with `MORE_MEMORY`. `needs_room`: a disk was full; where it
+    is our own, and still is, the job would be held again.
+    """
+
+    action: Action
+    meaning: str
+    advice: str = ""
+    pause_s: float = 0.0
+    memory_mb: int | None = None
+    needs_room: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from auto_iter.config import Config, Guards, Holds
+from auto_iter.config import Config, Guards
 
 POLL_JITTER = 0.1
 
@@ -29,7 +29,6 @@ class Policy:
     straggler_factor: float | None
     stop_when_converged: bool
     memory_mb: int
-    holds: Holds
     guards: Guards
 
     @classmethod
@@ -49,7 +48,6 @@ class Policy:
             straggler_factor=config.reco.straggler_factor,
             stop_when_converged=config.alignment.stop_when_converged,
             memory_mb=config.reco.memory_mb,
-            holds=config.htcondor.holds,
             guards=config.alignment.guards,
         )
 

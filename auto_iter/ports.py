@@ -1,6 +1,6 @@
 """What the state machine needs from the world, as protocols. The adapters implement them.
 
-`batch/local.py` and `batch/htcondor.py` are batch systems; `reconstruction.py` is the workspace's
+`batch/local.py` and `batch/htcondor/` are batch systems; `reconstruction.py` is the workspace's
 side of an iteration's jobs; `chain.py` runs the Mille/pede chain in child processes. Tests hand in
 small in-memory twins.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from auto_iter.arrival import Response
-from auto_iter.model import Batch, Problem, Resources, Stage, Submission, Tally
+from auto_iter.model import Batch, Problem, Remedy, Resources, Stage, Submission, Tally
 from auto_iter.solution import SolutionSummary
 
 
@@ -57,6 +57,10 @@ class BatchSystem(Protocol):
 
     def fetch(self, submission: Submission) -> None:
         """Bring home what finished jobs left with the batch system (outputs, logs)."""
+        ...
+
+    def remedy(self, problem: Problem, releases: int) -> Remedy:
+        """Return what to do about a held job that was released `releases` times before."""
         ...
 
     def release(
@@ -158,8 +162,11 @@ class Reconstruction(Protocol):
         """Raise TransientError when the workspace's disk takes no more files."""
         ...
 
-    def met_full_disk(self, iteration: int, problem: Problem) -> bool:
-        """Tell whether a job failed because our own disk is, or was, full: no fault of its own."""
+    def met_full_disk(self, iteration: int, problem: Problem, *, was_full: bool) -> bool:
+        """Tell whether a job failed because our own disk is, or was, full: no fault of its own.
+
+        `was_full`: another job is known to have met a full disk while this one was there.
+        """
         ...
 
     def evidence(self, iteration: int, problem: Problem) -> str:

@@ -11,15 +11,13 @@ from importlib.resources import files as shipped
 from pathlib import Path
 
 from auto_iter.batch.exitcodes import CANNOT_DELIVER, DISK_FULL, describe_exit
-from auto_iter.batch.payload import (
-    job_arguments,
+from auto_iter.batch.htcondor.submit import (
     refuse_eos,
     refuse_path,
     submit_description,
     submit_text,
-    through,
-    travelling,
 )
+from auto_iter.batch.payload import job_arguments, through, travelling
 from auto_iter.config import Config
 from auto_iter.envscript import find_env_script, install_env_script
 from auto_iter.errors import InputError, PhysicsError, TransientError
@@ -248,16 +246,17 @@ class WorkspaceReconstruction:
             if directory is not None and directory.is_dir():
                 refuse_full_disk(directory)
 
-    def met_full_disk(self, iteration: int, problem: Problem) -> bool:
+    def met_full_disk(self, iteration: int, problem: Problem, *, was_full: bool) -> bool:
         """Tell whether a job failed because the workspace's disk is, or was, full.
 
         A local job's sandbox lies there; a direct HTCondor job only delivers there. What jobs say
-        themselves counts: the disk may have room again, by the very output that they gave up.
+        themselves counts: the disk may have room again, by the very output that they gave up. What
+        else fails while the disk is full can say nothing, or says anything.
         """
         is_local = self.config.batch.system == "local"
         if not is_local and (self.config.htcondor.spool or problem.exit_code != CANNOT_DELIVER):
             return False
-        if is_local and problem.exit_code == DISK_FULL:
+        if was_full or (is_local and problem.exit_code == DISK_FULL):
             return True
         said = [problem.reason, *_tail(self._paths(iteration).job_log(problem.number, "err"))]
         if any(words in line for line in said for words in _FULL):

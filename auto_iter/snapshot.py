@@ -227,6 +227,8 @@ class Snapshot(_Record):
     """With what the last job of some of them ended."""
     examples: dict[int, str] = Field(default_factory=dict)
     """Of each of those exit codes, what the first job left: the next try writes over its log."""
+    disk_full_at: float | None = None
+    """When a job of this iteration was last known to have failed because our disk was full."""
     cause: str | None = None
     """What all jobs fail of: found, and about to end the iteration."""
     releases: dict[int, int] = Field(default_factory=dict)

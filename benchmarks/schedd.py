@@ -22,8 +22,8 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from auto_iter.batch.htcondor import HTCondorBatch
-from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config import HTCondor
 from auto_iter.errors import TransientError
 from auto_iter.model import Batch, Job, Resources, Submission

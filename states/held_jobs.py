@@ -1,4 +1,4 @@
-"""What wait_reco does about held jobs: the remedy of the table, within its limits.
+"""What wait_reco does about held jobs: the batch system's remedy, within its limits.
 
 Jobs that get the same remedy get it in one call, however many they are.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auto_iter.batch.holds import FULL_DISK, Action, Remedy, decide
-from auto_iter.model import Problem, Resources, Trouble
+from auto_iter.model import Action, Problem, Remedy, Resources, Trouble
 from auto_iter.snapshot import Attempt, Snapshot
 from states.step import Note, Ports
 
@@ -58,7 +57,7 @@ def _since(snapshot: Snapshot, held: list[Problem], attempt: Attempt, now: float
 
 
 def _remedy(snapshot: Snapshot, problem: Problem, ports: Ports) -> Remedy:
-    return decide(problem, snapshot.releases.get(problem.number, 0), ports.policy.holds)
+    return ports.batch.remedy(problem, snapshot.releases.get(problem.number, 0))
 
 
 def _is_due(snapshot: Snapshot, problem: Problem, remedy: Remedy, ports: Ports) -> bool:
@@ -80,8 +79,8 @@ def _act(attempt: Attempt, group: Treated, ports: Ports) -> None:
     remedy = group[0][1]
     match remedy.action:
         case Action.RELEASE:
-            if any(problem.subcode in FULL_DISK for problem, _ in group):
-                ports.reconstruction.check_room()  # where it is our own, they would be held again
+            if remedy.needs_room:
+                ports.reconstruction.check_room()
             ports.batch.release(submission, numbers)
         case Action.MORE_MEMORY:
             ports.batch.release(submission, numbers, Resources(memory_mb=remedy.memory_mb))

@@ -19,6 +19,7 @@ NOTHING_FAILED: Final[Mapping[str, Any]] = MappingProxyType(
         "troubles": {},
         "exit_codes": {},
         "examples": {},
+        "disk_full_at": None,
         "cause": None,
         "releases": {},
         "held_since": {},

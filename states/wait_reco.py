@@ -107,7 +107,7 @@ def _accounted(
     missing = sorted(n for n in outstanding if tally.is_over or n in problems)
     notes: list[Note] = []
     if missing and not attempt.is_ended_by_us:
-        snapshot, notes = _counted(snapshot, missing, problems, ports)
+        snapshot, notes = _counted(snapshot, attempt, missing, problems, ports)
         machines = avoided(snapshot, tally)
         new = machines[len(snapshot.avoid_machines) :]
         notes += [Note("machine avoided from now on", {"machine": each}, "warning") for each in new]
@@ -125,10 +125,14 @@ def _accounted(
 
 
 def _counted(
-    snapshot: Snapshot, missing: list[int], problems: dict[int, Problem], ports: Ports
+    snapshot: Snapshot,
+    attempt: Attempt,
+    missing: list[int],
+    problems: dict[int, Problem],
+    ports: Ports,
 ) -> tuple[Snapshot, list[Note]]:
     """Count a failed try of each file, unless it is ours; tell of each kind of failure once."""
-    innocent = _victims_of_the_disk(snapshot, missing, problems, ports)
+    snapshot, innocent = _victims_of_the_disk(snapshot, attempt, missing, problems, ports)
     reasons = {
         number: _reason(problems.get(number), snapshot, number)
         for number in missing
@@ -166,15 +170,32 @@ def _stopped(
 
 
 def _victims_of_the_disk(
-    snapshot: Snapshot, missing: list[int], problems: dict[int, Problem], ports: Ports
-) -> list[int]:
-    """Return the files whose jobs failed because our own disk was full."""
-    return [
-        number
-        for number in missing
-        if number in problems
-        and ports.reconstruction.met_full_disk(snapshot.iteration, problems[number])
-    ]
+    snapshot: Snapshot,
+    attempt: Attempt,
+    missing: list[int],
+    problems: dict[int, Problem],
+    ports: Ports,
+) -> tuple[Snapshot, list[int]]:
+    """Return the files whose jobs failed because our own disk was full, and remember when it was.
+
+    One that says so speaks for all that were submitted before: the others may not have been able
+    to, or have failed of what a full disk left half-written.
+    """
+
+    def victims(*, was_full: bool) -> list[int]:
+        return [
+            number
+            for number in missing
+            if number in problems
+            and ports.reconstruction.met_full_disk(
+                snapshot.iteration, problems[number], was_full=was_full
+            )
+        ]
+
+    if victims(was_full=False):
+        snapshot = snapshot.but(disk_full_at=ports.clock.now())
+    full_at = snapshot.disk_full_at
+    return snapshot, victims(was_full=full_at is not None and attempt.submitted_at <= full_at)
 
 
 def _is_lost(problem: Problem | None) -> bool:

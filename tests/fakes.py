@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from auto_iter.model import Batch, Problem, Resources, Submission, Tally, Trouble
+from auto_iter.batch.htcondor.holds import decide
+from auto_iter.config import Holds
+from auto_iter.model import Batch, Problem, Remedy, Resources, Submission, Tally, Trouble
 from auto_iter.ports import Clock
 
 
@@ -41,6 +43,7 @@ class MemoryBatch:
     """Machines on which jobs run."""
     limits: tuple[int | None, int | None] = (None, None)
     changed: bool = False
+    holds_policy: Holds = field(default_factory=Holds)
 
     def new_key(self, iteration: int, attempt: int) -> str:
         return f"memory-{iteration:02d}-{attempt}"
@@ -50,6 +53,9 @@ class MemoryBatch:
             if each.submission.key == key:
                 return each.submission
         return None
+
+    def remedy(self, problem: Problem, releases: int) -> Remedy:
+        return decide(problem, releases, self.holds_policy)
 
     def site_limits(self) -> tuple[int | None, int | None]:
         return self.limits

@@ -1,4 +1,4 @@
-"""A schedd made of dictionaries: it obeys `batch.schedd.Schedd`, with real ClassAd constraints."""
+"""A schedd made of dictionaries: it obeys `schedd.Schedd`, with real ClassAd constraints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import classad2
 
-from auto_iter.batch.schedd import (
+from auto_iter.batch.htcondor.schedd import (
     Ad,
     Counts,
     JobAction,

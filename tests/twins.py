@@ -58,6 +58,8 @@ class TwinReconstruction:
     rejected: list[int] = field(default_factory=list)
     missing: frozenset[int] = frozenset()
     disk_is_full: bool = False
+    met_full_disk_files: set[int] = field(default_factory=set)
+    """Raw files whose jobs say that the disk was full."""
 
     def check_inputs(self) -> None:
         if self.missing:
@@ -116,9 +118,9 @@ class TwinReconstruction:
         if self.disk_is_full:
             raise TransientError("the disk is full", 30.0)
 
-    def met_full_disk(self, iteration: int, problem: Problem) -> bool:
-        del iteration, problem
-        return self.disk_is_full
+    def met_full_disk(self, iteration: int, problem: Problem, *, was_full: bool) -> bool:
+        del iteration
+        return was_full or self.disk_is_full or problem.number in self.met_full_disk_files
 
     def evidence(self, iteration: int, problem: Problem) -> str:
         return f"iteration {iteration}, file {problem.number}: {problem.reason}"

@@ -28,6 +28,7 @@ from typing import ParamSpec, TypeVar
 
 import auto_iter
 from auto_iter.batch import local_processes as processes
+from auto_iter.batch.htcondor.holds import decide
 from auto_iter.batch.local_job import marker
 from auto_iter.batch.local_queue import bury
 from auto_iter.batch.local_records import (
@@ -44,10 +45,11 @@ from auto_iter.batch.local_records import (
     write_submission,
 )
 from auto_iter.batch.local_watch import Watch
+from auto_iter.config import Holds
 from auto_iter.errors import InputError, TransientError
 from auto_iter.files import sync_directory
 from auto_iter.identity import Identity
-from auto_iter.model import Batch, Resources, Submission, Tally
+from auto_iter.model import Batch, Problem, Remedy, Resources, Submission, Tally
 from auto_iter.ports import Clock
 
 P = ParamSpec("P")
@@ -107,7 +109,7 @@ class LocalBatch:
 
     name = "local"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a test replaces
         self,
         records: Path,
         workspace_id: str,
@@ -115,12 +117,14 @@ class LocalBatch:
         clock: Clock,
         rng: random.Random,
         limits: Limits | None = None,
+        holds: Holds | None = None,
     ) -> None:
         self._root = records.absolute()
         self._workspace_id = workspace_id
         self._clock = clock
         self._rng = rng
         self._limits = limits or Limits()
+        self._holds = holds or Holds()
         self._slots = self._limits.slots or len(os.sched_getaffinity(0))
         self._ledgers: dict[str, Ledger] = {}
         self._headers: dict[str, Header] = {}
@@ -187,6 +191,10 @@ class LocalBatch:
 
     def fetch(self, submission: Submission) -> None:
         """Do nothing: starters bring outputs home themselves."""
+
+    def remedy(self, problem: Problem, releases: int) -> Remedy:
+        """Return what is done about a held job: the hold codes here are HTCondor's."""
+        return decide(problem, releases, self._holds)
 
     @_translated
     def release(

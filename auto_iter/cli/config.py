@@ -53,7 +53,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    from auto_iter.batch.payload import refuse_path
+    from auto_iter.batch.htcondor.submit import refuse_path
     from auto_iter.configfile import load_config
     from auto_iter.presets import tag_chain
     from auto_iter.settled import with_absolute_paths

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from auto_iter.app import open_workspace
-from auto_iter.batch.htcondor_child import ScheddProcess
-from auto_iter.batch.schedd import Ad
+from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd import Ad
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options

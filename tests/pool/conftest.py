@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from auto_iter.batch.htcondor import HTCondorBatch
-from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config import HTCondor
 from auto_iter.errors import TransientError
 from auto_iter.model import Submission, Tally

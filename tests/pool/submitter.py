@@ -12,9 +12,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from auto_iter.batch.htcondor import HTCondorBatch
-from auto_iter.batch.htcondor_child import ScheddProcess
-from auto_iter.batch.schedd import Placed
+from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd import Placed
+from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config import HTCondor
 from tests.batch_contract import make_batch
 

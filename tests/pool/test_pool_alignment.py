@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.batch.htcondor.child import ScheddProcess
 from tests.pool.alignments import (
     DONE,
     FILES,

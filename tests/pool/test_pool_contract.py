@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.htcondor import HTCondorBatch
+from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.model import Submission, Tally, Trouble
 from auto_iter.ports import BatchSystem
 from tests.batch_contract import BatchContract, Settle, make_batch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.config import Config
 from auto_iter.doctor import Verdict, examine
 from tests.pool.conftest import ScheddDaemon

@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from auto_iter.batch import htcondor_ads as ads
-from auto_iter.batch.htcondor import HTCondorBatch
-from auto_iter.batch.htcondor_child import ScheddProcess
-from auto_iter.batch.schedd import Ad
+from auto_iter.batch.htcondor import ads
+from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd import Ad
+from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.model import Submission, Trouble
 from tests.batch_contract import make_batch
 from tests.pool.conftest import Opener, settled, wait_for
@@ -143,7 +143,7 @@ def test_the_child_process_dies_with_the_daemon(tmp_path: Path) -> None:
 def _is_ours(process: psutil.Process) -> bool:
     uids = process.info["uids"]
     command = process.info["cmdline"] or []
-    return "auto_iter.batch.htcondor_calls" in command and uids and uids.real == os.getuid()
+    return "auto_iter.batch.htcondor.calls" in command and uids and uids.real == os.getuid()
 
 
 @contextmanager

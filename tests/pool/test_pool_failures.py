@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.batch.htcondor.child import ScheddProcess
 from tests.batch_contract import make_batch
 from tests.pool.alignments import (
     DONE,
@@ -34,7 +34,7 @@ fi
 FAILS_TWICE = """\
 if [ "$file" = 00402 ]; then
     echo run >>{flag}
-    [ "$(wc -l <{flag})" -ge 3 ] || exit 7
+    [ "$(wc -l <{flag})" -ge 3 ] || export _CONDOR_SCRATCH_DIR=/nowhere
 fi
 """
 INPUTS = "reco_condor_env.sh, aligndb_copy.sh, check_tags.py, inputforalign.txt"
@@ -232,7 +232,7 @@ def test_a_failed_file_is_done_before_the_slowest_of_the_others(
         tmp_path,
         f'[ "$file" != 00404 ] || until [ -e {tmp_path / "go"} ]; do sleep 0.1; done\n'
         f'[ "$file" != 00400 ] || [ -e {tmp_path / "failed"} ] || '
-        f"{{ touch {tmp_path / 'failed'}; exit 7; }}\n",
+        f"{{ touch {tmp_path / 'failed'}; export _CONDOR_SCRATCH_DIR=/nowhere; }}\n",
     )
     alignment = on_the_pool(hook, iterations=1)
     daemon = alignment.start()

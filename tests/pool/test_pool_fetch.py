@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch import htcondor_ads as ads
-from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.batch.htcondor import ads
+from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.errors import InputError
 from tests.batch_contract import make_batch
 from tests.pool.conftest import Opener, managed, settled, wait_for

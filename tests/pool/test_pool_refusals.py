@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from auto_iter import checkpoint
-from auto_iter.batch.htcondor_child import ScheddProcess
-from auto_iter.batch.schedd import RefusedError
+from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd import RefusedError
 from auto_iter.errors import InputError, LimitError
 from tests.batch_contract import make_batch
 from tests.pool.alignments import DONE, FILES, Aligner, auto_iter, jobs_of

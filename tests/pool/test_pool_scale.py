@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.htcondor_child import ScheddProcess
+from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.errors import LimitError, TransientError
 from tests.batch_contract import make_batch
 from tests.pool.alignments import DONE, FILES, Aligner, Alignment, jobs_of

@@ -562,6 +562,22 @@ def test_open_files_that_ran_out_are_waited_for() -> None:
     assert world.run() is Ending.DONE
 
 
+def test_one_job_that_met_a_full_disk_speaks_for_those_that_were_there_with_it() -> None:
+    world = World(iterations=1, fails={400: 1, 401: 1}, settings={"max_attempts": 1})
+    world.slots = 1
+    world.reconstruction.met_full_disk_files = {400}
+    assert world.run() is Ending.DONE
+    assert world.saved.failures == {}
+
+
+def test_a_job_that_came_after_the_disk_was_full_fails_as_ever() -> None:
+    world = World(iterations=1, fails={400: 1, 401: 2}, settings={"max_attempts": 1})
+    world.slots = 1
+    world.reconstruction.met_full_disk_files = {400}
+    assert world.run() is Ending.FAILED
+    assert world.saved.failures == {401: 1}
+
+
 def test_reboots_use_up_no_tries() -> None:
     world = World(iterations=1, loses={400: 7, 401: 1}, fails={401: 2})
     assert world.run() is Ending.DONE

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.htcondor import HALF_SPOOLED_AFTER_S, INPUT_LOST_AFTER_S, HTCondorBatch
-from auto_iter.batch.htcondor_ledger import LOST_AFTER_S
-from auto_iter.batch.schedd import RefusedError
+from auto_iter.batch.htcondor.ends import LOST_AFTER_S
+from auto_iter.batch.htcondor.finding import HALF_SPOOLED_AFTER_S
+from auto_iter.batch.htcondor.queued import INPUT_LOST_AFTER_S
+from auto_iter.batch.htcondor.schedd import RefusedError
+from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config import HTCondor
 from auto_iter.errors import InputError, TransientError
 from auto_iter.model import Batch, Job, Resources, Submission, Trouble

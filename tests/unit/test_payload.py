@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from auto_iter.batch.payload import (
+from auto_iter.batch.htcondor.submit import (
     items,
-    job_arguments,
     refuse_eos,
     submit_description,
     submit_text,
-    travelling,
 )
+from auto_iter.batch.payload import job_arguments, travelling
 from auto_iter.config import HTCondor, Reco
 from auto_iter.errors import InputError, UsageError
 from auto_iter.model import Batch, Job, Resources

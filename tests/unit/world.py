@@ -85,7 +85,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.clock = FrozenClock()
-        self.batch = MemoryBatch(self.clock)
+        policy = Holds(memory_cap_mb=3000, max_releases=2, release_pause_s=100.0)
+        self.batch = MemoryBatch(self.clock, holds_policy=policy)
         self.reconstruction = TwinReconstruction(self.files)
         self.millepede = TwinMillepede()
         self.ran: list[tuple[str, int]] = []
@@ -104,7 +105,6 @@ class World:
             "poll_interval_s": 60.0, "poll_jitter": 0.0, "max_attempts": 3,
             "min_success_fraction": 1.0, "stop_when_converged": False,
             "memory_mb": 1000,
-            "holds": Holds(memory_cap_mb=3000, max_releases=2, release_pause_s=100.0),
         }  # fmt: skip
         return Policy(**{**vars(Policy.of(Config())), **values, **self.settings})
 

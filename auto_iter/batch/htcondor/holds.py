@@ -9,12 +9,11 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
 from auto_iter.config import Holds
-from auto_iter.model import Problem
+from auto_iter.model import Action, Problem, Remedy
 
 BY_USER: Final = 1
 BY_JOB_POLICY: Final = 3
@@ -41,16 +40,6 @@ SUBCODE_MEMORY: Final = 102
 SUBCODE_DISK: Final = 104
 
 
-class Action(StrEnum):
-    """What is done with a held job."""
-
-    RELEASE = "release"
-    MORE_MEMORY = "release with more memory"
-    ELSEWHERE = "resubmit elsewhere"
-    GIVE_UP = "give up"
-    LEAVE = "leave"
-
-
 @dataclass(frozen=True)
 class HoldKind:
     """What a hold code means, the first remedy, how often that is tried, and a person's part."""
@@ -60,21 +49,6 @@ class HoldKind:
     advice: str
     limit: int | None = None
     """Releases at most; None for the configuration's `max_releases`."""
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """What to do about one held job, and the words for the log.
-
-    `pause_s`: how long the job has to have been held before `action` is taken. `memory_mb`: the
-    new request, only with `MORE_MEMORY`.
-    """
-
-    action: Action
-    meaning: str
-    advice: str = ""
-    pause_s: float = 0.0
-    memory_mb: int | None = None
 
 
 _PATHS = "check that the files named in the reason exist and can be read and written there"
@@ -144,7 +118,8 @@ def decide(problem: Problem, releases_so_far: int, policy: Holds) -> Remedy:
     if problem.subcode in FULL_DISK and policy.max_releases:
         pause_s = policy.release_pause_s * min(2**releases_so_far, LONGEST_PAUSE)
         advice = "make room on the disk that the reason names"
-        return Remedy(Action.RELEASE, f"{kind.meaning}: disk full", advice, pause_s=pause_s)
+        meaning = f"{kind.meaning}: disk full"
+        return Remedy(Action.RELEASE, meaning, advice, pause_s=pause_s, needs_room=True)
     if releases_so_far >= _limit(problem, kind, policy):
         times = "once" if releases_so_far == 1 else f"{releases_so_far} times"
         meaning = f"{kind.meaning}, released {times} in vain" if releases_so_far else kind.meaning

@@ -1,4 +1,4 @@
-"""The child process that talks to HTCondor: `python -m auto_iter.batch.htcondor_calls PARENT_PID`.
+"""The child process that talks to HTCondor: `python -m auto_iter.batch.htcondor.calls PARENT_PID`.
 
 The bindings hold the interpreter's lock in every call, and some calls wait for a hung schedd for
 minutes; here they may, because the parent can kill us. One JSON object a line in each direction:

@@ -1,6 +1,6 @@
 """A schedd behind a child process: every call has a time limit, and a stop ends the waiting.
 
-The bindings themselves are imported in the child only, `htcondor_calls`.
+The bindings themselves are imported in the child only, `calls`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import IO, Any
 
-from auto_iter.batch.schedd import (
+from auto_iter.batch.htcondor.schedd import (
     Ad,
     Counts,
     JobAction,
@@ -263,7 +263,7 @@ class ScheddProcess:
                 self._complaints.close()
             self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the child
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "auto_iter.batch.htcondor_calls", str(os.getpid())],
+                [sys.executable, "-m", "auto_iter.batch.htcondor.calls", str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._complaints,

@@ -1,6 +1,6 @@
 """A schedd, as the HTCondor batch system needs it: a handful of calls on plain values.
 
-`htcondor_child` makes them in a child process; tests hand in a schedd made of dictionaries.
+`child` makes them in a child process; tests hand in a schedd made of dictionaries.
 """
 
 from __future__ import annotations

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from auto_iter.batch.exitcodes import describe_exit
-from auto_iter.batch.payload import KEY_ATTRIBUTE, items, quote, refuse_eos, submit_description
-from auto_iter.batch.schedd import Ad
-from auto_iter.config import HTCondor
-from auto_iter.model import Batch, Problem, Submission, Trouble
+from auto_iter.batch.htcondor.schedd import Ad
+from auto_iter.batch.htcondor.submit import KEY_ATTRIBUTE, quote
+from auto_iter.model import Problem, Submission, Trouble
 
 REMOVED: Final = 3
 COMPLETED: Final = 4
@@ -85,33 +84,6 @@ def of(submission: Submission) -> str:
 def among(numbers: Collection[int]) -> str:
     """Return the constraint for some raw files."""
     return f"member(AutoIterRawFile, {{{', '.join(str(number) for number in sorted(numbers))}}})"
-
-
-def describe(
-    batch: Batch, config: HTCondor, event_log: Path | None
-) -> tuple[dict[str, str], list[dict[str, str]]]:
-    """Return the submit description and its rows, with what we later want to read off the ads.
-
-    Raises InputError when the schedd would refuse the paths.
-    """
-    description = submit_description(batch, config) | {
-        f"My.{KEY_ATTRIBUTE}": quote(batch.key),
-        "My.AutoIterJobs": str(len(batch.jobs)),
-        "My.AutoIterSpool": str(config.spool),
-        "My.AutoIterDeliverTo": quote(str(batch.deliver_to)),
-        "My.AutoIterRawFile": "$(rawfile)",
-        "My.AutoIterOutput": '"$(outfile)"',
-        "My.AutoIterPlace": '"$(directory)/$(outfile)"',
-    }
-    if event_log is not None:
-        # The schedd writes all of a cluster's events here too, beside each job's own log.
-        description["dagman_log"] = str(event_log)
-    refuse_eos(description, config)
-    rows = [
-        {**row, "rawfile": str(job.number)}
-        for job, row in zip(batch.jobs, items(batch, config), strict=True)
-    ]
-    return description, rows
 
 
 def submission_of(key: str, ad: Ad) -> Submission:

@@ -1,0 +1,186 @@
+"""HTCondor as a batch system: one cluster for each submission, found again by its key."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+from auto_iter.batch.htcondor.cluster import Cluster
+from auto_iter.batch.htcondor.finding import Finder, Keys, schedd_in, short
+from auto_iter.batch.htcondor.holds import decide
+from auto_iter.batch.htcondor.jobs import Jobs
+from auto_iter.batch.htcondor.schedd import RefusedError, Schedd
+from auto_iter.batch.htcondor.submit import describe
+from auto_iter.config import HTCondor
+from auto_iter.errors import InputError
+from auto_iter.model import Batch, Problem, Remedy, Resources, Submission, Tally
+
+REFUSALS = 3
+"""So often a schedd may refuse a submission in the same words."""
+
+CERN = ".cern.ch"
+AT_CERN = (100, 500)
+"""Spooled jobs in a submission, and of an owner in the queue."""
+
+
+class HTCondorBatch:
+    """Implements `ports.BatchSystem` on a schedd."""
+
+    name = "htcondor"
+
+    def __init__(  # noqa: PLR0913 - clock and records are what tests replace
+        self,
+        workspace_id: str,
+        config: HTCondor,
+        schedd: Schedd,
+        *,
+        records: Path | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._workspace_id = workspace_id
+        self._config = config
+        self._schedd = schedd
+        self._now = monotonic
+        self._keys = Keys(records)
+        self._finder = Finder(schedd, monotonic, sleep)
+        self._submitted: dict[str, Submission] = {}
+        self._clusters: dict[str, Cluster] = {}
+        self._refusals: Counter[str] = Counter()
+        self._site_limits: tuple[int | None, int | None] | None = None
+
+    def new_key(self, iteration: int, attempt: int) -> str:
+        """Return the key. It names the schedd: from another host the local one is another."""
+        schedd = self._schedd.name(at=None)
+        key = f"{self._workspace_id}-{iteration:02d}-{attempt:02d}@{schedd}"
+        if not self._keys.was_used(key):
+            self._keys.note_fresh(key)
+        return key
+
+    def find(self, key: str) -> Submission | None:
+        """Return the cluster with this key, or None when there certainly is none.
+
+        A cluster whose input never arrived is removed, and counts as none.
+        """
+        if self._keys.is_fresh(key):
+            return None
+        if key in self._submitted:
+            return self._submitted[key]
+        found = self._finder.find(key)
+        if found is None:
+            self._keys.note_fresh(key)
+        return found
+
+    def site_limits(self) -> tuple[int | None, int | None]:
+        """Return CERN's limits for spooled jobs where the schedd is CERN's."""
+        if not self._config.spool:
+            return None, None
+        if self._site_limits is None:
+            is_cern = self._schedd.name(at=None).endswith(CERN)
+            self._site_limits = AT_CERN if is_cern else (None, None)
+        return self._site_limits
+
+    def submit(self, batch: Batch) -> Submission:
+        """Submit one cluster with one job for each raw file, and send its input.
+
+        The same refusal, `REFUSALS` times, is final: InputError with the schedd's own words.
+        """
+        found = self.find(batch.key)
+        if found is not None:
+            return found
+        try:
+            submission = self._submit(batch, schedd_in(batch.key))
+        except RefusedError as error:
+            self._refusals[str(error)] += 1
+            if self._refusals[str(error)] < REFUSALS:
+                raise
+            raise InputError(
+                str(error), "ask the site, or mend what the words name; `auto-iter resume` goes on"
+            ) from None
+        self._refusals.clear()
+        return submission
+
+    def _submit(self, batch: Batch, at: str | None) -> Submission:
+        if self._config.spool:
+            _check_readable(batch)
+        event_log = None if self._config.spool else _event_log(batch)
+        description, rows = describe(batch, self._config, event_log)
+        (batch.directory / "logs").mkdir(parents=True, exist_ok=True)
+        if self._config.send_credential:
+            # What is stored lives about as long as a ticket; an alignment takes days.
+            self._schedd.store_credential(at=at)
+        self._keys.note_use(batch.key)
+        placed = self._schedd.submit(description, rows, spool=self._config.spool, at=at)
+        if self._config.spool:
+            self._schedd.spool(placed)
+        submission = Submission(
+            batch.key, str(placed.cluster), placed.jobs, time.time(), schedd=at or placed.schedd
+        )
+        self._submitted[batch.key] = submission
+        self._clusters[batch.key] = Cluster(
+            Jobs(self._schedd, submission),
+            self._config,
+            self._now,
+            numbers=frozenset(job.number for job in batch.jobs),
+            event_log=event_log,
+        )
+        return submission
+
+    def poll(self, submission: Submission) -> Tally:
+        """Return how the cluster stands."""
+        return self._cluster(submission).poll()
+
+    def fetch(self, submission: Submission) -> None:
+        """Bring home the files of completed jobs; direct ones have delivered by themselves."""
+        self._cluster(submission).fetch()
+
+    def remedy(self, problem: Problem, releases: int) -> Remedy:
+        """Return what the table of hold codes, and the configuration, say about a held job."""
+        return decide(problem, releases, self._config.holds)
+
+    def release(
+        self, submission: Submission, numbers: Collection[int], resources: Resources | None = None
+    ) -> None:
+        """Let held jobs run again, with more memory or disk when given."""
+        self._cluster(submission).release(numbers, resources)
+
+    def remove(
+        self, submission: Submission, reason: str, numbers: Collection[int] | None = None
+    ) -> None:
+        """Remove jobs from the queue, with their processes and files."""
+        self._cluster(submission).remove(reason, numbers)
+
+    def retire(self, submission: Submission) -> None:
+        """Clear completed jobs out of the queue; what runs or is held stays."""
+        self._cluster(submission).retire()
+        del self._clusters[submission.key]
+
+    def watch(self, submissions: Collection[Submission]) -> Iterable[int]:
+        """Return nothing: event logs may be on file systems that cannot tell; see `has_news`."""
+        del submissions
+        return ()
+
+    def has_news(self, submissions: Collection[Submission]) -> bool:
+        """Tell from the event logs, where there are any, whether a poll is worth it now."""
+        known = [self._clusters[each.key] for each in submissions if each.key in self._clusters]
+        news = [cluster.has_news() for cluster in known]  # each of them, for it reads its log
+        return any(news)
+
+    def _cluster(self, submission: Submission) -> Cluster:
+        if submission.key not in self._clusters:
+            jobs = Jobs(self._schedd, submission)
+            self._clusters[submission.key] = Cluster(jobs, self._config, self._now)
+        return self._clusters[submission.key]
+
+
+def _check_readable(batch: Batch) -> None:
+    """Raise OSError when what is sent with the jobs cannot be read: no cluster may come of it."""
+    for path in (batch.executable, *batch.inputs):
+        with path.open("rb"):
+            pass
+
+
+def _event_log(batch: Batch) -> Path:
+    return batch.directory / "logs" / f"events_{short(batch.key)}.log"
