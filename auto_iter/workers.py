@@ -41,7 +41,7 @@ class Starter(Protocol):
 
 
 class Workers:
-    """Starts `millepede.worker` for a workspace, and judges how it ended."""
+    """Starts `worker` for a workspace, and judges how it ended."""
 
     def __init__(
         self, workspace: Workspace, env: Mapping[str, str], starter: Starter = start_child
@@ -60,7 +60,7 @@ class Workers:
         numbers: frozenset[int] = frozenset(),
     ) -> Child:
         """Start a worker on `request`, which is handed over in the file `path`."""
-        command = [sys.executable, "-m", "auto_iter.millepede.worker", what, str(path)]
+        command = [sys.executable, "-m", "auto_iter.worker", what, str(path)]
         try:
             write_atomically(path, json.dumps(request, indent=1))
             return self.start_command(command, numbers, (path,))

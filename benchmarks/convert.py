@@ -142,7 +142,7 @@ def _two_workers(files: list[Path]) -> None:
             }
             request = Path(f"{base}.request")
             request.write_text(json.dumps({"sources": [source]}))
-            command = [sys.executable, "-m", "auto_iter.millepede.worker", "convert", str(request)]
+            command = [sys.executable, "-m", "auto_iter.worker", "convert", str(request)]
             children.append(subprocess.Popen(command))
         if any(child.wait() for child in children):
             raise SystemExit("a worker failed")

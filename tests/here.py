@@ -19,7 +19,7 @@ from typing import cast
 import structlog
 
 import states
-from auto_iter import acceptance, app, checkpoint
+from auto_iter import acceptance, app, checkpoint, worker
 from auto_iter.app import Opened
 from auto_iter.chain import Chain
 from auto_iter.children import Child
@@ -28,7 +28,6 @@ from auto_iter.configfile import load_config
 from auto_iter.daemon import Daemon, Ending, Memory
 from auto_iter.files import digest
 from auto_iter.log import logging_to
-from auto_iter.millepede import worker
 from auto_iter.millepede.constants import read_constants
 from auto_iter.model import Batch
 from auto_iter.plan import Plan
@@ -111,7 +110,7 @@ def start_here(
     del env, workspace
     said = io.StringIO()
     code = 0
-    if "auto_iter.millepede.worker" in command:
+    if "auto_iter.worker" in command:
         with contextlib.redirect_stderr(said):
             code = worker.main(command[-2:])
     over = cast("subprocess.Popen[bytes]", _Over(code))

@@ -37,7 +37,7 @@ _HEAVY = (
     "auto_iter.cli.run",
     "auto_iter.compose",
     "auto_iter.millepede.conversion",
-    "auto_iter.millepede.worker",
+    "auto_iter.worker",
     "auto_iter.millepede.workflow",
     "auto_iter.report.drift",
     "auto_iter.session",

@@ -36,7 +36,7 @@ ENV = {**os.environ, "PATH": "/nowhere"}
 def worker(what: str, request: dict[str, Any], directory: Path) -> subprocess.CompletedProcess[str]:
     path = directory / f"{what}.json"
     path.write_text(json.dumps(request, default=str))
-    command = [sys.executable, "-m", "auto_iter.millepede.worker", what, str(path)]
+    command = [sys.executable, "-m", "auto_iter.worker", what, str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=ENV)
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import uproot
 
+from auto_iter import worker
 from auto_iter.chain import Chain
 from auto_iter.config import Config
 from auto_iter.errors import PASSING_EXIT_CODE, TransientError
-from auto_iter.millepede import worker
 from auto_iter.millepede.strategy import Labels, load_strategy
 from auto_iter.model import Stage
 from auto_iter.snapshot import Arguments

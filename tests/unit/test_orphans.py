@@ -44,7 +44,7 @@ def test_a_child_whose_parent_was_faster_dead_ends_at_once(tmp_path: Path) -> No
     }  # fmt: skip
     content = {"sources": [source], "cuts": cuts}
     request.write_text(json.dumps(content))
-    worker = [sys.executable, "-m", "auto_iter.millepede.worker", "convert", str(request)]
+    worker = [sys.executable, "-m", "auto_iter.worker", "convert", str(request)]
     root = Path(__file__).parents[2]
     for parent, is_written in (("1", False), (str(os.getpid()), True)):
         env = {**os.environ, PARENT: parent}

@@ -1,4 +1,4 @@
-"""`python -m auto_iter.millepede.worker convert|solve REQUEST.json`: one child of the daemon.
+"""`python -m auto_iter.worker convert|solve REQUEST.json`: one child of the daemon.
 
 Exit code 0: done. 1: one line on standard error says why; 75: likewise, and it will pass (a full
 disk, a stale file system); 65: Mille binaries were damaged, and are removed now: convert them
@@ -53,7 +53,7 @@ def _run(what: str = "", request: str = "", *rest: str) -> None:
     from auto_iter.wording import in_words
 
     if what not in ("convert", "solve") or not request or rest:
-        raise UsageError("usage: python -m auto_iter.millepede.worker convert|solve REQUEST.json")
+        raise UsageError("usage: python -m auto_iter.worker convert|solve REQUEST.json")
     try:
         content = Path(request).read_bytes()
         if what == "convert":
