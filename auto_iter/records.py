@@ -18,9 +18,10 @@ from auto_iter.hashes import is_intact
 from auto_iter.solution import SolutionSummary
 from auto_iter.workspace import Iteration
 
-_PLACES = frozenset(
+PLACES = frozenset(
     ("directory", "binaries", "statistics", "previous", "centre", "earlier", "strategy")
 ) | {"pede_install"}
+"""What of a request only says where things lie: a workspace may be moved."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def fingerprint(request: Mapping[str, Any], paths: Iteration, numbers: Collectio
     and Mille binaries, whose hashes they hold.
     """
     whole = hashlib.sha256()
-    settings = {key: value for key, value in request.items() if key not in _PLACES}
+    settings = {key: value for key, value in request.items() if key not in PLACES}
     whole.update(json.dumps(settings, sort_keys=True).encode())
     files = [request["strategy"], request["previous"], request["centre"]]
     for path in (*map(Path, files), *map(paths.mille_statistics, numbers)):

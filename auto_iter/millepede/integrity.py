@@ -14,14 +14,13 @@ from auto_iter.errors import DamagedError, InputError, PhysicsError, raise_what_
 from auto_iter.hashes import hash_of_all, hash_of_file
 from auto_iter.millepede.mille_file import read_blocks
 from auto_iter.millepede.requests import ConversionRecord, SolveRequest
+from auto_iter.records import PLACES
 from auto_iter.solution import Hashes
 
 MOST_THREADS = 4
 """Hashing lets other threads run; more of them than this only wait for the disk."""
 
-_NO_SETTINGS = frozenset(
-    ("directory", "binaries", "statistics", "previous", "centre", "earlier", "strategy")
-) | {"fingerprint", "pede_install"}
+_NO_SETTINGS = PLACES | {"fingerprint"}
 
 
 def refuse_damaged(binaries: Sequence[Path], records: Sequence[ConversionRecord]) -> None:
