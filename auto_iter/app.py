@@ -19,7 +19,7 @@ from auto_iter.files import refuse_full_disk, write_atomically
 from auto_iter.millepede.strategy import Strategy, load_strategy, parse_strategy, read_strategy
 from auto_iter.rawdata import RawRange, describe_missing, missing
 from auto_iter.reconstruction import WorkspaceReconstruction
-from auto_iter.settled import condor_config, settled
+from auto_iter.resolve import condor_config, resolve_config
 from auto_iter.snapshot import Arguments, Snapshot, refuse_iterations
 from auto_iter.workspace import Workspace, workspace_name
 from states.machine import StateMachine
@@ -92,7 +92,7 @@ def create_workspace(
 ) -> Opened:
     """Make a workspace; the checkpoint comes last, so a workspace either is one or is not.
 
-    `config` is settled.
+    `config` is resolved.
     """
     if next(workspace.root.glob("iter[0-9]*"), None) is not None:
         raise UsageError(
@@ -200,7 +200,7 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
     """Return the workspace with more iterations or other settings, written down."""
     snapshot, config = opened.snapshot, opened.config
     if overrides:
-        config = settled(load_config(opened.workspace.config, overrides), os.environ)
+        config = resolve_config(load_config(opened.workspace.config, overrides), os.environ)
         check_calypso(config)
         _change_strategy(opened, config)
         write_atomically(opened.workspace.config, dump_config(config))

@@ -60,7 +60,7 @@ class Chain:
         )
 
     def check(self) -> None:
-        """Raise PermanentError when the strategy or a pede that is demanded is not there."""
+        """Raise PermanentError when the strategy or a pede that is requested is not there."""
         check_chain(self._arguments, self._strategy, self._config, self._workers.env)
 
     def convert(self, stage: Stage, numbers: Collection[int]) -> Conversion:

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from auto_iter.errors import PASSING, CheckpointError, TransientError
+from auto_iter.errors import TRANSIENT_ERRNOS, CheckpointError, TransientError
 from auto_iter.files import write_atomically
 from auto_iter.snapshot import Snapshot
 from auto_iter.wording import in_words
@@ -150,7 +150,7 @@ def _parse(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint", "start with `auto-iter run`") from None
     except OSError as error:
-        if error.errno in PASSING:
+        if error.errno in TRANSIENT_ERRNOS:
             raise TransientError(f"{path}: {error.strerror}") from None
         raise CheckpointError(f"{path}: {error.strerror}") from None
     except (YamlError, UnicodeDecodeError) as error:

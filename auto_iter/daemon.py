@@ -17,10 +17,16 @@ from typing import Protocol
 
 import structlog
 
-from auto_iter.errors import PASSING, AutoIterError, FencedError, PermanentError, TransientError
+from auto_iter.errors import (
+    TRANSIENT_ERRNOS,
+    AutoIterError,
+    FencedError,
+    PermanentError,
+    TransientError,
+)
 from auto_iter.log import get_logger
 from auto_iter.model import Submission
-from auto_iter.snapshot import Failure, Hindrance, Snapshot
+from auto_iter.snapshot import Failure, Obstacle, Snapshot
 from states.machine import StateMachine
 from states.step import Fire, Note, Outcome, Ports, State, Stay
 from states.table import TERMINAL
@@ -57,7 +63,7 @@ class Sleeper(Protocol):
 
 
 @dataclass(frozen=True)
-class Memory:
+class SnapshotSink:
     """Where the daemon keeps its snapshot, and who looks on."""
 
     save: Callable[[Snapshot], None]
@@ -77,14 +83,14 @@ class Daemon:
         states: Mapping[str, State],
         ports: Ports,
         sleeper: Sleeper,
-        memory: Memory,
+        sink: SnapshotSink,
     ) -> None:
         self.snapshot = snapshot
         self._machine = StateMachine(snapshot.state)
         self._states = states
         self._ports = ports
         self._sleeper = sleeper
-        self._memory = memory
+        self._sink = sink
         self._unsaved = False
         # What was in the way of the daemon before us may still be there.
         hindrance = snapshot.hindrance
@@ -126,7 +132,7 @@ class Daemon:
                 if self._unsaved:
                     self._save(self.snapshot)
                     return 0
-                self._memory.check()
+                self._sink.check()
                 outcome = self._states[self._machine.state](self.snapshot, self._ports)
                 return self._take(outcome)
             except Exception as error:  # a bug must not lose the alignment either
@@ -138,7 +144,7 @@ class Daemon:
         with suppress(OSError):
             # A successor may be what is in the way: it removes the temporary files it finds, and so
             # stops a save that was cut short between the check and the rename.
-            self._memory.check()
+            self._sink.check()
         match error:
             case TransientError():
                 return self._try_again(str(error), error.delay_s)
@@ -148,7 +154,7 @@ class Daemon:
                 return self._fail(str(error), "mend that, then `auto-iter resume`")
             case OSError():
                 what = f"{error.filename or 'system'}: {error.strerror}"
-                if error.errno in PASSING:
+                if error.errno in TRANSIENT_ERRNOS:
                     return self._try_again(what, None)
                 return self._fail(what, "mend that, then `auto-iter resume`")
         self._log.exception("bug")
@@ -184,15 +190,15 @@ class Daemon:
         self.snapshot = snapshot
         self._unsaved = True
         try:
-            self._memory.check()
-            self._memory.save(snapshot)
+            self._sink.check()
+            self._sink.save(snapshot)
         except OSError as error:
             # Memory may not run ahead of the disk: nothing else is done until this is written.
             where = error.filename or "checkpoint"
             raise TransientError(f"{where}: {error.strerror}") from None
         self._unsaved = False
         with suppress(OSError):  # a display or a lock file that is gone costs no alignment
-            self._memory.seen(snapshot)
+            self._sink.seen(snapshot)
 
     def _try_again(self, message: str, delay_s: float | None) -> float:
         now = self._ports.clock.now()
@@ -203,10 +209,10 @@ class Daemon:
         wait_s = delay_s if delay_s is not None else backoff * random.uniform(0.9, 1.1)  # noqa: S311
         for_s = round(now - self._trouble_since)
         self._log.warning("trying again", reason=message, for_s=for_s, next_try_s=round(wait_s, 1))
-        self._show(Hindrance(reason=message, since=self._trouble_since))
+        self._show(Obstacle(reason=message, since=self._trouble_since))
         return wait_s
 
-    def _show(self, hindrance: Hindrance | None) -> None:
+    def _show(self, hindrance: Obstacle | None) -> None:
         """Have `status` tell what the daemon waits for, unless it is the disk itself."""
         if self._unsaved or hindrance == self.snapshot.hindrance:
             return
@@ -216,7 +222,7 @@ class Daemon:
     def _settled(self) -> None:
         if self._trouble_since is not None:
             lasted = round(self._ports.clock.now() - self._trouble_since)
-            self._log.info("trouble is over", lasted_s=lasted)
+            self._log.info("recovered", lasted_s=lasted)
         self._trouble_since = None
         self._retries = 0
         self._show(None)
@@ -249,7 +255,7 @@ class Daemon:
 
     def _has_news(self, live: list[Submission]) -> bool:
         with suppress(OSError):
-            self._memory.alive()
+            self._sink.alive()
         # While something is in the way, news cannot make it go away sooner.
         return not self._retries and self._ports.batch.has_news(live)
 

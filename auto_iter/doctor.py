@@ -21,7 +21,7 @@ from auto_iter.errors import AutoIterError, PermanentError
 from auto_iter.millepede.constants import read_constants
 from auto_iter.millepede.pede import find_pede, require_pede
 from auto_iter.millepede.strategy import AUTO, load_strategy
-from auto_iter.settled import condor_config, with_absolute_paths
+from auto_iter.resolve import condor_config, with_absolute_paths
 from auto_iter.workspace import openness
 
 ROOM_MB = 2000

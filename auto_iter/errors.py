@@ -10,7 +10,7 @@ import errno
 from collections.abc import Sequence
 from pathlib import Path
 
-PASSING = frozenset(
+TRANSIENT_ERRNOS = frozenset(
     {
         errno.EAGAIN,
         errno.EBUSY,
@@ -34,7 +34,7 @@ PASSING = frozenset(
 NOT_CONVERGED_EXIT_CODE = 3
 """An alignment that is done, and whose constants still move: not for use without a look."""
 
-PASSING_EXIT_CODE = 75
+TRANSIENT_EXIT_CODE = 75
 """With it a child process says that such an error ended it (sysexits.h: EX_TEMPFAIL)."""
 
 
@@ -130,5 +130,5 @@ def raise_what_passes(error: Exception, path: Path) -> None:
 
     Raises an OSError that names it: what fails while it is read has no name.
     """
-    if isinstance(error, OSError) and error.errno in PASSING:
+    if isinstance(error, OSError) and error.errno in TRANSIENT_ERRNOS:
         raise OSError(error.errno, error.strerror, error.filename or str(path)) from error

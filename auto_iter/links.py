@@ -21,8 +21,8 @@ from auto_iter.heritage import differs
 from auto_iter.lock import WorkspaceLock, live_holder
 from auto_iter.look import look
 from auto_iter.millepede.place import is_workspace
-from auto_iter.session import Wishes, run_session, start
-from auto_iter.settled import settled
+from auto_iter.resolve import resolve_config
+from auto_iter.session import SessionOptions, run_session, start
 from auto_iter.snapshot import Arguments
 from states.machine import StateMachine
 from states.next_iteration import begin_next
@@ -43,7 +43,7 @@ def _locked(root: Path) -> Iterator[Opened]:
 
 
 @dataclass(frozen=True)
-class RecoWishes:
+class RecoOptions:
     """What is asked of one reconstruction: which iteration, and whether to wait for its end."""
 
     iteration: int
@@ -51,22 +51,22 @@ class RecoWishes:
     allow_missing: bool
 
 
-def reco(arguments: Arguments, config: Config, wishes: RecoWishes) -> tuple[Opened, int]:
+def reco(arguments: Arguments, config: Config, options: RecoOptions) -> tuple[Opened, int]:
     """Reconstruct one iteration: submit what is missing, and look, or wait for the end.
 
     Returns the workspace as it is then, and the exit code.
     """
-    config = settled(config, os.environ)
+    config = resolve_config(config, os.environ)
     workspace = app.locate(arguments, config)
     if is_workspace(workspace.root):
-        opened = _at_iteration(workspace.root, arguments, config, wishes.iteration)
-    elif wishes.iteration == 1:
-        missing = wishes.allow_missing
+        opened = _at_iteration(workspace.root, arguments, config, options.iteration)
+    elif options.iteration == 1:
+        missing = options.allow_missing
         opened = start(arguments, config, allow_missing=missing, now=time.time())
     else:
         raise UsageError(f"{workspace.root}: not there yet; begin with -i 1")
-    waiting = frozenset[str]() if wishes.wait else frozenset({"wait_reco"})
-    code = run_session(opened, Wishes(until=RECONSTRUCTED, unless_waiting=waiting))
+    waiting = frozenset[str]() if options.wait else frozenset({"wait_reco"})
+    code = run_session(opened, SessionOptions(until=RECONSTRUCTED, unless_waiting=waiting))
     return app.open_workspace(workspace.root), code
 
 
@@ -159,7 +159,7 @@ def solve_own(root: Path, number: int) -> int:
             # All outputs are there: nothing is left of reconstruction but to see that.
             snapshot = snapshot.but(state="wait_reco", failure=None)
             checkpoint.save(opened.workspace.checkpoint, snapshot)
-    code = run_session(opened, Wishes(until=frozenset({"prepare", "submit_reco"})))
+    code = run_session(opened, SessionOptions(until=frozenset({"prepare", "submit_reco"})))
     after = app.open_workspace(root).snapshot
     if after.state == "submit_reco":
         bad = ", ".join(f"{file:05d}" for file in sorted(after.troubles)) or "some"
@@ -212,4 +212,4 @@ def accept(root: Path, number: int, found: Path) -> int:
     with _locked(root) as opened:
         decided = acceptance.decide(opened, number, found, time.time())
         acceptance.complete(decided.workspace, decided.snapshot)
-    return _solved(root, number, run_session(decided, Wishes(until=frozenset({"prepare"}))))
+    return _solved(root, number, run_session(decided, SessionOptions(until=frozenset({"prepare"}))))

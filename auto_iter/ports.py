@@ -187,7 +187,7 @@ class Millepede(Protocol):
     """The Mille/pede chain. Works in child processes: each call returns at once."""
 
     def check(self) -> None:
-        """Raise PermanentError when the strategy or a pede that is demanded is not there."""
+        """Raise PermanentError when the strategy or a pede that is requested is not there."""
         ...
 
     def convert(self, stage: Stage, numbers: Collection[int]) -> Conversion:

@@ -17,7 +17,7 @@ from auto_iter.batch.local import LocalBatch
 from auto_iter.clock import Signals
 from auto_iter.compose import Parts, chain_of, compose
 from auto_iter.config import Config
-from auto_iter.daemon import Daemon, Ending, Memory
+from auto_iter.daemon import Daemon, Ending, SnapshotSink
 from auto_iter.envscript import overruled_calypso
 from auto_iter.errors import (
     NOT_CONVERGED_EXIT_CODE,
@@ -31,7 +31,7 @@ from auto_iter.log import get_logger, logging_to
 from auto_iter.orphans import end_orphans
 from auto_iter.ports import BatchSystem
 from auto_iter.progress import Display
-from auto_iter.settled import settled
+from auto_iter.resolve import resolve_config
 from auto_iter.snapshot import Arguments, Attempt, Snapshot
 from auto_iter.status import Status
 from auto_iter.workspace import Workspace
@@ -42,7 +42,7 @@ from states.table import TERMINAL
 
 def start(arguments: Arguments, config: Config, *, allow_missing: bool, now: float) -> Opened:
     """Return the workspace of these arguments, made if it is not there yet."""
-    config = settled(config, os.environ)
+    config = resolve_config(config, os.environ)
     workspace = app.locate(arguments, config)
     if workspace.checkpoint.exists() or checkpoint.backup_path(workspace.checkpoint).exists():
         opened = app.open_workspace(workspace.root)
@@ -56,7 +56,7 @@ CONFIRMATION_S = 10.0
 
 
 @dataclass(frozen=True)
-class Wishes:
+class SessionOptions:
     """What the command line asks of a session beyond going on.
 
     `until`: states at which it ends early, `unless_waiting`: those in which it does not wait.
@@ -72,11 +72,11 @@ class Wishes:
     abandon_schedd: bool = False
 
 
-def run_session(opened: Opened, wishes: Wishes) -> int:
+def run_session(opened: Opened, options: SessionOptions) -> int:
     """Run the daemon on a workspace, under its lock; return the exit code."""
     workspace = opened.workspace
     lock = WorkspaceLock(workspace.lock)
-    lock.acquire(steal=wishes.steal_lock)
+    lock.acquire(steal=options.steal_lock)
     try:
         end_orphans(workspace.root)
         remove_leftovers(workspace.directories)
@@ -84,15 +84,15 @@ def run_session(opened: Opened, wishes: Wishes) -> int:
         opened = app.open_workspace(workspace.root)
         on_disk = opened.snapshot
         acceptance.complete(workspace, on_disk)
-        opened = app.change(opened, wishes.iterations, wishes.overrides)
+        opened = app.change(opened, options.iterations, options.overrides)
         snapshot = app.revive(opened.snapshot, time.time())
-        if wishes.abandon_schedd:
+        if options.abandon_schedd:
             snapshot = app.abandoned(snapshot)
         if snapshot != on_disk or opened.remark:
             checkpoint.save(workspace.checkpoint, snapshot)
         with ExitStack() as stack:
             stack.enter_context(logging_to(workspace.log, opened.config.log))
-            return _run(opened, snapshot, lock, stack, wishes)
+            return _run(opened, snapshot, lock, stack, options)
     finally:
         lock.release()
 
@@ -102,7 +102,7 @@ def _run(
     snapshot: Snapshot,
     lock: WorkspaceLock,
     stack: ExitStack,
-    wishes: Wishes,
+    options: SessionOptions,
 ) -> int:
     log = get_logger()
     if opened.remark:
@@ -110,8 +110,8 @@ def _run(
     openness = opened.workspace.openness
     if openness is not None:
         log.warning("the workspace is not ours alone", reason=openness)
-    if wishes.overrides or wishes.iterations is not None:
-        changed = {"settings": list(wishes.overrides), "iterations": wishes.iterations}
+    if options.overrides or options.iterations is not None:
+        changed = {"settings": list(options.overrides), "iterations": options.iterations}
         log.info("changed by hand", **{key: value for key, value in changed.items() if value})
     if snapshot.state in TERMINAL:
         if _report_is_outdated(opened.workspace):
@@ -133,14 +133,14 @@ def _run(
         states.ALL,
         parts.ports,
         signals,
-        Memory(
+        SnapshotSink(
             save=lambda new: checkpoint.save(opened.workspace.checkpoint, new, lock.check),
             seen=display.update,
             alive=lock.refresh,
             check=lock.check,
         ),
     )
-    ending = daemon.run(wishes.until, wishes.unless_waiting)
+    ending = daemon.run(options.until, options.unless_waiting)
     if ending is Ending.INTERRUPTED:
         jobs = sum(attempt.jobs for attempt in daemon.snapshot.live_attempts)
         log.info("interrupted", by=signals.stop_requested, jobs_left_running=jobs)
@@ -174,7 +174,7 @@ def _greet(opened: Opened, snapshot: Snapshot, parts: Parts) -> None:
 def _tell(workspace: Workspace, snapshot: Snapshot, ending: Ending) -> int:
     """Print how it ended; the exit code says it to programs."""
     if ending is Ending.INTERRUPTED:
-        print(f"stopped; go on with: {workspace.resume_command}")
+        print(f"stopped; resume with: {workspace.resume_command}")
         return 0
     print(Status(workspace, snapshot, None, time.time()).as_text())
     if ending is Ending.REACHED:

@@ -171,7 +171,7 @@ class Failure(_Record):
     at: float
 
 
-class Hindrance(_Record):
+class Obstacle(_Record):
     """What the daemon waits for to go away, and since when."""
 
     reason: str
@@ -252,7 +252,7 @@ class Snapshot(_Record):
     verdict: Verdict | None = None
     history: tuple[IterationRecord, ...] = ()
     failure: Failure | None = None
-    hindrance: Hindrance | None = None
+    hindrance: Obstacle | None = None
 
     def but(self, **changes: Any) -> Snapshot:
         """Return a validated copy with some fields changed."""

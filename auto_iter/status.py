@@ -109,7 +109,7 @@ class Status:
         if self.holder is not None:
             who = f"daemon: pid {self.holder.pid} on {self.holder.host}, since {self.holder.since}"
         elif snapshot.state not in TERMINAL:
-            who += f"; go on with: {self.workspace.resume_command}"
+            who += f"; resume with: {self.workspace.resume_command}"
         where = f"iteration {snapshot.iteration} of {snapshot.arguments.iterations}"
         if snapshot.strategy:
             where += f" ({self._place()})"
@@ -151,9 +151,8 @@ class Status:
         if progress.seen_at is not None:
             line += f" (as of {time.strftime('%H:%M:%S', time.localtime(progress.seen_at))})"
         if progress.expected_end is not None and progress.delivered < progress.wanted:
-            line += (
-                f"; expected until {time.strftime('%H:%M', time.localtime(progress.expected_end))}"
-            )
+            end = time.strftime("%H:%M", time.localtime(progress.expected_end))
+            line += f"; expected to finish at {end}"
         failing = [
             f"  file {number:05d}: {self._tries(number)}, "
             f"last: {self.snapshot.troubles.get(number, '')}"

@@ -24,8 +24,8 @@ def main(arguments: Sequence[str]) -> int:
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     from auto_iter.errors import (
         DAMAGED_EXIT_CODE,
-        PASSING,
-        PASSING_EXIT_CODE,
+        TRANSIENT_ERRNOS,
+        TRANSIENT_EXIT_CODE,
         AutoIterError,
         DamagedError,
     )
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     except OSError as error:
         print(f"{error.filename or 'output'}: {error.strerror}", file=sys.stderr)
-        return PASSING_EXIT_CODE if error.errno in PASSING else 1
+        return TRANSIENT_EXIT_CODE if error.errno in TRANSIENT_ERRNOS else 1
     return 0
 
 

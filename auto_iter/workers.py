@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from auto_iter.children import Child, start_child
 from auto_iter.errors import (
     DAMAGED_EXIT_CODE,
-    PASSING_EXIT_CODE,
+    TRANSIENT_EXIT_CODE,
     OutdatedError,
     PhysicsError,
     TransientError,
@@ -89,7 +89,7 @@ class Workers:
         error, code = child.finish(), child.process.returncode
         if error is None:
             self._killed = 0
-        elif code == PASSING_EXIT_CODE:
+        elif code == TRANSIENT_EXIT_CODE:
             raise TransientError(f"{what}: {error}")
         elif code == DAMAGED_EXIT_CODE:
             self._damaged += 1

@@ -25,7 +25,7 @@ from auto_iter.chain import Chain
 from auto_iter.children import Child
 from auto_iter.config import Config
 from auto_iter.configfile import load_config
-from auto_iter.daemon import Daemon, Ending, Memory
+from auto_iter.daemon import Daemon, Ending, SnapshotSink
 from auto_iter.files import digest
 from auto_iter.log import logging_to
 from auto_iter.millepede.constants import read_constants
@@ -176,7 +176,7 @@ class Alignment:
         checkpoint.save(opened.workspace.checkpoint, snapshot)
         ports = self._ports(opened)
         sleeper = TwinSleeper(FrozenClock(), self._work)
-        memory = Memory(lambda new: checkpoint.save(opened.workspace.checkpoint, new))
+        memory = SnapshotSink(lambda new: checkpoint.save(opened.workspace.checkpoint, new))
         daemon = Daemon(snapshot, states.ALL, ports, sleeper, memory)
         try:
             with logging_to(opened.workspace.log, opened.config.log):

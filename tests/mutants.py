@@ -149,7 +149,7 @@ MUTANTS = (
     Mutant(
         "a lock that is never refreshed: by the daemon",
         "auto_iter/daemon.py",
-        "            self._memory.alive()\n",
+        "            self._sink.alive()\n",
         "            pass\n",
         "tests/unit/test_daemon_trouble.py",
     ),

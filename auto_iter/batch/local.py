@@ -30,7 +30,7 @@ import auto_iter
 from auto_iter.batch import local_processes as processes
 from auto_iter.batch.htcondor.holds import decide
 from auto_iter.batch.local_job import marker
-from auto_iter.batch.local_queue import bury
+from auto_iter.batch.local_queue import mark_lost
 from auto_iter.batch.local_records import (
     Event,
     Header,
@@ -185,7 +185,7 @@ class LocalBatch:
         for number, running in list(ledger.running.items()):
             why = _why_lost(ledger.records, number, running.starter)
             if why is not None:
-                bury(ledger, header, number, running.starter.pid, why)
+                mark_lost(ledger, header, number, running.starter.pid, why)
         self._ensure_queue(submission.cluster)
         return ledger.tally()
 
@@ -255,7 +255,7 @@ class LocalBatch:
             for number, running in list(ledger.running.items()):
                 if running.starter.host == host and not running.starter.is_here:
                     why = f"{host} was declared gone"
-                    bury(ledger, self._header(cluster), number, running.starter.pid, why)
+                    mark_lost(ledger, self._header(cluster), number, running.starter.pid, why)
                     count += 1
         return count
 

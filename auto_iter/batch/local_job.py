@@ -33,7 +33,7 @@ from auto_iter.batch.local_records import (
     read_header,
     sync_journal,
 )
-from auto_iter.errors import PASSING, PASSING_EXIT_CODE
+from auto_iter.errors import TRANSIENT_ERRNOS, TRANSIENT_EXIT_CODE
 from auto_iter.files import naming, sync_directory
 from auto_iter.identity import identify
 from auto_iter.model import Job, Resources
@@ -161,7 +161,7 @@ class Starter:
             try:
                 return action()
             except OSError as error:
-                if error.errno not in PASSING:
+                if error.errno not in TRANSIENT_ERRNOS:
                     return _hold(code, f"{what}: {error}", error.errno)
                 self._log(f"waits: {what}: {error}")
             self._show_life()
@@ -326,7 +326,7 @@ class Starter:
             except FileNotFoundError:
                 raise  # the workspace was moved or removed: waiting would only hold our slot
             except OSError as error:
-                if error.errno not in PASSING:
+                if error.errno not in TRANSIENT_ERRNOS:
                     raise
                 self._show_life()
                 time.sleep(1)
@@ -407,11 +407,11 @@ def main() -> None:
         if not starter.claim():
             return
     except OSError as error:
-        if error.errno not in PASSING:
+        if error.errno not in TRANSIENT_ERRNOS:
             raise
         print(f"job {order.job.number} not started yet: {error}", file=sys.stderr)
         time.sleep(NOT_YET_PAUSE_S)
-        sys.exit(PASSING_EXIT_CODE)
+        sys.exit(TRANSIENT_EXIT_CODE)
     starter.run()
 
 

@@ -35,7 +35,7 @@ from auto_iter.batch.local_records import (
     read_jobs,
     sync_journal,
 )
-from auto_iter.errors import PASSING, PASSING_EXIT_CODE
+from auto_iter.errors import TRANSIENT_ERRNOS, TRANSIENT_EXIT_CODE
 from auto_iter.identity import identify
 from auto_iter.model import Job, Resources
 
@@ -123,13 +123,13 @@ class Queue:
             number = self._starters.pop(pid, None)
             if number is None:
                 continue
-            if os.waitstatus_to_exitcode(status) == PASSING_EXIT_CODE:
+            if os.waitstatus_to_exitcode(status) == TRANSIENT_EXIT_CODE:
                 self._waiting.append(number)
             else:
-                bury(self._ledger, self._header, number, pid)
+                mark_lost(self._ledger, self._header, number, pid)
 
 
-def bury(
+def mark_lost(
     ledger: Ledger, header: Header, number: int, pid: int, why: str = "its starter was killed"
 ) -> None:
     """Record a job as lost if its dead starter `pid` left no record; kill what it left behind.
@@ -216,7 +216,7 @@ def main() -> None:
                 if select.select([wake], [], [], _LOOK_S)[0]:
                     os.read(wake, 4096)
         except OSError as error:
-            if error.errno not in PASSING:
+            if error.errno not in TRANSIENT_ERRNOS:
                 raise
             print(f"queue process ended, the next one goes on: {error}", file=sys.stderr)
 

@@ -56,7 +56,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     from auto_iter.batch.htcondor.submit import refuse_path
     from auto_iter.configfile import load_config
     from auto_iter.presets import tag_chain
-    from auto_iter.settled import with_absolute_paths
+    from auto_iter.resolve import with_absolute_paths
 
     given = load_config(arguments.config, arguments.overrides, os.environ)
     config = with_absolute_paths(given)

@@ -27,7 +27,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from auto_iter.configfile import load_config
     from auto_iter.doctor import examine, is_healthy
     from auto_iter.job_environment import examine_job_environment
-    from auto_iter.settled import with_absolute_paths
+    from auto_iter.resolve import with_absolute_paths
 
     config = with_absolute_paths(load_config(arguments.config, arguments.overrides, os.environ))
     findings = [*examine(config, os.environ), *examine_job_environment(config, os.environ)]

@@ -46,7 +46,7 @@ def add_run_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--iteration", type=int, metavar="N", help="(default: from iterNN)")
     parser.add_argument("--allow-bad", action="store_true", help="go on without bad ROOT files")
     parser.add_argument(
-        "--modes", action="store_true", help="tell which combinations the data hardly fix"
+        "--modes", action="store_true", help="tell which combinations are weakly constrained"
     )
     add_config_options(parser)
     add_solver_options(parser)
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _config(arguments: argparse.Namespace, place: Place) -> Config:
     from auto_iter.configfile import load_config
-    from auto_iter.settled import with_absolute_paths
+    from auto_iter.resolve import with_absolute_paths
 
     file = arguments.config
     if file is None and place.workspace is not None:
@@ -95,7 +95,7 @@ def _why_a_what_if(arguments: argparse.Namespace, place: Place, config: Config) 
     from auto_iter.app import open_workspace
     from auto_iter.errors import AutoIterError
     from auto_iter.links import why_not_own
-    from auto_iter.settled import with_absolute_paths
+    from auto_iter.resolve import with_absolute_paths
 
     if place.workspace is None:
         return None if arguments.name is None else "by its name"

@@ -13,7 +13,7 @@ The chain by hand, iteration after iteration; nothing has to run in between:
   auto-iter status Y2023_R011705_F400-450              (how far the jobs are)
   auto-iter millepede -i Y2023_R011705_F400-450/iter01
   auto-iter reco -y 2023 -r 011705 -f 400-450 -i 2     (with the new constants)
-The same line again submits what failed. `auto-iter resume` goes on by itself from wherever that is.
+The same line again submits what failed. `auto-iter resume` continues from wherever that is.
 """
 
 
@@ -38,13 +38,13 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _reco(arguments: argparse.Namespace) -> int:
-    from auto_iter.links import RECONSTRUCTED, RecoWishes, reco
+    from auto_iter.links import RECONSTRUCTED, RecoOptions, reco
 
     config = alignment_config(arguments)
     asked = alignment_arguments(arguments, config, None)
     number = arguments.iteration
-    wishes = RecoWishes(number, arguments.wait, arguments.allow_missing)
-    opened, code = reco(asked, config, wishes)
+    options = RecoOptions(number, arguments.wait, arguments.allow_missing)
+    opened, code = reco(asked, config, options)
     iteration = opened.workspace.iteration(number, asked.run).root
     if opened.snapshot.iteration == number and opened.snapshot.state in RECONSTRUCTED:
         print(f"next by hand: auto-iter millepede -i {iteration}")

@@ -40,13 +40,13 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _resume(arguments: argparse.Namespace) -> int:
     from auto_iter.app import open_workspace
-    from auto_iter.session import Wishes, run_session
+    from auto_iter.session import SessionOptions, run_session
 
     opened = open_workspace(the_workspace(arguments.workspace))
-    wishes = Wishes(
+    options = SessionOptions(
         steal_lock=arguments.steal_lock,
         iterations=arguments.iterations,
         overrides=tuple(arguments.overrides),
         abandon_schedd=arguments.abandon_schedd,
     )
-    return run_session(opened, wishes)
+    return run_session(opened, options)

@@ -132,9 +132,9 @@ def alignment_arguments(
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from auto_iter.session import Wishes, run_session, start
+    from auto_iter.session import SessionOptions, run_session, start
 
     config = alignment_config(arguments)
     asked = alignment_arguments(arguments, config, arguments.iterations)
     opened = start(asked, config, allow_missing=arguments.allow_missing, now=time.time())
-    return run_session(opened, Wishes(steal_lock=arguments.steal_lock))
+    return run_session(opened, SessionOptions(steal_lock=arguments.steal_lock))

@@ -66,7 +66,7 @@ def require_pede(install: Path | None, search_path: str | None) -> Path:
     found = find_pede(install, search_path)
     if found is None:
         raise InputError(
-            "solver 'pede' is demanded, but there is no pede on PATH",
+            "solver 'pede' is requested, but there is no pede on PATH",
             "set paths.pede_install, or millepede.solver=builtin",
         )
     return found

@@ -160,7 +160,7 @@ class StepRecord(_Message):
 
 
 class ModeRecord(_Message):
-    """A combination of parameters that the data hardly fix: their share in it, by label.
+    """A weakly constrained combination of parameters: their share in it, by label.
 
     `uncertainty`: from the data alone, in units of mm and rad; None: the data say nothing.
     """

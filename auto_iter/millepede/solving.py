@@ -131,7 +131,7 @@ def choose_engine(
 ) -> Engine:
     """Return the engine: `auto` is pede when there is one, else the built-in solver.
 
-    Raises PermanentError when pede is demanded, or its place configured, and it is not there.
+    Raises PermanentError when pede is requested, or its place configured, and it is not there.
     """
     if solver == "builtin":
         return Engine(None, env, limits, modes)

@@ -1,4 +1,4 @@
-"""Eigenvalues of the data-only matrix, and the combinations of parameters the data hardly fix."""
+"""Eigenvalues of the data-only matrix, and weakly constrained combinations of parameters."""
 
 from __future__ import annotations
 

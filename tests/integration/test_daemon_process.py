@@ -104,7 +104,7 @@ def test_asked_to_stop_it_leaves_the_jobs_and_says_how_to_go_on(
     daemon.send_signal(asked_by)
     said, _ = daemon.communicate(timeout=PATIENCE_S)
     assert daemon.returncode == 0
-    assert said == f"stopped; go on with: auto-iter resume {alignment.workspace}\n"
+    assert said == f"stopped; resume with: auto-iter resume {alignment.workspace}\n"
     assert alignment.jobs() == jobs
     assert checkpoint(alignment.workspace)["state"] == "wait_reco"
     alignment.let_go()

@@ -18,7 +18,7 @@ import pytest
 
 from auto_iter.batch.local import SILENT_AFTER_S, Limits, LocalBatch
 from auto_iter.batch.local_job import Order
-from auto_iter.batch.local_queue import bury
+from auto_iter.batch.local_queue import mark_lost
 from auto_iter.batch.local_records import (
     Ledger,
     Records,
@@ -252,7 +252,7 @@ def test_a_starter_that_cannot_start_has_failed_and_is_not_lost(
     ledger = open_ledger(tmp_path / "batch" / submission.cluster)
     nothing_claimed = Records(tmp_path)
     nothing_claimed.journal.touch()
-    bury(Ledger(nothing_claimed, "2", 1), read_header(ledger.records), 41, 12345)
+    mark_lost(Ledger(nothing_claimed, "2", 1), read_header(ledger.records), 41, 12345)
     (event,), _ = read_events(nothing_claimed, 0)
     assert (event["event"], "could not start" in str(event["reason"])) == ("failed", True)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auto_iter.errors import PASSING_EXIT_CODE, DamagedError, InputError, PhysicsError
+from auto_iter.errors import TRANSIENT_EXIT_CODE, DamagedError, InputError, PhysicsError
 from auto_iter.millepede.conversion import read_record
 from auto_iter.millepede.integrity import refuse_lost_records
 from auto_iter.millepede.requests import (
@@ -238,7 +238,7 @@ def test_an_output_on_a_bad_disk_is_named_and_has_not_failed(tmp_path: Path) -> 
     root = tmp_path / "kfalignment.root"
     root.symlink_to("/proc/self/mem")  # whoever reads its beginning gets EIO
     done = worker("convert", convert_request(tmp_path, [root]), tmp_path)
-    assert (done.returncode, done.stderr) == (PASSING_EXIT_CODE, f"{root}: Input/output error\n")
+    assert (done.returncode, done.stderr) == (TRANSIENT_EXIT_CODE, f"{root}: Input/output error\n")
     assert not (tmp_path / "0.json").exists()
 
 

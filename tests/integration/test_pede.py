@@ -121,7 +121,7 @@ def test_a_configured_pede_that_is_not_there_is_refused(tmp_path: Path) -> None:
         find_pede(tmp_path, os.environ["PATH"])
 
 
-def test_a_demanded_pede_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_requested_pede_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="no pede on PATH"):
         require_pede(None, str(tmp_path))
 

@@ -110,7 +110,7 @@ def test_a_hung_schedd_is_waited_for_and_a_stop_is_obeyed_meanwhile(
     wait_for(lambda: len(alignment.logged("trying again")) >= 2)
     schedd_daemon.go_on()
     assert daemon.wait(timeout=180) in DONE
-    assert alignment.logged("trouble is over")
+    assert alignment.logged("recovered")
     assert alignment.constants().items() <= reference.constants().items()
 
 

@@ -15,7 +15,7 @@ import uproot
 from auto_iter import worker
 from auto_iter.chain import Chain
 from auto_iter.config import Config
-from auto_iter.errors import PASSING_EXIT_CODE, TransientError
+from auto_iter.errors import TRANSIENT_EXIT_CODE, TransientError
 from auto_iter.millepede.strategy import Labels, load_strategy
 from auto_iter.model import Stage
 from auto_iter.snapshot import Arguments
@@ -124,7 +124,7 @@ def test_a_disk_that_cannot_be_read_now_is_told_from_a_bad_file(
 
     with monkeypatch.context() as patch:
         patch.setattr(uproot, "open", stale)
-        assert worker.main(["convert", str(request)]) == PASSING_EXIT_CODE
+        assert worker.main(["convert", str(request)]) == TRANSIENT_EXIT_CODE
     assert "Stale file handle" in capsys.readouterr().err
     assert not paths.mille_statistics(400).exists()
     assert worker.main(["convert", str(request)]) == 0
@@ -136,7 +136,7 @@ def test_what_passes_in_a_child_is_waited_for(
 ) -> None:
     iteration(tmp_path)
     waiting = chain(tmp_path)
-    monkeypatch.setattr("sys.executable", str(_exits_with(tmp_path, PASSING_EXIT_CODE)))
+    monkeypatch.setattr("sys.executable", str(_exits_with(tmp_path, TRANSIENT_EXIT_CODE)))
     waiting.convert(Stage(1), [400])
     (ended,) = waiting.watch()
     _wait_readable(ended)

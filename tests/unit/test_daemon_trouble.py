@@ -14,7 +14,7 @@ from auto_iter import checkpoint
 from auto_iter.app import abandoned, revive
 from auto_iter.children import start_child
 from auto_iter.clock import Signals
-from auto_iter.daemon import Daemon, Ending, Memory
+from auto_iter.daemon import Daemon, Ending, SnapshotSink
 from auto_iter.errors import FencedError, LimitError, TransientError
 from auto_iter.model import Batch, Problem, Submission
 from auto_iter.snapshot import Snapshot
@@ -50,7 +50,7 @@ def test_an_ended_child_does_not_cut_the_pause_short() -> None:
     begun = time.monotonic()
     sleeper = _Impatient(begun + 1.0)
     daemon = world.daemon()
-    Daemon(daemon.snapshot, daemon._states, daemon._ports, sleeper, Memory(world.save)).run()  # noqa: SLF001
+    Daemon(daemon.snapshot, daemon._states, daemon._ports, sleeper, SnapshotSink(world.save)).run()  # noqa: SLF001
     child.finish()
     assert len(polls) == 1
 
@@ -122,7 +122,7 @@ def test_who_looks_on_cannot_end_the_daemon() -> None:
         raise OSError(errno.ESTALE, "stale")
 
     daemon = world.daemon()
-    daemon._memory = Memory(world.save, seen)  # noqa: SLF001 - composed here, not in the world
+    daemon._sink = SnapshotSink(world.save, seen)  # noqa: SLF001 - composed here, not in the world
     assert daemon.run() is Ending.DONE
 
 
@@ -130,7 +130,7 @@ def test_the_lock_is_kept_fresh_while_nothing_happens() -> None:
     world = World(iterations=1)
     signs: list[float] = []
     daemon = world.daemon(stop_after=3)
-    daemon._memory = Memory(world.save, alive=lambda: signs.append(1.0))  # noqa: SLF001
+    daemon._sink = SnapshotSink(world.save, alive=lambda: signs.append(1.0))  # noqa: SLF001
     daemon._sleeper = _Looking(world.clock, world.pass_time, 3)  # noqa: SLF001
     daemon.run()
     assert signs
@@ -539,7 +539,7 @@ def test_a_daemon_that_lost_its_workspace_ends_and_writes_nothing_more(checks: i
             saved_then = saved_then or world.saved
             raise FencedError("taken over")
 
-    daemon._memory = Memory(world.save, check=check)  # noqa: SLF001 - composed here
+    daemon._sink = SnapshotSink(world.save, check=check)  # noqa: SLF001 - composed here
     with pytest.raises(FencedError):
         daemon.run()
     assert world.saved == saved_then
@@ -608,5 +608,5 @@ def test_a_workspace_that_is_gone_is_no_bug() -> None:
     def check() -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "daemon.lock")
 
-    daemon._memory = Memory(world.save, check=check)  # noqa: SLF001 - composed here
+    daemon._sink = SnapshotSink(world.save, check=check)  # noqa: SLF001 - composed here
     assert daemon.run() is Ending.INTERRUPTED

@@ -8,7 +8,7 @@ import pytest
 
 from auto_iter.config import Config
 from auto_iter.doctor import Verdict, examine, is_healthy, quota_finding
-from auto_iter.settled import settled
+from auto_iter.resolve import resolve_config
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_the_doctor_looks_where_run_looks(
     config = Config.model_validate(healthy)
     found = {each.subject: each.text for each in examine(config, {"PATH": ""})}
     assert is_healthy(examine(config, {"PATH": ""}))
-    paths = settled(config, {}).paths
+    paths = resolve_config(config, {}).paths
     assert found["pede"] == str(paths.pede_install) == f"{tmp_path}/pede"
     assert found["raw data"] == str(paths.raw_dir) == f"{tmp_path}/raw"
     assert found["work directory"] == str(paths.work_dir) == f"{tmp_path}/work"

@@ -8,7 +8,7 @@ from typing import Any
 
 import states
 from auto_iter.config import Config, Holds
-from auto_iter.daemon import Daemon, Ending, Memory
+from auto_iter.daemon import Daemon, Ending, SnapshotSink
 from auto_iter.model import Problem, Submission, Trouble
 from auto_iter.plan import PhasePlan, Plan
 from auto_iter.policy import Policy
@@ -127,7 +127,7 @@ class World:
             if killer:
                 killer.tick()
 
-        return Daemon(self.saved, states.ALL, ports, sleeper, Memory(save))
+        return Daemon(self.saved, states.ALL, ports, sleeper, SnapshotSink(save))
 
     def run(self) -> Ending:
         return self.daemon().run()

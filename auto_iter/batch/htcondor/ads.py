@@ -154,7 +154,7 @@ def machine_of(ad: Ad) -> str | None:
 
 
 @dataclass(frozen=True)
-class Errand:
+class PendingDelivery:
     """Where a fetched output lies, and where it belongs."""
 
     number: int
@@ -162,11 +162,11 @@ class Errand:
     target: Path
 
 
-def errand_of(ad: Ad) -> Errand | None:
+def delivery_of(ad: Ad) -> PendingDelivery | None:
     """Return the last leg of a spooled job's output; None for a job that delivers by itself."""
     if "SUBMIT_Iwd" not in ad:
         return None
-    return Errand(
+    return PendingDelivery(
         number_of(ad),
         Path(str(ad["SUBMIT_Iwd"]), str(ad["AutoIterPlace"])),
         Path(str(ad["AutoIterDeliverTo"]), str(ad["AutoIterOutput"])),

@@ -83,12 +83,12 @@ class Ends:
 
     def _read(self, found: Iterable[Ad]) -> None:
         for ad in found:
-            number, problem, errand = ads.number_of(ad), ads.problem_of(ad), ads.errand_of(ad)
+            number, problem, delivery = ads.number_of(ad), ads.problem_of(ad), ads.delivery_of(ad)
             if number in self:
                 continue
             self.enter(number, problem, ads.machine_of(ad))
-            if problem is None and errand is not None:
-                self._deliveries.expect(errand)
+            if problem is None and delivery is not None:
+                self._deliveries.expect(delivery)
 
     def _give_up(self, missing: int) -> None:
         make_sure_we_are_known(self._jobs.schedd, self._jobs.submission.schedd)

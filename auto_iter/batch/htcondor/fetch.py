@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from auto_iter.batch.htcondor import ads
-from auto_iter.batch.htcondor.ads import Errand
+from auto_iter.batch.htcondor.ads import PendingDelivery
 from auto_iter.batch.htcondor.jobs import Jobs
 from auto_iter.batch.htcondor.queued import Sight
 from auto_iter.batch.htcondor.schedd import Ad, SandboxError, WriteError
-from auto_iter.errors import PASSING, InputError, TransientError
+from auto_iter.errors import TRANSIENT_ERRNOS, InputError, TransientError
 from auto_iter.files import sync_directory
 from auto_iter.model import Problem, Trouble
 
@@ -44,25 +44,25 @@ class Deliveries:
     """Outputs that are here, and still have to be moved to where they belong."""
 
     def __init__(self) -> None:
-        self._errands: list[Errand] = []
+        self._pending: list[PendingDelivery] = []
 
     def __bool__(self) -> bool:
         """Tell whether there are any."""
-        return bool(self._errands)
+        return bool(self._pending)
 
-    def expect(self, errand: Errand) -> None:
+    def expect(self, delivery: PendingDelivery) -> None:
         """Add one."""
-        self._errands.append(errand)
+        self._pending.append(delivery)
 
     def run(self) -> None:
-        """Run the errands; one that cannot be run now stays on the list."""
+        """Run the deliveries; one that cannot be run now stays on the list."""
         touched = set()
-        while self._errands:
-            errand = self._errands[-1]
-            if errand.source.exists():
-                move_whole(errand.source, errand.target)
-                touched.add(errand.target.parent)
-            self._errands.pop()
+        while self._pending:
+            delivery = self._pending[-1]
+            if delivery.source.exists():
+                move_whole(delivery.source, delivery.target)
+                touched.add(delivery.target.parent)
+            self._pending.pop()
         for directory in touched:
             sync_directory(directory)
 
@@ -136,7 +136,7 @@ class Sandboxes:
             if len(group) == 1:
                 yield group[0], error
                 return
-            if isinstance(error, WriteError) and error.number in PASSING:
+            if isinstance(error, WriteError) and error.number in TRANSIENT_ERRNOS:
                 raise _ours(error) from None  # the next one would not come either
             for ad in group:
                 yield from self._retrieve([ad])
@@ -145,10 +145,10 @@ class Sandboxes:
                 yield ad, None
 
     def _note_home(self, ad: Ad) -> None:
-        number, problem, errand = ads.number_of(ad), ads.problem_of(ad), ads.errand_of(ad)
-        if problem is None and errand is not None:
-            if errand.source.exists():
-                self._deliveries.expect(errand)
+        number, problem, delivery = ads.number_of(ad), ads.problem_of(ad), ads.delivery_of(ad)
+        if problem is None and delivery is not None:
+            if delivery.source.exists():
+                self._deliveries.expect(delivery)
             else:
                 problem = _failed(ad, "the job ended well, but left no output")
         self._ends.enter(number, problem, ads.machine_of(ad))
@@ -164,7 +164,7 @@ class Sandboxes:
 def _ours(error: WriteError) -> TransientError | InputError:
     """Return what a person hears of an output that cannot be written here."""
     what = f"{error.path}: {os.strerror(error.number)}"
-    if error.number in PASSING:
+    if error.number in TRANSIENT_ERRNOS:
         return TransientError(f"{what}: make room; the outputs wait with the schedd", AGAIN_AFTER_S)
     return InputError(
         f"{what}: an output cannot be written there, and waits with the schedd",
@@ -178,12 +178,12 @@ def _groups(waiting: Sequence[Ad]) -> Iterator[Sequence[Ad]]:
 
 
 def _make_room(ad: Ad) -> None:
-    errand = ads.errand_of(ad)
-    if errand is not None:
-        errand.source.parent.mkdir(parents=True, exist_ok=True)
+    delivery = ads.delivery_of(ad)
+    if delivery is not None:
+        delivery.source.parent.mkdir(parents=True, exist_ok=True)
         Path(str(ad["SUBMIT_Iwd"]), "logs").mkdir(exist_ok=True)
         # What lies there is of an earlier try, and might be taken for this one's.
-        errand.source.unlink(missing_ok=True)
+        delivery.source.unlink(missing_ok=True)
 
 
 def _failed(ad: Ad, reason: str) -> Problem:

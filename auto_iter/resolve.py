@@ -14,7 +14,7 @@ from auto_iter.config import Config, Reco, Section
 SectionT = TypeVar("SectionT", bound=Section)
 
 
-def settled(config: Config, env: Mapping[str, str]) -> Config:
+def resolve_config(config: Config, env: Mapping[str, str]) -> Config:
     """Return `config` with paths absolute and `batch.system` chosen.
 
     A workspace keeps this form: it means the same from another directory, another day.
