@@ -20,7 +20,8 @@ def test_jobs_that_do_not_exist_yet_are_counted_as_idle(
 ) -> None:
     system = open_batch(spool=False, max_idle=2)
     submission = system.submit(make_batch(tmp_path, system.new_key(1, 1), *WELL))
-    assert calls.count(f"ClusterId == {submission.cluster}", at=None).total <= 3
+    # those that have started by now made room for others
+    assert calls.count(f"ClusterId == {submission.cluster}", at=None).total < len(WELL)
     tally = system.poll(submission)
     assert tally.idle + tally.running + tally.ended == len(WELL)
     tally = settled(system, submission, lambda tally: tally.is_over)
