@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from auto_iter.files import naming
+from auto_iter.files import digest, naming
 
 CHECKSUM = "checksum"
 """The field of a record that stands for all its others."""
@@ -23,13 +23,8 @@ _BYTES = 20
 
 
 def new_hash() -> hashlib.blake2b:
-    """Return the hash that is used for everything here; it keeps up with disks."""
+    """Return the hash for whole files, read piece by piece; it keeps up with disks."""
     return hashlib.blake2b(digest_size=_BYTES)
-
-
-def hash_of(content: bytes) -> str:
-    """Return the hash of some bytes."""
-    return hashlib.blake2b(content, digest_size=_BYTES).hexdigest()
 
 
 def hash_of_file(path: Path) -> str:
@@ -40,7 +35,7 @@ def hash_of_file(path: Path) -> str:
 
 def hash_of_all(parts: Iterable[object]) -> str:
     """Return one hash for several values that JSON knows, in their order."""
-    return hash_of(json.dumps(list(parts), sort_keys=True).encode())
+    return digest(json.dumps(list(parts), sort_keys=True).encode())
 
 
 Key = TypeVar("Key")
@@ -99,4 +94,4 @@ def is_intact(content: Mapping[str, Any]) -> bool:
 
 
 def _checksum(content: Mapping[str, Any]) -> str:
-    return hash_of(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+    return digest(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())

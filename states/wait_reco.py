@@ -192,10 +192,12 @@ def _victims_of_the_disk(
             )
         ]
 
-    if victims(was_full=False):
+    told = victims(was_full=False)
+    if told:
         snapshot = snapshot.but(disk_full_at=ports.clock.now())
-    full_at = snapshot.disk_full_at
-    return snapshot, victims(was_full=full_at is not None and attempt.submitted_at <= full_at)
+    if snapshot.disk_full_at is None or attempt.submitted_at > snapshot.disk_full_at:
+        return snapshot, told
+    return snapshot, victims(was_full=True)
 
 
 def _is_lost(problem: Problem | None) -> bool:
