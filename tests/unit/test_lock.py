@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from auto_iter import identity
 from auto_iter.errors import FencedError, LockedError, PermanentError
 from auto_iter.lock import STALE_AFTER_S, Holder, WorkspaceLock, live_holder, read_holder
 
@@ -91,7 +92,12 @@ def test_a_clock_that_was_set_hides_nobody(path: Path, monkeypatch: pytest.Monke
         assert holder.pid == os.getpid()
 
 
-def test_a_host_that_was_renamed_after_a_crash_is_the_same_host(path: Path) -> None:
+def test_a_host_that_was_renamed_after_a_crash_is_the_same_host(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine_id = path.with_name("machine-id")  # a new Debian in a container has none of its own
+    machine_id.write_text("0123456789abcdef0123456789abcdef\n")
+    monkeypatch.setattr(identity, "_MACHINE_IDS", (machine_id,))
     write(path, host="renamed", boot="the boot before")
     assert live_holder(path) is None
     WorkspaceLock(path).acquire()

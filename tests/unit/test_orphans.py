@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from auto_iter.children import Child, start_child
@@ -71,7 +72,8 @@ def test_a_child_that_cannot_be_watched_does_not_run(
     with pytest.raises(OSError, match="Too many"):
         _started(tmp_path)
     monkeypatch.undo()
-    assert not subprocess.run(["pgrep", "-P", str(os.getpid()), "sleep"], check=False).stdout
+    own = psutil.Process().children()
+    assert not [child for child in own if child.name() == "sleep"]
 
 
 def _started(workspace: Path) -> Child:
