@@ -16,7 +16,8 @@ from auto_iter.configfile import differences, dump_config, load_config
 from auto_iter.envscript import check_calypso
 from auto_iter.errors import CheckpointError, InputError, PermanentError, UsageError
 from auto_iter.files import refuse_full_disk, write_atomically
-from auto_iter.millepede.strategy import Strategy, load_strategy, parse_strategy, read_strategy
+from auto_iter.millepede.strategy import Strategy
+from auto_iter.millepede.strategy_file import load_strategy, parse_strategy, read_strategy
 from auto_iter.rawdata import RawRange, describe_missing, missing
 from auto_iter.reconstruction import WorkspaceReconstruction
 from auto_iter.resolve import condor_config, resolve_config

@@ -14,7 +14,7 @@ from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.batch.local import Limits, LocalBatch
 from auto_iter.chain import Chain
 from auto_iter.clock import SystemClock
-from auto_iter.plan import Plan
+from auto_iter.millepede.strategy_plan import plan_of
 from auto_iter.policy import Policy
 from auto_iter.ports import BatchSystem
 from auto_iter.workers import Workers
@@ -46,7 +46,7 @@ def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
         millepede=chain,
         clock=SystemClock(),
         policy=Policy.of(opened.config),
-        plan=Plan.of(strategy, opened.config),
+        plan=plan_of(strategy, opened.config),
     )
     return Parts(ports, chain, resources)
 

@@ -20,7 +20,7 @@ from auto_iter.envscript import check_calypso, configured_env_script, overruled_
 from auto_iter.errors import AutoIterError, PermanentError
 from auto_iter.millepede.constants import read_constants
 from auto_iter.millepede.pede import find_pede, require_pede
-from auto_iter.millepede.strategy import AUTO, load_strategy
+from auto_iter.millepede.strategy_file import AUTO, load_strategy
 from auto_iter.resolve import condor_config, with_absolute_paths
 from auto_iter.workspace import openness
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from auto_iter.config import Config
-from auto_iter.millepede.strategy import Phase, Strategy
 from auto_iter.model import Stage
 
 
@@ -32,11 +30,6 @@ class Plan:
     strategy: str
     phases: tuple[PhasePlan, ...]
 
-    @classmethod
-    def of(cls, strategy: Strategy, config: Config) -> Plan:
-        """Return the plan that a strategy and a configuration make."""
-        return cls(strategy.name, tuple(_phase(phase, config) for phase in strategy.phases))
-
     def phase(self, stage: Stage) -> PhasePlan:
         """Return the phase that an alignment is in."""
         return self.phases[stage.phase]
@@ -44,15 +37,3 @@ class Plan:
     def is_last(self, stage: Stage) -> bool:
         """Tell whether no phase comes after this one."""
         return stage.phase == len(self.phases) - 1
-
-
-def _phase(phase: Phase, config: Config) -> PhasePlan:
-    schedule = phase.cuts.applied_to(config.millepede.cuts).max_residual_mm
-    changes = [at for at in range(1, len(schedule)) if schedule[at] != schedule[at - 1]]
-    return PhasePlan(
-        phase.name,
-        phase.iterations,
-        settles_at=max(changes, default=0) + 1,
-        convergence_pull=phase.convergence_pull or config.alignment.convergence_pull,
-        begins_anew=phase.start == "initial",
-    )

@@ -29,8 +29,8 @@ from auto_iter.daemon import Daemon, Ending, SnapshotSink
 from auto_iter.files import digest
 from auto_iter.log import logging_to
 from auto_iter.millepede.constants import read_constants
+from auto_iter.millepede.strategy_plan import plan_of
 from auto_iter.model import Batch
-from auto_iter.plan import Plan
 from auto_iter.policy import Policy
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.reconstruct import reconstruct
@@ -197,7 +197,7 @@ class Alignment:
             millepede=Chain(opened.workspace, arguments, strategy, config, workers),
             clock=self.batch.clock,
             policy=Policy.of(config),
-            plan=Plan.of(strategy, config),
+            plan=plan_of(strategy, config),
         )
 
     def _work(self, _seconds: float) -> None:

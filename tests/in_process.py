@@ -15,7 +15,8 @@ from auto_iter.config import Guards
 from auto_iter.deterioration import Sign, Step, growing_steps, worse_tracks
 from auto_iter.millepede.conversion import convert_sources, read_solution
 from auto_iter.millepede.requests import ConvertRequest, Cuts, SolutionRecord, SolveRequest, Source
-from auto_iter.millepede.strategy import WITH_IFT, WITHOUT_IFT, Strategy, load_strategy
+from auto_iter.millepede.strategy import WITH_IFT, WITHOUT_IFT, Strategy
+from auto_iter.millepede.strategy_file import load_strategy
 from auto_iter.millepede.workflow import solve
 from auto_iter.model import Stage
 from auto_iter.simulation.reconstruct import reconstruct

@@ -87,7 +87,7 @@ def _import(arguments: argparse.Namespace) -> int:
     from auto_iter.dag_config import as_yaml, read_dag_config
     from auto_iter.errors import UsageError
     from auto_iter.files import write_atomically
-    from auto_iter.millepede.strategy import parse_strategy
+    from auto_iter.millepede.strategy_file import parse_strategy
 
     imported = read_dag_config(arguments.old)
     file: Path = arguments.file or Path("auto_iter.yaml")

@@ -181,7 +181,7 @@ def _solve(arguments: argparse.Namespace) -> int:
 
 def _constants(arguments: argparse.Namespace) -> int:
     from auto_iter.millepede.by_hand import add_result
-    from auto_iter.millepede.strategy import load_strategy
+    from auto_iter.millepede.strategy_file import load_strategy
 
     name = arguments.strategy
     scheme = load_strategy(name).scheme if name is not None else _scheme(arguments)

@@ -99,7 +99,7 @@ def alignment_config(arguments: argparse.Namespace) -> Config:
 
 def _with_strategy(config: Config, stations: int | None) -> Config:
     """Return the configuration with the strategy that is made for so many stations."""
-    from auto_iter.millepede.strategy import AUTO, default_strategy
+    from auto_iter.millepede.strategy_file import AUTO, default_strategy
 
     if config.alignment.strategy != AUTO:
         return config
@@ -114,7 +114,7 @@ def alignment_arguments(
 
     Stations and iterations that nobody gave are those that the strategy needs.
     """
-    from auto_iter.millepede.strategy import load_strategy
+    from auto_iter.millepede.strategy_file import load_strategy
     from auto_iter.rawdata import RawRange, parse_run, parse_year
     from auto_iter.snapshot import Arguments, refuse_iterations
 

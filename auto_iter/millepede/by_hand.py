@@ -31,7 +31,8 @@ from auto_iter.millepede.requests import (
 )
 from auto_iter.millepede.result import read_result
 from auto_iter.millepede.solving import StepEnd, choose_engine
-from auto_iter.millepede.strategy import AUTO, Strategy, default_strategy, load_strategy
+from auto_iter.millepede.strategy import Strategy
+from auto_iter.millepede.strategy_file import AUTO, default_strategy, load_strategy
 from auto_iter.millepede.workflow import solve
 from auto_iter.model import Stage
 from auto_iter.workspace import Workspace

@@ -19,12 +19,12 @@ from auto_iter.millepede.labels import (
     PARAMETERS,
     POSITIVE_STEREO,
     TRANSLATIONS,
+    Parameter,
     Place,
     Scheme,
     component_of_key,
     place_of,
 )
-from auto_iter.millepede.result import Parameter
 
 Values = tuple[float, ...]
 Constants = dict[str, Values]

@@ -15,7 +15,8 @@ from auto_iter.millepede.labels import Component, Place, components
 from auto_iter.millepede.losses import Losses
 from auto_iter.millepede.requests import Cuts
 from auto_iter.millepede.statistics import Statistics
-from auto_iter.millepede.strategy import Phase, Strategy
+from auto_iter.millepede.strategy import Strategy
+from auto_iter.millepede.strategy_parts import Phase
 
 NAMED = 8
 """So many components without hits are named one by one."""

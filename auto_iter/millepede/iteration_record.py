@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from auto_iter.millepede.constants import Change
+from auto_iter.millepede.labels import Parameter
 from auto_iter.millepede.requests import (
     ChangeRecord,
     ModeRecord,
@@ -14,7 +15,6 @@ from auto_iter.millepede.requests import (
     SolveRequest,
     StepRecord,
 )
-from auto_iter.millepede.result import Parameter
 from auto_iter.millepede.solving import StepEnd
 from auto_iter.millepede.statistics import Statistics
 from auto_iter.millepede.steps import Steps

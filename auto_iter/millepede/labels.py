@@ -23,6 +23,10 @@ HALF_STEREO_RAD = 0.020
 Modules = Literal["x_rz", "all", "off"]
 
 
+FIRST_MODULE_LABEL = 10_000
+"""Labels of modules and sides begin here; below are layers and stations."""
+
+
 @dataclass(frozen=True)
 class Scheme:
     """Which parameters have labels. The default is FASER's: layers, x per side, rz per module."""
@@ -219,3 +223,31 @@ def side_labels(align_id: int, scheme: Scheme) -> tuple[int, ...]:
         Component(side.station),
     )
     return tuple(label for part in order for label, _ in component_labels(part, scheme))
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter, as a line of `millepede.res` tells it.
+
+    `presigma` < 0 means fixed. `change` is the difference to the start value, `sigma` the
+    uncertainty; both None where pede does not print them.
+    """
+
+    label: int
+    value: float
+    presigma: float = 0.0
+    change: float | None = None
+    sigma: float | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether pede could move it."""
+        return self.presigma >= 0
+
+    @property
+    def is_without_uncertainty(self) -> bool:
+        """Whether pede moved it without knowing how well it is determined.
+
+        What has too few entries is not moved at all: there pede prints no difference.
+        """
+        return self.is_free and self.change is not None and not self.sigma

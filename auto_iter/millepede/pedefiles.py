@@ -21,7 +21,8 @@ from auto_iter.millepede.labels import (
     places,
 )
 from auto_iter.millepede.module_sums import Member, Sum, independent, layer_sums, pinned
-from auto_iter.millepede.strategy import Pede, Phase, Step, Strategy
+from auto_iter.millepede.strategy import Strategy
+from auto_iter.millepede.strategy_parts import Pede, Phase, Step
 
 CONSTRAINTS = "mp2con_ss.txt"
 PARAMETERS = "mp2par_ss.txt"

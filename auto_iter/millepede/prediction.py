@@ -18,7 +18,7 @@ from auto_iter.millepede.local_fit import fit
 from auto_iter.millepede.mille_file import read_blocks, records_in
 from auto_iter.millepede.mille_records import Measurements
 from auto_iter.millepede.requests import ConversionRecord, Prediction, SolutionRecord
-from auto_iter.millepede.strategy import Labels
+from auto_iter.millepede.strategy_parts import Labels
 
 
 def predict(

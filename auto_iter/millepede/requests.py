@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from auto_iter.arrival import Look
 from auto_iter.millepede.convert import TrackCuts
 from auto_iter.millepede.statistics import Statistics
-from auto_iter.millepede.strategy import Labels
+from auto_iter.millepede.strategy_parts import Labels
 from auto_iter.solution import SolutionSummary
 
 Solver = Literal["auto", "builtin", "pede"]

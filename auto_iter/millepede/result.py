@@ -4,42 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from auto_iter.errors import InputError, raise_what_passes
+from auto_iter.millepede.labels import Parameter
 
 _COUNT = re.compile(r"-?\d+")
 MOST_INPUT_FIELDS = 3
 """Label, value and presigma: more than these only pede itself writes."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One line of `millepede.res`.
-
-    `presigma` < 0 means fixed. `change` is the difference to the start value, `sigma` the
-    uncertainty; both None where pede does not print them.
-    """
-
-    label: int
-    value: float
-    presigma: float = 0.0
-    change: float | None = None
-    sigma: float | None = None
-
-    @property
-    def is_free(self) -> bool:
-        """Whether pede could move it."""
-        return self.presigma >= 0
-
-    @property
-    def is_without_uncertainty(self) -> bool:
-        """Whether pede moved it without knowing how well it is determined.
-
-        What has too few entries is not moved at all: there pede prints no difference.
-        """
-        return self.is_free and self.change is not None and not self.sigma
 
 
 def read_result(path: Path) -> dict[int, Parameter]:

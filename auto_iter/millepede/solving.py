@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from auto_iter.errors import PhysicsError
+from auto_iter.millepede.labels import FIRST_MODULE_LABEL
 from auto_iter.millepede.pede import OUTPUT, Limits, find_pede, require_pede, run_pede
 from auto_iter.millepede.pede_end import Ending, Verdict, ending_of
 from auto_iter.millepede.pede_log import FitFigures, read_log, read_output
@@ -23,8 +24,6 @@ from auto_iter.millepede.requests import Solver
 
 if TYPE_CHECKING:
     from auto_iter.millepede.spectrum import Spectrum
-
-FIRST_MODULE_LABEL = 10_000
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from auto_iter.errors import InputError, PhysicsError
 from auto_iter.millepede.evidence import EXAMPLES, Evidence
-from auto_iter.millepede.labels import Place, Scheme
+from auto_iter.millepede.labels import Parameter, Place, Scheme
 from auto_iter.millepede.pedefiles import (
     CONSTRAINTS,
     PARAMETERS,
@@ -23,9 +23,10 @@ from auto_iter.millepede.pedefiles import (
     step_parameters,
     write_step_files,
 )
-from auto_iter.millepede.result import Parameter, read_result
+from auto_iter.millepede.result import read_result
 from auto_iter.millepede.solving import Engine, StepEnd
-from auto_iter.millepede.strategy import Phase, Strategy
+from auto_iter.millepede.strategy import Strategy
+from auto_iter.millepede.strategy_parts import Phase
 
 TOO_FEW_ENTRIES, TOO_MANY_REJECTS = 2, 26
 """Exit codes of pede of which the tracks tell more than pede does."""

@@ -36,7 +36,8 @@ from auto_iter.millepede.rules import NAMED
 from auto_iter.millepede.solving import choose_engine
 from auto_iter.millepede.statistics import total
 from auto_iter.millepede.steps import Steps, run_steps
-from auto_iter.millepede.strategy import WITH_IFT, load_strategy, read_strategy
+from auto_iter.millepede.strategy import WITH_IFT
+from auto_iter.millepede.strategy_file import load_strategy, read_strategy
 
 KEPT = (
     "millepede.res",

@@ -15,11 +15,10 @@ import numpy as np
 
 from auto_iter.errors import InputError
 from auto_iter.millepede.constants import Constants, changes, read_constants
-from auto_iter.millepede.labels import Scheme
+from auto_iter.millepede.labels import Parameter, Scheme
 from auto_iter.millepede.requests import SolveRequest
-from auto_iter.millepede.result import Parameter
 from auto_iter.millepede.steps import Steps
-from auto_iter.report.assessment import constraint_rows, has_prior, known_before
+from auto_iter.report.beforehand import constraint_rows, has_prior, known_before
 from auto_iter.report.information import data_hessian
 from auto_iter.report.label_space import Floats, label_values
 from auto_iter.report.modes import Eigenmodes, eigenmodes, name_weak_modes

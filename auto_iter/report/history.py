@@ -16,7 +16,8 @@ from auto_iter.errors import AutoIterError, InputError
 from auto_iter.millepede.constants import ZERO, Constants, read_constants
 from auto_iter.millepede.labels import PARAMETERS
 from auto_iter.millepede.requests import ChangeRecord, SolutionRecord
-from auto_iter.millepede.strategy import WITHOUT_IFT, Strategy, default_strategy, load_strategy
+from auto_iter.millepede.strategy import WITHOUT_IFT, Strategy
+from auto_iter.millepede.strategy_file import default_strategy, load_strategy
 from auto_iter.report.truth_file import read_truth
 from auto_iter.workspace import Iteration, Workspace
 

@@ -17,10 +17,11 @@ from auto_iter.configfile import load_config
 from auto_iter.millepede.constants import Constants, format_constants, read_constants
 from auto_iter.millepede.conversion import convert_sources
 from auto_iter.millepede.requests import ConvertRequest, Cuts, SolutionRecord, SolveRequest, Source
-from auto_iter.millepede.strategy import WITH_IFT, WITHOUT_IFT, Strategy, load_strategy
+from auto_iter.millepede.strategy import WITH_IFT, WITHOUT_IFT, Strategy
+from auto_iter.millepede.strategy_file import load_strategy
+from auto_iter.millepede.strategy_plan import plan_of
 from auto_iter.millepede.workflow import NEW_CONSTANTS, solve
 from auto_iter.model import Stage
-from auto_iter.plan import Plan
 from auto_iter.policy import Policy
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.misalignment import Sizes
@@ -190,7 +191,7 @@ def _beginning(case: Case, strategy: Strategy, config: Config) -> tuple[Ports, S
         millepede=TwinMillepede(),
         clock=clock,
         policy=Policy.of(config),
-        plan=Plan.of(strategy, config),
+        plan=plan_of(strategy, config),
     )
     arguments = Arguments(
         year=2023,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auto_iter.report.assessment import constraint_rows, known_before
+from auto_iter.report.beforehand import constraint_rows, known_before
 from auto_iter.report.information import data_hessian
 from auto_iter.report.label_space import Floats, label_values
 from auto_iter.report.modes import Eigenmodes, eigenmodes, name_weak_modes

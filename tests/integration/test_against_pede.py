@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from auto_iter.millepede.labels import Parameter
 from auto_iter.millepede.pede_end import Verdict, ending_of, read_ending
-from auto_iter.millepede.result import Parameter, read_result
+from auto_iter.millepede.result import read_result
 from auto_iter.millepede.solver import solve
 from tests.tracks import LABELS, RENAMINGS, TEXTS, write_renamed
 

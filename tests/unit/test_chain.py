@@ -16,7 +16,8 @@ from auto_iter import worker
 from auto_iter.chain import Chain
 from auto_iter.config import Config
 from auto_iter.errors import TRANSIENT_EXIT_CODE, TransientError
-from auto_iter.millepede.strategy import Labels, load_strategy
+from auto_iter.millepede.strategy_file import load_strategy
+from auto_iter.millepede.strategy_parts import Labels
 from auto_iter.model import Stage
 from auto_iter.snapshot import Arguments
 from auto_iter.workers import Workers

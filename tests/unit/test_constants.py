@@ -22,8 +22,8 @@ from auto_iter.millepede.constants import (
 )
 from auto_iter.millepede.constants_table import difference, format_difference, format_table
 from auto_iter.millepede.constants_yaml import format_yaml
-from auto_iter.millepede.labels import Component, Scheme, components
-from auto_iter.millepede.result import Parameter, read_result
+from auto_iter.millepede.labels import Component, Parameter, Scheme, components
+from auto_iter.millepede.result import read_result
 
 REFERENCE = Path(__file__).parents[1] / "data/kfalignment"
 KEYS = sorted({component.key for component in components(range(4))})

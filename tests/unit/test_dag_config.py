@@ -12,7 +12,7 @@ import pytest
 from auto_iter.configfile import load_config
 from auto_iter.dag_config import as_yaml, read_dag_config
 from auto_iter.errors import UsageError
-from auto_iter.millepede.strategy import parse_strategy
+from auto_iter.millepede.strategy_file import parse_strategy
 from auto_iter.submit_template import read_submit_template
 
 EXAMPLE = Path(__file__).parents[1] / "data/dag_config/config.json"

@@ -9,7 +9,9 @@ import pytest
 from auto_iter.millepede.evidence import Evidence
 from auto_iter.millepede.labels import Component, Place, components
 from auto_iter.millepede.statistics import Statistics
-from auto_iter.millepede.strategy import Pede, Phase, Step, Strategy, load_strategy
+from auto_iter.millepede.strategy import Strategy
+from auto_iter.millepede.strategy_file import load_strategy
+from auto_iter.millepede.strategy_parts import Pede, Phase, Step
 
 ENOUGH = 100
 

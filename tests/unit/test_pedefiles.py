@@ -19,7 +19,9 @@ from auto_iter.millepede.pedefiles import (
     write_step_files,
 )
 from auto_iter.millepede.steering import Combination, read_text
-from auto_iter.millepede.strategy import Pede, Strategy, load_strategy, strategy_names
+from auto_iter.millepede.strategy import Strategy
+from auto_iter.millepede.strategy_file import load_strategy, strategy_names
+from auto_iter.millepede.strategy_parts import Pede
 
 DATA = Path(__file__).parents[1] / "data"
 REFERENCE = DATA / "kfalignment/clean"

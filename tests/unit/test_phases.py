@@ -9,7 +9,8 @@ import pytest
 from auto_iter.app import revive
 from auto_iter.config import Config
 from auto_iter.daemon import Ending
-from auto_iter.millepede.strategy import load_strategy, parse_strategy
+from auto_iter.millepede.strategy_file import load_strategy, parse_strategy
+from auto_iter.millepede.strategy_plan import plan_of
 from auto_iter.model import Stage
 from auto_iter.plan import PhasePlan, Plan
 from auto_iter.snapshot import IterationRecord, Snapshot
@@ -135,7 +136,7 @@ def test_the_plan_knows_when_the_cuts_of_a_phase_have_settled() -> None:
     config = Config.model_validate(
         {"millepede": {"cuts": {"max_residual_mm": [1.0, 0.3, 0.1, 0.1]}}}
     )
-    one, other = Plan.of(strategy, config).phases
+    one, other = plan_of(strategy, config).phases
     assert (one.settles_at, other.settles_at) == (1, 3)
 
 

@@ -13,7 +13,7 @@ from auto_iter.arrival import Look, Response
 from auto_iter.chain import Chain
 from auto_iter.config import Config
 from auto_iter.files import digest
-from auto_iter.millepede.strategy import load_strategy
+from auto_iter.millepede.strategy_file import load_strategy
 from auto_iter.model import Stage
 from auto_iter.snapshot import Arguments
 from auto_iter.workers import Workers

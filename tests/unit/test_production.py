@@ -20,7 +20,7 @@ from auto_iter.millepede.pedefiles import Knowledge
 from auto_iter.millepede.solving import choose_engine
 from auto_iter.millepede.statistics import LayerResiduals, Statistics
 from auto_iter.millepede.steps import run_steps
-from auto_iter.millepede.strategy import load_strategy
+from auto_iter.millepede.strategy_file import load_strategy
 
 DATA = Path(__file__).parents[1] / "data"
 PRODUCTION = DATA / "production"

@@ -8,7 +8,7 @@ import pytest
 
 from auto_iter.config import Config
 from auto_iter.errors import InputError, PhysicsError, UsageError
-from auto_iter.millepede.strategy import load_strategy
+from auto_iter.millepede.strategy_file import load_strategy
 from auto_iter.model import Problem, Stage, Trouble
 from auto_iter.rawdata import RawRange, raw_path
 from auto_iter.reconstruction import WorkspaceReconstruction

@@ -7,8 +7,7 @@ import pytest
 
 from auto_iter.errors import InputError
 from auto_iter.millepede.constants import changes
-from auto_iter.millepede.labels import Place, Scheme, component_of_key, label_of, places
-from auto_iter.millepede.result import Parameter
+from auto_iter.millepede.labels import Parameter, Place, Scheme, component_of_key, label_of, places
 from auto_iter.report.label_space import Floats, label_values
 from auto_iter.report.modes import eigenmodes, name_weak_modes, of_sigmas
 from auto_iter.report.spectrum import spectrum_lines, weak_mode_lines

@@ -12,7 +12,7 @@ from auto_iter.cli import run
 from auto_iter.cli.run import alignment_arguments, alignment_config
 from auto_iter.config import Config
 from auto_iter.errors import InputError
-from auto_iter.millepede.strategy import load_strategy
+from auto_iter.millepede.strategy_file import load_strategy
 from auto_iter.snapshot import Arguments
 
 

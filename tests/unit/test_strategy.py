@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from auto_iter.errors import InputError
-from auto_iter.millepede.strategy import Pede, load_strategy, parse_strategy, strategy_names
+from auto_iter.millepede.strategy_file import load_strategy, parse_strategy, strategy_names
+from auto_iter.millepede.strategy_parts import Pede
 from auto_iter.model import Stage
 
 MINIMAL = "name: mine\nphases: [{name: one, steps: [{fix: [21, 41]}]}]\n"
