@@ -25,9 +25,9 @@ import numpy as np
 import psutil
 import uproot
 
-from auto_iter.millepede import kfalignment as kf
-from auto_iter.millepede.convert import Converter, TrackCuts, convert_files
-from auto_iter.millepede.labels import Scheme
+from auto_iter.detector.labels import Scheme
+from auto_iter.millepede.conversion import kfalignment as kf
+from auto_iter.millepede.conversion.convert import Converter, TrackCuts, convert_files
 
 DATA = Path(__file__).parents[1] / "tests/data/kfalignment/clean/2kfalignment"
 CPP_SHARE = 0.89 / 1.04
@@ -142,7 +142,7 @@ def _two_workers(files: list[Path]) -> None:
             }
             request = Path(f"{base}.request")
             request.write_text(json.dumps({"sources": [source]}))
-            command = [sys.executable, "-m", "auto_iter.worker", "convert", str(request)]
+            command = [sys.executable, "-m", "auto_iter.iteration.worker", "convert", str(request)]
             children.append(subprocess.Popen(command))
         if any(child.wait() for child in children):
             raise SystemExit("a worker failed")

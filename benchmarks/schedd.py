@@ -22,11 +22,11 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from auto_iter.alignment.model import Batch, Job, Resources, Submission
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.config import HTCondor
+from auto_iter.config.schema import HTCondor
 from auto_iter.errors import TransientError
-from auto_iter.model import Batch, Job, Resources, Submission
 from tests.pool.processes import is_in_the_pool
 
 POLLS = 100

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auto_iter.millepede.mille_file import Flavour, encode_records, read_blocks
+from auto_iter.millepede.mille.file import Flavour, encode_records, read_blocks
 
 DATA = Path(__file__).parents[1] / "tests/data/kfalignment/clean"
 PEDE_SHARE = 2.9 / 1.04
@@ -31,7 +31,7 @@ SIZES = (60_000, 125_000, 250_000, 1_000_000)
 CHILD = r"""
 import re, sys, time
 from pathlib import Path
-from auto_iter.millepede.solver import solve
+from auto_iter.millepede.solver.builtin import solve
 began, used = time.perf_counter(), time.process_time()
 result = solve(Path("steer.txt"), directory=Path(sys.argv[1]))
 seconds, cpu = time.perf_counter() - began, time.process_time() - used

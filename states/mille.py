@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from auto_iter.snapshot import Snapshot
-from states.first_look import first_look
-from states.outputs import convert
+from auto_iter.alignment.snapshot import Snapshot
+from states.decisions.first_look import first_look
+from states.decisions.outputs import convert
+from states.decisions.whole_constants import in_use
 from states.step import Fire, Note, Outcome, Ports, Stay
 from states.submit_reco import outstanding_files
-from states.whole_constants import in_use
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from auto_iter.snapshot import IterationRecord, Snapshot, Verdict
-from auto_iter.solution import SolutionSummary
-from states import convergence
+from auto_iter.alignment.snapshot import IterationRecord, Snapshot, Verdict
+from auto_iter.alignment.solution import SolutionSummary
+from states.decisions import convergence
 from states.step import Fire, Note, Outcome, Ports
 
 NOTHING_FAILED: Final[Mapping[str, Any]] = MappingProxyType(

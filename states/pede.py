@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from auto_iter.deterioration import CHECK, Step, growing_steps, refused
+from auto_iter.alignment.deterioration import CHECK, Step, growing_steps, refused
+from auto_iter.alignment.snapshot import Snapshot
+from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.errors import OutdatedError, PhysicsError
-from auto_iter.snapshot import Snapshot
-from auto_iter.solution import SolutionSummary
-from states.first_look import OFF, last_good
+from states.decisions.first_look import OFF, last_good
+from states.decisions.whole_constants import in_use
 from states.step import Fire, Note, Outcome, Ports, Stay
-from states.whole_constants import in_use
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:

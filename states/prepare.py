@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from auto_iter.snapshot import Snapshot
+from auto_iter.alignment.snapshot import Snapshot
+from states.decisions.whole_constants import found_before, in_use
 from states.step import Fire, Note, Outcome, Ports
-from states.whole_constants import found_before, in_use
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:

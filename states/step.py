@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from auto_iter.plan import Plan
-from auto_iter.policy import Policy
-from auto_iter.ports import BatchSystem, Clock, Millepede, Reconstruction
-from auto_iter.snapshot import Snapshot
+from auto_iter.alignment.plan import Plan
+from auto_iter.alignment.policy import Policy
+from auto_iter.alignment.ports import BatchSystem, Clock, Millepede, Reconstruction
+from auto_iter.alignment.snapshot import Snapshot
 
 
 @dataclass(frozen=True)

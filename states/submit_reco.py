@@ -6,12 +6,12 @@ the batch system is asked for the key before anything is submitted under it.
 
 from __future__ import annotations
 
+from auto_iter.alignment.model import Submission
+from auto_iter.alignment.snapshot import Attempt, Intent, Snapshot
 from auto_iter.errors import LimitError
-from auto_iter.model import Submission
-from auto_iter.snapshot import Attempt, Intent, Snapshot
-from states.portions import Portion, next_portion, not_in_flight, portion_limit, shrunk
+from states.decisions.portions import Portion, next_portion, not_in_flight, portion_limit, shrunk
+from states.decisions.whole_constants import in_use
 from states.step import Fire, Note, Outcome, Ports, Stay
-from states.whole_constants import in_use
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:

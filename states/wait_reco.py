@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from auto_iter.alignment.model import Problem, Tally, Trouble
+from auto_iter.alignment.snapshot import Attempt, Progress, Snapshot
 from auto_iter.errors import JobError
-from auto_iter.model import Problem, Tally, Trouble
-from auto_iter.snapshot import Attempt, Progress, Snapshot
-from states import held_jobs, stragglers
-from states.common_causes import avoided, common_cause, failure_notes
-from states.outputs import convert, count_failures, count_losses, without
-from states.portions import next_portion
+from states.decisions import held_jobs, stragglers
+from states.decisions.common_causes import avoided, common_cause, failure_notes
+from states.decisions.outputs import convert, count_failures, count_losses, without
+from states.decisions.portions import next_portion
 from states.step import Fire, Note, Outcome, Ports, Stay
 from states.submit_reco import outstanding_files
 

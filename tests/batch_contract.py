@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.model import Batch, Job, Resources, Submission, Tally, Trouble
-from auto_iter.ports import BatchSystem
+from auto_iter.alignment.model import Batch, Job, Resources, Submission, Tally, Trouble
+from auto_iter.alignment.ports import BatchSystem
 
 SCRIPT = """#!/bin/bash
 number=${!#}  # the last argument: a direct job is told before it where to deliver

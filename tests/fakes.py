@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
+from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally, Trouble
+from auto_iter.alignment.ports import Clock
 from auto_iter.batch.htcondor.holds import decide
-from auto_iter.config import Holds
-from auto_iter.model import Batch, Problem, Remedy, Resources, Submission, Tally, Trouble
-from auto_iter.ports import Clock
+from auto_iter.config.schema import Holds
 
 
 @dataclass

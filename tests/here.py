@@ -19,25 +19,28 @@ from typing import cast
 import structlog
 
 import states
-from auto_iter import acceptance, app, checkpoint, worker
-from auto_iter.app import Opened
-from auto_iter.chain import Chain
-from auto_iter.children import Child
-from auto_iter.config import Config
-from auto_iter.configfile import load_config
-from auto_iter.daemon import Daemon, Ending, SnapshotSink
+from auto_iter.alignment import checkpoint
+from auto_iter.alignment.model import Batch
+from auto_iter.alignment.policy import Policy
+from auto_iter.alignment.snapshot import Arguments, Snapshot
+from auto_iter.config.file import load_config
+from auto_iter.config.schema import Config
+from auto_iter.daemon import acceptance
+from auto_iter.daemon import lifecycle as app
+from auto_iter.daemon.lifecycle import Opened
+from auto_iter.daemon.loop import Daemon, Ending, SnapshotSink
+from auto_iter.detector.constants import read_constants
 from auto_iter.files import digest
-from auto_iter.log import logging_to
-from auto_iter.millepede.constants import read_constants
-from auto_iter.millepede.strategy_plan import plan_of
-from auto_iter.model import Batch
-from auto_iter.policy import Policy
+from auto_iter.iteration import worker
+from auto_iter.iteration.chain import Chain
+from auto_iter.iteration.workers import Workers
+from auto_iter.log.setup import logging_to
+from auto_iter.millepede.strategy.plan import plan_of
+from auto_iter.processes.children import Child
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.reconstruct import reconstruct
 from auto_iter.simulation.simulate import Options, simulate
-from auto_iter.snapshot import Arguments, Snapshot
-from auto_iter.workers import Workers
-from auto_iter.workspace import Iteration, Workspace
+from auto_iter.workspace.paths import Iteration, Workspace
 from states.step import Ports
 from tests.fakes import MemoryBatch
 from tests.twins import FrozenClock, TwinSleeper
@@ -110,7 +113,7 @@ def start_here(
     del env, workspace
     said = io.StringIO()
     code = 0
-    if "auto_iter.worker" in command:
+    if "auto_iter.iteration.worker" in command:
         with contextlib.redirect_stderr(said):
             code = worker.main(command[-2:])
     over = cast("subprocess.Popen[bytes]", _Over(code))

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from auto_iter.arrival import Look, Response, Verdict, judge
-from auto_iter.config import Guards
-from auto_iter.deterioration import Sign, Step, growing_steps, worse_tracks
-from auto_iter.millepede.conversion import convert_sources, read_solution
+from auto_iter.alignment.arrival import Look, Response, Verdict, judge
+from auto_iter.alignment.deterioration import Sign, Step, growing_steps, worse_tracks
+from auto_iter.alignment.model import Stage
+from auto_iter.config.schema import Guards
+from auto_iter.millepede.converting import convert_sources, read_solution
 from auto_iter.millepede.requests import ConvertRequest, Cuts, SolutionRecord, SolveRequest, Source
-from auto_iter.millepede.strategy import WITH_IFT, WITHOUT_IFT, Strategy
-from auto_iter.millepede.strategy_file import load_strategy
+from auto_iter.millepede.strategy.file import load_strategy
+from auto_iter.millepede.strategy.whole import WITH_IFT, WITHOUT_IFT, Strategy
 from auto_iter.millepede.workflow import solve
-from auto_iter.model import Stage
 from auto_iter.simulation.reconstruct import reconstruct
 from auto_iter.simulation.simulate import Simulated
 

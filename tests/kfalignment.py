@@ -10,7 +10,7 @@ import numpy as np
 import uproot
 from numpy.typing import NDArray
 
-from auto_iter.millepede import kfalignment as kf
+from auto_iter.millepede.conversion import kfalignment as kf
 
 REFERENCE = Path(__file__).parent / "data/kfalignment"
 

@@ -61,21 +61,21 @@ MUTANTS = (
     ),
     Mutant(
         "no fsync of the directory that an output was brought to",
-        "auto_iter/batch/local_job.py",
+        "auto_iter/batch/local/job.py",
         "        sync_directory(self._header.deliver_to)\n",
         "        pass\n",
         AN_OUTPUT,
     ),
     Mutant(
         "`.bak` written from a damaged file",
-        "auto_iter/checkpoint.py",
+        "auto_iter/alignment/checkpoint.py",
         "    if _is_whole(path):",
         "    if path.exists():",
         "tests/unit/test_checkpoint.py",
     ),
     Mutant(
         "no fsync of the journal at a job's end",
-        "auto_iter/batch/local_job.py",
+        "auto_iter/batch/local/job.py",
         '                    append_event(self._records, event | {"time": time.time()})\n'
         "                    sync_journal(self._records)\n",
         '                    append_event(self._records, event | {"time": time.time()})\n',
@@ -83,7 +83,7 @@ MUTANTS = (
     ),
     Mutant(
         "no fsync of the output before its delivery",
-        "auto_iter/batch/local_job.py",
+        "auto_iter/batch/local/job.py",
         '        with naming(source), source.open("rb+") as written:\n'
         "            os.fsync(written.fileno())\n",
         "",
@@ -91,14 +91,14 @@ MUTANTS = (
     ),
     Mutant(
         "no fsync of the submission's directory",
-        "auto_iter/batch/local_records.py",
+        "auto_iter/batch/local/records.py",
         "    sync_directory(root)\n",
         "",
         A_SUBMISSION,
     ),
     Mutant(
         "no fsync of the directory of all submissions",
-        "auto_iter/batch/local.py",
+        "auto_iter/batch/local/system.py",
         "            sync_directory(self._root)\n",
         "",
         A_SUBMISSION,
@@ -127,35 +127,35 @@ MUTANTS = (
     ),
     Mutant(
         "a starter that does not check that it owns the job: when it begins",
-        "auto_iter/batch/local_job.py",
+        "auto_iter/batch/local/job.py",
         "            if not since.is_idle(number):\n                return False\n",
         "",
         f"{LOCAL}test_of_two_starters_of_a_job_one_runs_it",
     ),
     Mutant(
         "a starter that does not check that it owns the job: when it delivers",
-        "auto_iter/batch/local_job.py",
+        "auto_iter/batch/local/job.py",
         "        if not self._is_ours():",
         "        if False:",
         f"{LOCAL}test_a_starter_that_was_given_up_brings_nothing_home",
     ),
     Mutant(
         "a lock that is never refreshed: by the lock",
-        "auto_iter/lock.py",
+        "auto_iter/daemon/lock.py",
         "            os.utime(self._descriptor)\n",
         "            pass\n",
         "tests/unit/test_lock.py",
     ),
     Mutant(
         "a lock that is never refreshed: by the daemon",
-        "auto_iter/daemon.py",
+        "auto_iter/daemon/loop.py",
         "            self._sink.alive()\n",
         "            pass\n",
         "tests/unit/test_daemon_trouble.py",
     ),
     Mutant(
         "a lock that is never refreshed: by the session",
-        "auto_iter/session.py",
+        "auto_iter/daemon/session.py",
         "            alive=lock.refresh,\n",
         "",
         "tests/integration/test_fence.py::"

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from auto_iter.millepede.data_loop import Request
-from auto_iter.millepede.mille_file import Flavour, write_file
-from auto_iter.millepede.mille_records import Measurements, select_records
+from auto_iter.millepede.mille.file import Flavour, write_file
+from auto_iter.millepede.mille.records import Measurements, select_records
+from auto_iter.millepede.solver.data_loop import Request
 
 Floats = NDArray[np.float64]
 PLANES = 8

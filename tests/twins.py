@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from auto_iter.arrival import Response
+from auto_iter.alignment.arrival import Response
+from auto_iter.alignment.model import Batch, Job, Problem, Stage
+from auto_iter.alignment.ports import Conversion, Mended
+from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.errors import InputError, PhysicsError, TransientError
-from auto_iter.model import Batch, Job, Problem, Stage
-from auto_iter.ports import Conversion, Mended
-from auto_iter.solution import SolutionSummary
 
 
 @dataclass

@@ -8,7 +8,6 @@ from auto_iter.cli import (
     doctor,
     fetch,
     logs,
-    millepede,
     reco,
     resume,
     run,
@@ -16,6 +15,7 @@ from auto_iter.cli import (
     status,
     stop,
 )
+from auto_iter.cli.millepede import links as millepede
 
 ALL = (
     run.add_parser,

@@ -34,7 +34,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    from auto_iter.configfile import default_text
+    from auto_iter.config.file import default_text
     from auto_iter.errors import UsageError
     from auto_iter.files import write_atomically
 
@@ -46,7 +46,7 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from auto_iter.configfile import dump_config, load_config
+    from auto_iter.config.file import dump_config, load_config
 
     print(dump_config(load_config(arguments.config, arguments.overrides, os.environ)), end="")
     return 0
@@ -54,9 +54,9 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _validate(arguments: argparse.Namespace) -> int:
     from auto_iter.batch.htcondor.submit import refuse_path
-    from auto_iter.configfile import load_config
-    from auto_iter.presets import tag_chain
-    from auto_iter.resolve import with_absolute_paths
+    from auto_iter.config.file import load_config
+    from auto_iter.config.presets import tag_chain
+    from auto_iter.config.resolve import with_absolute_paths
 
     given = load_config(arguments.config, arguments.overrides, os.environ)
     config = with_absolute_paths(given)
@@ -83,11 +83,11 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from auto_iter.configfile import validated
-    from auto_iter.dag_config import as_yaml, read_dag_config
+    from auto_iter.config.file import validated
+    from auto_iter.config.imported import as_yaml, read_dag_config
     from auto_iter.errors import UsageError
     from auto_iter.files import write_atomically
-    from auto_iter.millepede.strategy_file import parse_strategy
+    from auto_iter.millepede.strategy.file import parse_strategy
 
     imported = read_dag_config(arguments.old)
     file: Path = arguments.file or Path("auto_iter.yaml")

@@ -28,16 +28,16 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from auto_iter.millepede.constants import read_constants
-    from auto_iter.millepede.constants_table import format_table
+    from auto_iter.detector.constants import read_constants
+    from auto_iter.detector.constants_table import format_table
 
     print(format_table(read_constants(arguments.file)))
     return 0
 
 
 def _diff(arguments: argparse.Namespace) -> int:
-    from auto_iter.millepede.constants import read_constants
-    from auto_iter.millepede.constants_table import difference, format_difference
+    from auto_iter.detector.constants import read_constants
+    from auto_iter.detector.constants_table import difference, format_difference
 
     one, other = read_constants(arguments.one), read_constants(arguments.other)
     print(format_difference(difference(one, other)))
@@ -45,7 +45,7 @@ def _diff(arguments: argparse.Namespace) -> int:
 
 
 def _plot(arguments: argparse.Namespace) -> int:
-    from auto_iter.millepede.constants import read_constants
+    from auto_iter.detector.constants import read_constants
     from auto_iter.report.constants_plot import plot_constants
 
     output = arguments.output or arguments.file.with_suffix(".png")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from auto_iter.cli.options import Subparsers, add_config_options
 
 if TYPE_CHECKING:
-    from auto_iter.doctor import Finding
+    from auto_iter.doctor.checks import Finding
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -24,10 +24,10 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from auto_iter.configfile import load_config
-    from auto_iter.doctor import examine, is_healthy
-    from auto_iter.job_environment import examine_job_environment
-    from auto_iter.resolve import with_absolute_paths
+    from auto_iter.config.file import load_config
+    from auto_iter.config.resolve import with_absolute_paths
+    from auto_iter.doctor.checks import examine, is_healthy
+    from auto_iter.doctor.job_environment import examine_job_environment
 
     config = with_absolute_paths(load_config(arguments.config, arguments.overrides, os.environ))
     findings = [*examine(config, os.environ), *examine_job_environment(config, os.environ)]

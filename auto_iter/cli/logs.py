@@ -25,7 +25,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _logs(arguments: argparse.Namespace) -> int:
     from auto_iter.errors import InputError
-    from auto_iter.workspace import Workspace
+    from auto_iter.workspace.paths import Workspace
 
     path = Workspace(the_workspace(arguments.workspace)).log
     if not path.is_file():
@@ -37,7 +37,7 @@ def _logs(arguments: argparse.Namespace) -> int:
 
 def _for_people(line: str) -> str:
     """Return a JSON log line as a person reads it; any other line as it is."""
-    from auto_iter.logline import readable
+    from auto_iter.log.line import readable
 
     try:
         entry = json.loads(line)

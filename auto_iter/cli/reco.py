@@ -38,7 +38,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _reco(arguments: argparse.Namespace) -> int:
-    from auto_iter.links import RECONSTRUCTED, RecoOptions, reco
+    from auto_iter.daemon.links import RECONSTRUCTED, RecoOptions, reco
 
     config = alignment_config(arguments)
     asked = alignment_arguments(arguments, config, None)

@@ -39,8 +39,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    from auto_iter.app import open_workspace
-    from auto_iter.session import SessionOptions, run_session
+    from auto_iter.daemon.lifecycle import open_workspace
+    from auto_iter.daemon.session import SessionOptions, run_session
 
     opened = open_workspace(the_workspace(arguments.workspace))
     options = SessionOptions(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from auto_iter.cli.options import Subparsers, add_config_options, positive
 
 if TYPE_CHECKING:
-    from auto_iter.config import Config
-    from auto_iter.snapshot import Arguments
+    from auto_iter.alignment.snapshot import Arguments
+    from auto_iter.config.schema import Config
 
 EPILOG = """\
 A range excludes its end: 400-450 and 400:450 are the 50 files 00400 to 00449.
@@ -81,7 +81,7 @@ def add_alignment_options(parser: argparse.ArgumentParser) -> None:
 
 def alignment_config(arguments: argparse.Namespace) -> Config:
     """Return the configuration with the options of `add_alignment_options` worked in."""
-    from auto_iter.configfile import load_config
+    from auto_iter.config.file import load_config
 
     options = {
         "paths.env_script": arguments.env_script,
@@ -99,7 +99,7 @@ def alignment_config(arguments: argparse.Namespace) -> Config:
 
 def _with_strategy(config: Config, stations: int | None) -> Config:
     """Return the configuration with the strategy that is made for so many stations."""
-    from auto_iter.millepede.strategy_file import AUTO, default_strategy
+    from auto_iter.millepede.strategy.file import AUTO, default_strategy
 
     if config.alignment.strategy != AUTO:
         return config
@@ -114,9 +114,9 @@ def alignment_arguments(
 
     Stations and iterations that nobody gave are those that the strategy needs.
     """
-    from auto_iter.millepede.strategy_file import load_strategy
-    from auto_iter.rawdata import RawRange, parse_run, parse_year
-    from auto_iter.snapshot import Arguments, refuse_iterations
+    from auto_iter.alignment.snapshot import Arguments, refuse_iterations
+    from auto_iter.millepede.strategy.file import load_strategy
+    from auto_iter.rawfiles import RawRange, parse_run, parse_year
 
     strategy = load_strategy(config.alignment.strategy)
     if iterations is None:
@@ -132,7 +132,7 @@ def alignment_arguments(
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from auto_iter.session import SessionOptions, run_session, start
+    from auto_iter.daemon.session import SessionOptions, run_session, start
 
     config = alignment_config(arguments)
     asked = alignment_arguments(arguments, config, arguments.iterations)

@@ -47,7 +47,7 @@ def _add_detector(parser: argparse.ArgumentParser) -> None:
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
-    from auto_iter.rawdata import RawRange, parse_run, parse_year
+    from auto_iter.rawfiles import RawRange, parse_run, parse_year
     from auto_iter.simulation.generation import Beam
     from auto_iter.simulation.misalignment import Sizes
     from auto_iter.simulation.simulate import Options, simulate

@@ -18,14 +18,14 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from auto_iter.app import open_workspace
-    from auto_iter.status import Status
+    from auto_iter.daemon.lifecycle import open_workspace
+    from auto_iter.daemon.status import Status
 
     opened = open_workspace(the_workspace(arguments.workspace))
     status = Status.of(opened.workspace, opened.snapshot, now=time.time())
     if status.needs_a_look:
         # Only here: whoever asks about a daemon's workspace need not wait for a schedd.
-        from auto_iter.look import look_for
+        from auto_iter.daemon.look import look_for
 
         status = look_for(opened, status)
     if arguments.json:

@@ -11,14 +11,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from auto_iter.config import Config
+from auto_iter.alignment.model import Stage
+from auto_iter.config.schema import Config
+from auto_iter.detector.constants import accumulate, changes, format_constants, read_constants
+from auto_iter.detector.labels import Scheme
 from auto_iter.errors import InputError, UsageError
 from auto_iter.files import write_atomically
-from auto_iter.hashes import copies
-from auto_iter.millepede.constants import accumulate, changes, format_constants, read_constants
-from auto_iter.millepede.conversion import convert_sources
-from auto_iter.millepede.labels import Scheme
-from auto_iter.millepede.pede import Limits
+from auto_iter.millepede.converting import convert_sources
+from auto_iter.millepede.pede.program import Limits
+from auto_iter.millepede.pede.result import read_result
 from auto_iter.millepede.place import ROOT_FILES, Place, is_workspace
 from auto_iter.millepede.requests import (
     ConversionRecord,
@@ -29,13 +30,12 @@ from auto_iter.millepede.requests import (
     SolveRequest,
     Source,
 )
-from auto_iter.millepede.result import read_result
 from auto_iter.millepede.solving import StepEnd, choose_engine
-from auto_iter.millepede.strategy import Strategy
-from auto_iter.millepede.strategy_file import AUTO, default_strategy, load_strategy
+from auto_iter.millepede.strategy.file import AUTO, default_strategy, load_strategy
+from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.millepede.workflow import solve
-from auto_iter.model import Stage
-from auto_iter.workspace import Workspace
+from auto_iter.workspace.hashes import copies
+from auto_iter.workspace.paths import Workspace
 
 _NUMBERED = re.compile(r"_(\d+)\.root$")
 

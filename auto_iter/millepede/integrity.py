@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from auto_iter.alignment.solution import Hashes
 from auto_iter.errors import DamagedError, InputError, PhysicsError, raise_what_passes
-from auto_iter.hashes import hash_of_all, hash_of_file
-from auto_iter.millepede.mille_file import read_blocks
+from auto_iter.millepede.mille.file import read_blocks
 from auto_iter.millepede.requests import ConversionRecord, SolveRequest
-from auto_iter.records import PLACES
-from auto_iter.solution import Hashes
+from auto_iter.workspace.hashes import hash_of_all, hash_of_file
+from auto_iter.workspace.records import PLACES
 
 MOST_THREADS = 4
 """Hashing lets other threads run; more of them than this only wait for the disk."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from auto_iter.millepede.constants import Change
-from auto_iter.millepede.labels import Parameter
+from auto_iter.detector.constants import Change
+from auto_iter.detector.labels import Parameter
+from auto_iter.millepede.conversion.statistics import Statistics
 from auto_iter.millepede.requests import (
     ChangeRecord,
     ModeRecord,
@@ -16,9 +17,8 @@ from auto_iter.millepede.requests import (
     StepRecord,
 )
 from auto_iter.millepede.solving import StepEnd
-from auto_iter.millepede.statistics import Statistics
 from auto_iter.millepede.steps import Steps
-from auto_iter.millepede.strategy import Strategy
+from auto_iter.millepede.strategy.whole import Strategy
 
 COMPONENTS = 8
 """How many parameters of a mode are told."""

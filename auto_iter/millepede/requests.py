@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from auto_iter.arrival import Look
-from auto_iter.millepede.convert import TrackCuts
-from auto_iter.millepede.statistics import Statistics
-from auto_iter.millepede.strategy_parts import Labels
-from auto_iter.solution import SolutionSummary
+from auto_iter.alignment.arrival import Look
+from auto_iter.alignment.solution import SolutionSummary
+from auto_iter.millepede.conversion.convert import TrackCuts
+from auto_iter.millepede.conversion.statistics import Statistics
+from auto_iter.millepede.strategy.parts import Labels
 
 Solver = Literal["auto", "builtin", "pede"]
 

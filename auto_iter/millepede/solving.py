@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from auto_iter.detector.labels import FIRST_MODULE_LABEL
 from auto_iter.errors import PhysicsError
-from auto_iter.millepede.labels import FIRST_MODULE_LABEL
-from auto_iter.millepede.pede import OUTPUT, Limits, find_pede, require_pede, run_pede
-from auto_iter.millepede.pede_end import Ending, Verdict, ending_of
-from auto_iter.millepede.pede_log import FitFigures, read_log, read_output
+from auto_iter.millepede.pede.end import Ending, Verdict, ending_of
+from auto_iter.millepede.pede.log import FitFigures, read_log, read_output
+from auto_iter.millepede.pede.program import OUTPUT, Limits, find_pede, require_pede, run_pede
 from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.requests import Solver
 
 if TYPE_CHECKING:
-    from auto_iter.millepede.spectrum import Spectrum
+    from auto_iter.millepede.solver.spectrum import Spectrum
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def choose_engine(
 
 def _run_builtin(directory: Path, steering: str, *, modes: int) -> StepEnd:
     # scipy takes a moment to import, and pede needs none of it
-    from auto_iter.millepede import solver
+    from auto_iter.millepede.solver import builtin as solver
 
     result = solver.solve(
         Path(steering),

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from auto_iter.detector.labels import Parameter, Place, Scheme
 from auto_iter.errors import InputError, PhysicsError
-from auto_iter.millepede.evidence import EXAMPLES, Evidence
-from auto_iter.millepede.labels import Parameter, Place, Scheme
-from auto_iter.millepede.pedefiles import (
+from auto_iter.millepede.evidence.hits import EXAMPLES, Evidence
+from auto_iter.millepede.pede.input import (
     CONSTRAINTS,
     PARAMETERS,
     PRIOR,
@@ -23,10 +23,10 @@ from auto_iter.millepede.pedefiles import (
     step_parameters,
     write_step_files,
 )
-from auto_iter.millepede.result import read_result
+from auto_iter.millepede.pede.result import read_result
 from auto_iter.millepede.solving import Engine, StepEnd
-from auto_iter.millepede.strategy import Strategy
-from auto_iter.millepede.strategy_parts import Phase
+from auto_iter.millepede.strategy.parts import Phase
+from auto_iter.millepede.strategy.whole import Strategy
 
 TOO_FEW_ENTRIES, TOO_MANY_REJECTS = 2, 26
 """Exit codes of pede of which the tracks tell more than pede does."""

@@ -12,10 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from auto_iter.errors import PhysicsError
-from auto_iter.files import digest, write_atomically
-from auto_iter.hashes import sealed
-from auto_iter.millepede.constants import (
+from auto_iter.detector.constants import (
     Constants,
     accumulate,
     changes,
@@ -23,21 +20,24 @@ from auto_iter.millepede.constants import (
     format_constants,
     read_constants,
 )
-from auto_iter.millepede.constants_yaml import format_yaml
-from auto_iter.millepede.conversion import read_record
-from auto_iter.millepede.evidence import Evidence
+from auto_iter.detector.constants_yaml import format_yaml
+from auto_iter.detector.rules import NAMED
+from auto_iter.errors import PhysicsError
+from auto_iter.files import digest, write_atomically
+from auto_iter.millepede.conversion.statistics import total
+from auto_iter.millepede.converting import read_record
+from auto_iter.millepede.evidence.hits import Evidence
+from auto_iter.millepede.evidence.prediction import predict
 from auto_iter.millepede.integrity import hashes_of, refuse_damaged, refuse_lost_records
 from auto_iter.millepede.iteration_record import solution_record
-from auto_iter.millepede.pede import Limits
-from auto_iter.millepede.pedefiles import CONSTRAINTS, PARAMETERS, PRIOR, STEERING, Knowledge
-from auto_iter.millepede.prediction import predict
+from auto_iter.millepede.pede.input import CONSTRAINTS, PARAMETERS, PRIOR, STEERING, Knowledge
+from auto_iter.millepede.pede.program import Limits
 from auto_iter.millepede.requests import Cuts, SolutionRecord, SolveRequest
-from auto_iter.millepede.rules import NAMED
 from auto_iter.millepede.solving import choose_engine
-from auto_iter.millepede.statistics import total
 from auto_iter.millepede.steps import Steps, run_steps
-from auto_iter.millepede.strategy import WITH_IFT
-from auto_iter.millepede.strategy_file import load_strategy, read_strategy
+from auto_iter.millepede.strategy.file import load_strategy, read_strategy
+from auto_iter.millepede.strategy.whole import WITH_IFT
+from auto_iter.workspace.hashes import sealed
 
 KEPT = (
     "millepede.res",

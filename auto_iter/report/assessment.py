@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auto_iter.detector.constants import Change, Constants, changes
+from auto_iter.detector.labels import FIRST_MODULE_LABEL, Parameter, Scheme
 from auto_iter.errors import InputError
-from auto_iter.millepede.constants import Change, Constants, changes
-from auto_iter.millepede.labels import FIRST_MODULE_LABEL, Parameter, Scheme
-from auto_iter.report.beforehand import constraint_rows, known_before
 from auto_iter.report.history import ConstantName, History
-from auto_iter.report.information import data_hessian
-from auto_iter.report.label_space import Floats, label_values
-from auto_iter.report.modes import Eigenmodes, WeakMode, eigenmodes, name_weak_modes
-from auto_iter.report.truth import Comparison, compare_in
+from auto_iter.weakmodes.beforehand import constraint_rows, known_before
+from auto_iter.weakmodes.information import data_hessian
+from auto_iter.weakmodes.label_space import Floats, label_values
+from auto_iter.weakmodes.modes import Eigenmodes, WeakMode, eigenmodes, name_weak_modes
+from auto_iter.weakmodes.truth import Comparison, compare_in
 
 
 @dataclass(frozen=True)

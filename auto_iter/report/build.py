@@ -9,7 +9,7 @@ from auto_iter.report.assessment import Assessment, assess
 from auto_iter.report.constants_text import constants_text
 from auto_iter.report.document import report_json
 from auto_iter.report.history import History, read_history
-from auto_iter.workspace import Workspace
+from auto_iter.workspace.paths import Workspace
 
 CONSTANTS = "constants.txt"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from auto_iter.detector.constants import Values
+from auto_iter.detector.labels import PARAMETERS, Component, component_of_key
 from auto_iter.errors import UsageError
-from auto_iter.millepede.constants import Values
-from auto_iter.millepede.labels import PARAMETERS, Component, component_of_key
 from auto_iter.report.style import FORMATS, STATION_COLOURS, new_figure, plot_style, save
 from auto_iter.report.units import SCALE, unit_of
 

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from auto_iter.millepede.labels import component_of_key
+from auto_iter.detector.labels import component_of_key
 from auto_iter.millepede.requests import ChangeRecord
 from auto_iter.report.assessment import AgainstTruth, Assessment
 from auto_iter.report.history import ConstantName, History
-from auto_iter.report.spectrum import weak_mode_lines
 from auto_iter.report.units import SCALE, constant_name, unit_of
+from auto_iter.weakmodes.spectrum import weak_mode_lines
 
 LOUD_PULL = 5.0
 

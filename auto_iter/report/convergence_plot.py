@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from auto_iter.millepede.labels import component_of_key
+from auto_iter.detector.labels import component_of_key
 from auto_iter.report.assessment import AgainstTruth, Assessment
 from auto_iter.report.history import ConstantName, History
 from auto_iter.report.style import (

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from auto_iter import checkpoint
-from auto_iter.config import Config
-from auto_iter.configfile import load_config
+from auto_iter.alignment import checkpoint
+from auto_iter.config.file import load_config
+from auto_iter.config.schema import Config
+from auto_iter.detector.constants import ZERO, Constants, read_constants
+from auto_iter.detector.labels import PARAMETERS
 from auto_iter.errors import AutoIterError, InputError
-from auto_iter.millepede.constants import ZERO, Constants, read_constants
-from auto_iter.millepede.labels import PARAMETERS
 from auto_iter.millepede.requests import ChangeRecord, SolutionRecord
-from auto_iter.millepede.strategy import WITHOUT_IFT, Strategy
-from auto_iter.millepede.strategy_file import default_strategy, load_strategy
-from auto_iter.report.truth_file import read_truth
-from auto_iter.workspace import Iteration, Workspace
+from auto_iter.millepede.strategy.file import default_strategy, load_strategy
+from auto_iter.millepede.strategy.whole import WITHOUT_IFT, Strategy
+from auto_iter.weakmodes.truth_file import read_truth
+from auto_iter.workspace.paths import Iteration, Workspace
 
 _NAME = re.compile(r"iter(\d{2,})")
 ConstantName = tuple[str, str]

@@ -8,11 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from auto_iter.millepede.labels import component_of_number
-from auto_iter.millepede.statistics import LayerResiduals
+from auto_iter.detector.labels import component_of_number
+from auto_iter.millepede.conversion.statistics import LayerResiduals
 from auto_iter.report.assessment import AgainstTruth
 from auto_iter.report.history import History
-from auto_iter.report.label_space import Floats
 from auto_iter.report.style import (
     FIRST,
     LAST,
@@ -21,6 +20,7 @@ from auto_iter.report.style import (
     plot_style,
     save,
 )
+from auto_iter.weakmodes.label_space import Floats
 
 _LOG_FROM = 8.0
 _PULL_RANGE = 5.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auto_iter.millepede.labels import TRANSLATIONS, component_of_key
+from auto_iter.detector.labels import TRANSLATIONS, component_of_key
 
 SCALE = 1000.0
 """From mm to µm, and from rad to mrad."""

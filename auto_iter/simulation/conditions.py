@@ -18,8 +18,8 @@ import xml.etree.ElementTree as ET
 from contextlib import closing
 from pathlib import Path
 
+from auto_iter.detector.constants import parse_constants
 from auto_iter.errors import InputError
-from auto_iter.millepede.constants import parse_constants
 
 GEOMETRIES = ("01", "02", "03", "04", "05", "06")
 PROPERTY = "AlignDbTool.AlignmentConstants="

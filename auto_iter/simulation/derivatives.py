@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auto_iter.detector.geometry import Array, Detector, Index, stereo_angle
 from auto_iter.simulation.fit import Crossings
-from auto_iter.simulation.geometry import Array, Detector, Index, stereo_angle
 
 COMPONENTS = ("x", "y", "z", "rx", "ry", "rz")
 TRACK_COMPONENTS = ("x", "y", "theta", "phi", "qop")

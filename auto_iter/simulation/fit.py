@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auto_iter.simulation.field import fly
-from auto_iter.simulation.geometry import Array, Detector, Index, plane_of, plane_z
+from auto_iter.detector.field import fly
+from auto_iter.detector.geometry import Array, Detector, Index, plane_of, plane_z
 
 SCALES: Array = np.array([1.0, 1.0, 1e-3, 1e-3, 1e-2])
 """Natural sizes of the parameters; they keep the normal equations well conditioned."""

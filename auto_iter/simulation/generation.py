@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auto_iter.simulation.field import fly
-from auto_iter.simulation.fit import Hits, cross
-from auto_iter.simulation.geometry import (
+from auto_iter.detector.field import fly
+from auto_iter.detector.geometry import (
     HALF_LENGTH_MM,
     HALF_WIDTH_MM,
     LAYERS,
@@ -29,6 +28,7 @@ from auto_iter.simulation.geometry import (
     plane_of,
     plane_z,
 )
+from auto_iter.simulation.fit import Hits, cross
 from auto_iter.simulation.pattern import ERRORS_MM
 from auto_iter.simulation.rawfile import RawFile
 

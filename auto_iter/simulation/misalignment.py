@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auto_iter.simulation.geometry import LAYERS, MODULES, Array
+from auto_iter.detector.geometry import LAYERS, MODULES, Array
 
 Drawn = dict[str, list[float]]
 

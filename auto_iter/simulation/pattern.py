@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from auto_iter.simulation.fit import Hits, cross, fit_tracks, step
-from auto_iter.simulation.geometry import (
+from auto_iter.detector.geometry import (
     HALF_LENGTH_MM,
     PLANES,
     SENSORS,
@@ -24,6 +23,7 @@ from auto_iter.simulation.geometry import (
     Index,
     plane_of,
 )
+from auto_iter.simulation.fit import Hits, cross, fit_tracks, step
 from auto_iter.simulation.rawfile import RawFile
 
 ERRORS_MM: Array = np.array([0.018, 0.014])

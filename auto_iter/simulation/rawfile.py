@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from auto_iter.detector.geometry import HALF_WIDTH_MM, PITCH_MM, SENSORS, STRIPS, Array, Index
 from auto_iter.errors import InputError
 from auto_iter.files import write_atomically
-from auto_iter.simulation.geometry import HALF_WIDTH_MM, PITCH_MM, SENSORS, STRIPS, Array, Index
 
 MAGIC, VERSION = b"FASERSIM", 1
 STEPS_PER_STRIP = 64

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from auto_iter.detector.geometry import LAYERS, MODULES, SIDES, Constants, build_detector
 from auto_iter.simulation.fit import chi2_of, cross
-from auto_iter.simulation.geometry import LAYERS, MODULES, SIDES, Constants, build_detector
 from auto_iter.simulation.pattern import Found, find_tracks
 from auto_iter.simulation.rawfile import RawFile, read_raw
 from auto_iter.simulation.rootfile import branches, write_tree

@@ -12,9 +12,9 @@ import awkward as ak
 import numpy as np
 import uproot
 
+from auto_iter.detector.geometry import Array, Detector, Index, align_id
 from auto_iter.simulation.derivatives import COMPONENTS, TRACK_COMPONENTS, angles, derive
 from auto_iter.simulation.fit import chi2_of, cross
-from auto_iter.simulation.geometry import Array, Detector, Index, align_id
 from auto_iter.simulation.pattern import Found
 
 

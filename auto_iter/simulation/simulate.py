@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import yaml
 
+from auto_iter.detector.geometry import build_detector
 from auto_iter.errors import InputError, UsageError
 from auto_iter.files import write_atomically
-from auto_iter.rawdata import raw_path
+from auto_iter.rawfiles import raw_path
 from auto_iter.simulation.generation import Beam, generate
-from auto_iter.simulation.geometry import build_detector
 from auto_iter.simulation.install import write_install
 from auto_iter.simulation.misalignment import Drawn, Sizes, draw_constants
 from auto_iter.simulation.rawfile import write_raw

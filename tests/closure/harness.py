@@ -12,23 +12,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from auto_iter.config import Config
-from auto_iter.configfile import load_config
-from auto_iter.millepede.constants import Constants, format_constants, read_constants
-from auto_iter.millepede.conversion import convert_sources
+from auto_iter.alignment.model import Stage
+from auto_iter.alignment.policy import Policy
+from auto_iter.alignment.snapshot import Arguments, Snapshot, Verdict
+from auto_iter.alignment.solution import SolutionSummary
+from auto_iter.config.file import load_config
+from auto_iter.config.schema import Config
+from auto_iter.detector.constants import Constants, format_constants, read_constants
+from auto_iter.millepede.converting import convert_sources
 from auto_iter.millepede.requests import ConvertRequest, Cuts, SolutionRecord, SolveRequest, Source
-from auto_iter.millepede.strategy import WITH_IFT, WITHOUT_IFT, Strategy
-from auto_iter.millepede.strategy_file import load_strategy
-from auto_iter.millepede.strategy_plan import plan_of
+from auto_iter.millepede.strategy.file import load_strategy
+from auto_iter.millepede.strategy.plan import plan_of
+from auto_iter.millepede.strategy.whole import WITH_IFT, WITHOUT_IFT, Strategy
 from auto_iter.millepede.workflow import NEW_CONSTANTS, solve
-from auto_iter.model import Stage
-from auto_iter.policy import Policy
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.misalignment import Sizes
 from auto_iter.simulation.reconstruct import chi2_per_ndf, reconstruct
 from auto_iter.simulation.simulate import Options, Simulated, simulate
-from auto_iter.snapshot import Arguments, Snapshot, Verdict
-from auto_iter.solution import SolutionSummary
 from states import next_iteration
 from states.step import Fire, Ports
 from tests.fakes import MemoryBatch

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auto_iter.report.beforehand import constraint_rows, known_before
-from auto_iter.report.information import data_hessian
-from auto_iter.report.label_space import Floats, label_values
-from auto_iter.report.modes import Eigenmodes, eigenmodes, name_weak_modes
-from auto_iter.report.truth import Comparison, compare_in
+from auto_iter.weakmodes.beforehand import constraint_rows, known_before
+from auto_iter.weakmodes.information import data_hessian
+from auto_iter.weakmodes.label_space import Floats, label_values
+from auto_iter.weakmodes.modes import Eigenmodes, eigenmodes, name_weak_modes
+from auto_iter.weakmodes.truth import Comparison, compare_in
 from tests.closure.harness import Aligned, Solved
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auto_iter.errors import AutoIterError
-from auto_iter.millepede.strategy_file import load_strategy, strategy_names
+from auto_iter.millepede.strategy.file import load_strategy, strategy_names
 from tests.closure.harness import Aligned, Solved, align, shipped_case
 from tests.closure.judging import judge
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from auto_iter.report.label_space import label_values
-from auto_iter.report.truth import compare_in
+from auto_iter.weakmodes.label_space import label_values
+from auto_iter.weakmodes.truth import compare_in
 from tests.closure.harness import Aligned, align, shipped_case
 from tests.closure.judging import Judged, judge
 from tests.closure.strategies import format_table

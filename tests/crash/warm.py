@@ -23,7 +23,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from auto_iter.batch import local_processes as processes
+from auto_iter.processes import ends as processes
 from tests.crash.hook.recorder import start_if_asked
 
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -33,14 +33,14 @@ SKIPPED = "auto_iter.report"
 """Plots take longest, and nothing depends on them."""
 
 _HEAVY = (
-    "auto_iter.batch.local_queue",
+    "auto_iter.batch.local.queue",
     "auto_iter.cli.run",
-    "auto_iter.compose",
-    "auto_iter.millepede.conversion",
-    "auto_iter.worker",
+    "auto_iter.daemon.compose",
+    "auto_iter.millepede.converting",
+    "auto_iter.iteration.worker",
     "auto_iter.millepede.workflow",
-    "auto_iter.report.drift",
-    "auto_iter.session",
+    "auto_iter.weakmodes.drift",
+    "auto_iter.daemon.session",
     "rich.progress",
 )
 _FIRST = 3  # the first descriptor that is not one of the standard ones

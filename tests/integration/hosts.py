@@ -12,8 +12,9 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from auto_iter import identity, lock
 from auto_iter.cli import main
+from auto_iter.daemon import lock
+from auto_iter.processes import identity
 
 
 class _NoLocks:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from auto_iter.daemon.lock import WorkspaceLock
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
-from auto_iter.lock import WorkspaceLock
 from tests.integration.commands import (
     call,
     checkpoint,

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from auto_iter.lock import read_holder
+from auto_iter.daemon.lock import read_holder
 from tests.integration.commands import (
     DONE,
     PATIENCE_S,

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter import checkpoint
-from auto_iter.batch.local_records import open_ledger
+from auto_iter.alignment import checkpoint
+from auto_iter.alignment.model import Submission
+from auto_iter.batch.local.records import open_ledger
 from auto_iter.files import write_atomically
 from auto_iter.millepede.workflow import solve
-from auto_iter.model import Submission
 from tests.batch_contract import make_batch
 from tests.crash.alignment import HOOK
 from tests.crash.disk import Disk, Tree, read_log, restore

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from auto_iter.lock import STALE_AFTER_S
+from auto_iter.daemon.lock import STALE_AFTER_S
 from tests.integration.commands import (
     DONE,
     PATIENCE_S,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.payload import job_arguments
-from auto_iter.config import Reco
+from auto_iter.batch.job import job_arguments
+from auto_iter.config.schema import Reco
 from auto_iter.simulation import conditions
 
 RECO = """#!/bin/bash

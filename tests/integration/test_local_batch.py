@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.local import SILENT_AFTER_S, Limits, LocalBatch
-from auto_iter.batch.local_job import Order
-from auto_iter.batch.local_queue import mark_lost
-from auto_iter.batch.local_records import (
+from auto_iter.alignment.model import Batch, Resources, Submission, Tally, Trouble
+from auto_iter.batch.local.job import Order
+from auto_iter.batch.local.queue import mark_lost
+from auto_iter.batch.local.records import (
     Ledger,
     Records,
     append_event,
@@ -28,9 +28,9 @@ from auto_iter.batch.local_records import (
     read_header,
     write_submission,
 )
-from auto_iter.clock import SystemClock
+from auto_iter.batch.local.system import SILENT_AFTER_S, Limits, LocalBatch
+from auto_iter.daemon.signals import SystemClock
 from auto_iter.errors import TransientError
-from auto_iter.model import Batch, Resources, Submission, Tally, Trouble
 from tests.batch_contract import BatchContract, Settle, make_batch
 
 PATIENCE_S = 20.0
@@ -313,7 +313,7 @@ def test_of_two_starters_of_a_job_one_runs_it(system: LocalBatch, tmp_path: Path
     records.root.mkdir(parents=True)
     write_submission(records.root, batch, "marker", 0.0)
     order = Order(str(records.root), batch.jobs[0], 1, 0, batch.resources, False, 0.1)
-    command = [sys.executable, "-m", "auto_iter.batch.local_job"]
+    command = [sys.executable, "-m", "auto_iter.batch.local.job"]
     two = [subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT, text=True) for _ in range(2)]
     for starter in two:
         assert starter.stdin is not None

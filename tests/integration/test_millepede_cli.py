@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.cli import constants, millepede
+from auto_iter.cli import constants
+from auto_iter.cli.millepede import links as millepede
 from auto_iter.errors import AutoIterError, InputError, PhysicsError, UsageError
 
 DATA = Path(__file__).parents[1] / "data"

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from auto_iter.errors import TRANSIENT_EXIT_CODE, DamagedError, InputError, PhysicsError
-from auto_iter.millepede.conversion import read_record
+from auto_iter.millepede.conversion.statistics import Statistics
+from auto_iter.millepede.converting import read_record
 from auto_iter.millepede.integrity import refuse_lost_records
 from auto_iter.millepede.requests import (
     ConversionRecord,
@@ -23,7 +24,6 @@ from auto_iter.millepede.requests import (
     SolutionRecord,
     SolveRequest,
 )
-from auto_iter.millepede.statistics import Statistics
 from auto_iter.millepede.workflow import solve
 
 DATA = Path(__file__).parents[1] / "data"
@@ -36,7 +36,7 @@ ENV = {**os.environ, "PATH": "/nowhere"}
 def worker(what: str, request: dict[str, Any], directory: Path) -> subprocess.CompletedProcess[str]:
     path = directory / f"{what}.json"
     path.write_text(json.dumps(request, default=str))
-    command = [sys.executable, "-m", "auto_iter.worker", what, str(path)]
+    command = [sys.executable, "-m", "auto_iter.iteration.worker", what, str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=ENV)
 
 

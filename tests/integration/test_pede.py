@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from auto_iter.errors import PermanentError, PhysicsError
-from auto_iter.millepede.pede import Limits, find_pede, require_pede, run_pede
-from auto_iter.millepede.pede_end import ENDINGS, Verdict, ending_of, read_ending
+from auto_iter.millepede.pede.end import ENDINGS, Verdict, ending_of, read_ending
+from auto_iter.millepede.pede.program import Limits, find_pede, require_pede, run_pede
 
 ENV = dict(os.environ)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.arrival import Finding, Look, Response, find
-from auto_iter.millepede.conversion import convert_sources, read_solution
+from auto_iter.alignment.arrival import Finding, Look, Response, find
+from auto_iter.millepede.converting import convert_sources, read_solution
 from auto_iter.millepede.requests import ConvertRequest, Cuts, Prediction, SolveRequest, Source
 from auto_iter.millepede.workflow import solve
 from auto_iter.simulation.generation import Beam

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.config import Config
-from auto_iter.millepede.strategy_file import load_strategy
-from auto_iter.model import Stage, Trouble
-from auto_iter.rawdata import RawRange, raw_path
-from auto_iter.reconstruction import WorkspaceReconstruction
+from auto_iter.alignment.model import Stage, Trouble
+from auto_iter.config.schema import Config
+from auto_iter.iteration.reconstruction import WorkspaceReconstruction
+from auto_iter.millepede.strategy.file import load_strategy
+from auto_iter.rawfiles import RawRange, raw_path
 from auto_iter.simulation import conditions
-from auto_iter.workspace import Workspace
+from auto_iter.workspace.paths import Workspace
 from tests.integration.test_job_script import CONSOLE, COPY, WRITER, root_file
 from tests.integration.test_local_batch import open_batch, settled
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from auto_iter import checkpoint
-from auto_iter.daemon import Ending
+from auto_iter.alignment import checkpoint
+from auto_iter.daemon.loop import Ending
 from auto_iter.files import digest
 from auto_iter.simulation.reconstruct import reconstruct
 from tests.here import Alignment, Site

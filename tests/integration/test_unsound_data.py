@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from auto_iter.errors import PhysicsError
-from auto_iter.millepede import kfalignment as kf
-from auto_iter.millepede.conversion import convert_sources
+from auto_iter.millepede.conversion import kfalignment as kf
+from auto_iter.millepede.converting import convert_sources
 from auto_iter.millepede.requests import (
     ConvertRequest,
     Cuts,

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from auto_iter.app import open_workspace
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.schedd import Ad
+from auto_iter.daemon.lifecycle import open_workspace
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options

@@ -14,11 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from auto_iter.alignment.model import Submission, Tally
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.config import HTCondor
+from auto_iter.config.schema import HTCondor
 from auto_iter.errors import TransientError
-from auto_iter.model import Submission, Tally
 from tests.pool.alignments import (
     DONE,
     HTCONDOR,

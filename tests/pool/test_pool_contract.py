@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from auto_iter.alignment.model import Submission, Tally, Trouble
+from auto_iter.alignment.ports import BatchSystem
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.model import Submission, Tally, Trouble
-from auto_iter.ports import BatchSystem
 from tests.batch_contract import BatchContract, Settle, make_batch
 from tests.pool.conftest import Opener, settled
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from auto_iter.batch.htcondor.child import ScheddProcess
-from auto_iter.config import Config
-from auto_iter.doctor import Verdict, examine
+from auto_iter.config.schema import Config
+from auto_iter.doctor.checks import Verdict, examine
 from tests.pool.conftest import ScheddDaemon
 
 CONFIG = Config.model_validate({"batch": {"system": "htcondor"}, "htcondor": {"call_timeout_s": 2}})

@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from auto_iter.alignment.model import Submission, Trouble
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.schedd import Ad
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.model import Submission, Trouble
 from tests.batch_contract import make_batch
 from tests.pool.conftest import Opener, settled, wait_for
 from tests.pool.processes import is_in_the_pool

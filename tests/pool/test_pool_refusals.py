@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter import checkpoint
+from auto_iter.alignment import checkpoint
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.schedd import RefusedError
 from auto_iter.errors import InputError, LimitError

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.millepede.labels import component_of_key
-from auto_iter.millepede.strategy_file import load_strategy
+from auto_iter.detector.labels import component_of_key
+from auto_iter.millepede.strategy.file import load_strategy
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options, simulate
 from tests.in_process import Setting, align

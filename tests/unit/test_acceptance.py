@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter import acceptance, checkpoint
-from auto_iter.app import Opened, open_workspace
-from auto_iter.config import Config
-from auto_iter.configfile import dump_config
+from auto_iter.alignment import checkpoint
+from auto_iter.alignment.snapshot import Arguments, Attempt, IterationRecord, Snapshot
+from auto_iter.config.file import dump_config
+from auto_iter.config.schema import Config
+from auto_iter.daemon import acceptance
+from auto_iter.daemon.lifecycle import Opened, open_workspace
 from auto_iter.errors import InputError, UsageError
-from auto_iter.snapshot import Arguments, Attempt, IterationRecord, Snapshot
-from auto_iter.workspace import Iteration, Workspace
+from auto_iter.workspace.paths import Iteration, Workspace
 from tests.unit.world import Killed, Killer
 
 ITERATIONS = 3

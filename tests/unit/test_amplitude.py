@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from auto_iter.millepede.amplitude import Pattern, look_at
-from auto_iter.millepede.mille_records import Measurements
-from auto_iter.millepede.statistics import Statistics
+from auto_iter.millepede.conversion.statistics import Statistics
+from auto_iter.millepede.evidence.amplitude import Pattern, look_at
+from auto_iter.millepede.mille.records import Measurements
 from tests.tracks import tracks
 
 CHANGE = {1: 0.02, 3: -0.05, 8: 0.01, 12: 0.03, 18: -0.02, 99: 1.0}

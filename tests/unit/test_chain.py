@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 import uproot
 
-from auto_iter import worker
-from auto_iter.chain import Chain
-from auto_iter.config import Config
+from auto_iter.alignment.model import Stage
+from auto_iter.alignment.snapshot import Arguments
+from auto_iter.config.schema import Config
 from auto_iter.errors import TRANSIENT_EXIT_CODE, TransientError
-from auto_iter.millepede.strategy_file import load_strategy
-from auto_iter.millepede.strategy_parts import Labels
-from auto_iter.model import Stage
-from auto_iter.snapshot import Arguments
-from auto_iter.workers import Workers
-from auto_iter.workspace import Iteration, Workspace
+from auto_iter.iteration import worker
+from auto_iter.iteration.chain import Chain
+from auto_iter.iteration.workers import Workers
+from auto_iter.millepede.strategy.file import load_strategy
+from auto_iter.millepede.strategy.parts import Labels
+from auto_iter.workspace.paths import Iteration, Workspace
 
 RUN = 11705
 
@@ -150,7 +150,7 @@ def test_a_report_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
     hanging.write_text("#!/bin/sh\nexec sleep 600\n")
     hanging.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(hanging))
-    monkeypatch.setattr("auto_iter.chain.REPORT_LIMIT_S", 0.1)
+    monkeypatch.setattr("auto_iter.iteration.chain.REPORT_LIMIT_S", 0.1)
     waiting = chain(tmp_path)
     waiting.report(1)
     begun = time.monotonic()

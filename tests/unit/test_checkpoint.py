@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auto_iter import checkpoint
+from auto_iter.alignment import checkpoint
+from auto_iter.alignment.snapshot import Arguments, Attempt, Intent, IterationRecord, Snapshot
 from auto_iter.errors import CheckpointError
-from auto_iter.snapshot import Arguments, Attempt, Intent, IterationRecord, Snapshot
 
 FRESH = Snapshot(
     workspace_id="0123abcd",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from auto_iter.clock import Signals
+from auto_iter.daemon.signals import Signals
 
 LONG_S = 300.0
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from auto_iter.config import Config
-from auto_iter.configfile import default_text, differences, dump_config, load_config
+from auto_iter.config.file import default_text, differences, dump_config, load_config
+from auto_iter.config.schema import Config
 from auto_iter.errors import UsageError
 
 

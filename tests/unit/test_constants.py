@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auto_iter.errors import InputError, PhysicsError
-from auto_iter.millepede.constants import (
+from auto_iter.detector.constants import (
     EXAMPLE,
     Change,
     Constants,
@@ -20,10 +19,11 @@ from auto_iter.millepede.constants import (
     read_constants,
     read_text,
 )
-from auto_iter.millepede.constants_table import difference, format_difference, format_table
-from auto_iter.millepede.constants_yaml import format_yaml
-from auto_iter.millepede.labels import Component, Parameter, Scheme, components
-from auto_iter.millepede.result import read_result
+from auto_iter.detector.constants_table import difference, format_difference, format_table
+from auto_iter.detector.constants_yaml import format_yaml
+from auto_iter.detector.labels import Component, Parameter, Scheme, components
+from auto_iter.errors import InputError, PhysicsError
+from auto_iter.millepede.pede.result import read_result
 
 REFERENCE = Path(__file__).parents[1] / "data/kfalignment"
 KEYS = sorted({component.key for component in components(range(4))})

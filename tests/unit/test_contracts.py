@@ -34,32 +34,37 @@ def graph() -> grimp.ImportGraph:
 
 
 PLANTED = [
-    ("inwards", "auto_iter.config", "auto_iter.workspace"),
+    ("inwards", "auto_iter.config.schema", "auto_iter.workspace.paths"),
     ("inwards", "auto_iter.files", "auto_iter.log"),
-    ("inwards", "auto_iter.model", "auto_iter.millepede.labels"),
-    ("inwards", "auto_iter.millepede.solver", "auto_iter.report.modes"),
-    ("inwards", "auto_iter.batch.local", "auto_iter.millepede.strategy"),
+    ("inwards", "auto_iter.alignment.model", "auto_iter.workspace.paths"),
+    ("inwards", "auto_iter.millepede.solver.builtin", "auto_iter.weakmodes.modes"),
+    ("inwards", "auto_iter.batch.local.system", "auto_iter.millepede.strategy.whole"),
     ("inwards", "auto_iter.batch.htcondor.cluster", "states.step"),
     ("inwards", "auto_iter.report.build", "auto_iter.cli.main"),
-    ("inwards", "auto_iter.simulation.generation", "auto_iter.reconstruction"),
-    ("inwards", "auto_iter.snapshot", "auto_iter.checkpoint"),
-    ("inwards", "states.wait_reco", "auto_iter.daemon"),
-    ("light", "auto_iter.session", "numpy"),
-    ("light", "states.pede", "auto_iter.report.modes"),
-    ("light", "auto_iter.status", "htcondor2"),
-    ("pure", "states.prepare", "auto_iter.workspace"),
+    ("inwards", "auto_iter.simulation.generation", "auto_iter.iteration.reconstruction"),
+    ("inwards", "auto_iter.alignment.snapshot", "auto_iter.millepede.strategy.whole"),
+    ("inwards", "states.wait_reco", "auto_iter.daemon.loop"),
+    ("chain", "auto_iter.millepede.pede.log", "auto_iter.millepede.solver.log"),
+    ("chain", "auto_iter.millepede.mille.file", "auto_iter.millepede.requests"),
+    ("chain", "auto_iter.millepede.strategy.parts", "auto_iter.millepede.pede.input"),
+    ("light", "auto_iter.daemon.session", "numpy"),
+    ("light", "states.pede", "auto_iter.weakmodes.modes"),
+    ("light", "auto_iter.daemon.status", "htcondor2"),
+    ("pure", "states.prepare", "auto_iter.workspace.paths"),
     ("pure", "states.mille", "subprocess"),
-    ("pure", "states.held_jobs", "auto_iter.batch.htcondor.holds"),
-    ("machine", "auto_iter.daemon", "transitions"),
+    ("pure", "states.decisions.held_jobs", "auto_iter.batch.htcondor.holds"),
+    ("machine", "auto_iter.daemon.loop", "transitions"),
     ("machine", "states.step", "transitions"),
     ("bindings", "auto_iter.batch.htcondor.system", "htcondor2"),
-    ("bindings", "auto_iter.doctor", "classad2"),
-    ("plots", "auto_iter.millepede.summary", "matplotlib"),
+    ("bindings", "auto_iter.doctor.checks", "classad2"),
+    ("plots", "auto_iter.cli.millepede.summary", "matplotlib"),
     ("plots", "auto_iter.cli.constants", "matplotlib"),
 ]
 
 
-@pytest.mark.parametrize("name", ["inwards", "light", "pure", "machine", "bindings", "plots"])
+@pytest.mark.parametrize(
+    "name", ["inwards", "chain", "light", "pure", "machine", "bindings", "plots"]
+)
 def test_each_contract_is_kept(name: str) -> None:
     assert contracts()[name].check(deepcopy(graph()), verbose=False).kept
 

@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 import uproot
 
+from auto_iter.detector.labels import Scheme
 from auto_iter.errors import InputError
 from auto_iter.files import write_whole
-from auto_iter.millepede import kfalignment as kf
-from auto_iter.millepede.convert import (
+from auto_iter.millepede.conversion import kfalignment as kf
+from auto_iter.millepede.conversion.convert import (
     TRACK_PARAMETERS,
     Converter,
     TrackCuts,
     convert_files,
     convert_tracks,
 )
-from auto_iter.millepede.labels import Scheme
-from auto_iter.millepede.parallel import convert_by_workers
-from auto_iter.millepede.statistics import Statistics, total
+from auto_iter.millepede.conversion.parallel import convert_by_workers
+from auto_iter.millepede.conversion.statistics import Statistics, total
 from tests.kfalignment import REFERENCE, branches, sources, with_degenerate_tracks, write
 
 SCALARS = ("fitParam_chi2", "fitParam_pz")

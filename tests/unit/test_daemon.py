@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from auto_iter.daemon import Ending
+from auto_iter.alignment.model import Submission
+from auto_iter.alignment.snapshot import ByHand, Snapshot
+from auto_iter.alignment.solution import SolutionSummary
+from auto_iter.daemon.lock import Holder
+from auto_iter.daemon.loop import Ending
+from auto_iter.daemon.status import Status
 from auto_iter.errors import TransientError
-from auto_iter.lock import Holder
-from auto_iter.model import Submission
-from auto_iter.snapshot import ByHand, Snapshot
-from auto_iter.solution import SolutionSummary
-from auto_iter.status import Status
-from auto_iter.workspace import Workspace
+from auto_iter.workspace.paths import Workspace
 from tests.fakes import MemorySubmission
 from tests.unit.world import FILES, Killed, Killer, World, held
 
@@ -126,7 +126,7 @@ def test_a_file_that_always_fails_ends_in_failed_with_its_evidence() -> None:
 
 
 def test_after_the_cause_is_gone_a_resume_continues_with_just_that_file() -> None:
-    from auto_iter.app import revive
+    from auto_iter.daemon.lifecycle import revive
 
     world = World(iterations=1, fails={401: 3})
     assert world.run() is Ending.FAILED
@@ -401,7 +401,7 @@ def test_a_vanished_submission_is_made_up_for() -> None:
     daemon = world.daemon(stop_after=1)
     daemon.run()
     lost = next(iter(world.batch.submissions.values()))
-    from auto_iter.model import Problem, Trouble
+    from auto_iter.alignment.model import Problem, Trouble
 
     for number in FILES:
         world.batch.end(lost.submission, number, Problem(number, Trouble.LOST, "lost"))
@@ -410,7 +410,7 @@ def test_a_vanished_submission_is_made_up_for() -> None:
 
 
 def test_more_iterations_than_before_go_on_after_done() -> None:
-    from auto_iter.app import revive
+    from auto_iter.daemon.lifecycle import revive
 
     world = World(iterations=1)
     assert world.run() is Ending.DONE

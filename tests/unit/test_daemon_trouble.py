@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter import checkpoint
-from auto_iter.app import abandoned, revive
-from auto_iter.children import start_child
-from auto_iter.clock import Signals
-from auto_iter.daemon import Daemon, Ending, SnapshotSink
+from auto_iter.alignment import checkpoint
+from auto_iter.alignment.model import Batch, Problem, Submission
+from auto_iter.alignment.snapshot import Snapshot
+from auto_iter.daemon.lifecycle import abandoned, revive
+from auto_iter.daemon.loop import Daemon, Ending, SnapshotSink
+from auto_iter.daemon.signals import Signals
+from auto_iter.daemon.status import Status
 from auto_iter.errors import FencedError, LimitError, TransientError
-from auto_iter.model import Batch, Problem, Submission
-from auto_iter.snapshot import Snapshot
-from auto_iter.status import Status
-from auto_iter.workspace import Workspace
+from auto_iter.processes.children import start_child
+from auto_iter.workspace.paths import Workspace
 from states.next_iteration import begin
 from tests.twins import TwinSleeper
 from tests.unit.world import Killed, World, held

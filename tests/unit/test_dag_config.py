@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from auto_iter.configfile import load_config
-from auto_iter.dag_config import as_yaml, read_dag_config
+from auto_iter.config.file import load_config
+from auto_iter.config.imported import as_yaml, read_dag_config
+from auto_iter.config.submit_template import read_submit_template
 from auto_iter.errors import UsageError
-from auto_iter.millepede.strategy_file import parse_strategy
-from auto_iter.submit_template import read_submit_template
+from auto_iter.millepede.strategy.file import parse_strategy
 
 EXAMPLE = Path(__file__).parents[1] / "data/dag_config/config.json"
 

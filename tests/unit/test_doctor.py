@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.config import Config
-from auto_iter.doctor import Verdict, examine, is_healthy, quota_finding
-from auto_iter.resolve import resolve_config
+from auto_iter.config.resolve import resolve_config
+from auto_iter.config.schema import Config
+from auto_iter.doctor.checks import Verdict, examine, is_healthy, quota_finding
 
 
 @pytest.fixture

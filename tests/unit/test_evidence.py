@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 import pytest
 
-from auto_iter.millepede.evidence import Evidence
-from auto_iter.millepede.labels import Component, Place, components
-from auto_iter.millepede.statistics import Statistics
-from auto_iter.millepede.strategy import Strategy
-from auto_iter.millepede.strategy_file import load_strategy
-from auto_iter.millepede.strategy_parts import Pede, Phase, Step
+from auto_iter.detector.labels import Component, Place, components
+from auto_iter.millepede.conversion.statistics import Statistics
+from auto_iter.millepede.evidence.hits import Evidence
+from auto_iter.millepede.strategy.file import load_strategy
+from auto_iter.millepede.strategy.parts import Pede, Phase, Step
+from auto_iter.millepede.strategy.whole import Strategy
 
 ENOUGH = 100
 

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from auto_iter.detector import constants
 from auto_iter.files import TEMPORARY, remove_leftovers, write_atomically, write_whole
-from auto_iter.millepede import constants, conversion, mille_file, result
+from auto_iter.millepede import converting as conversion
+from auto_iter.millepede.mille import file as mille_file
+from auto_iter.millepede.pede import result
 
 
 @pytest.mark.parametrize("call", ["fsync", "fchmod", "open"])

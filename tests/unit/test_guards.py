@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from auto_iter.app import revive
-from auto_iter.arrival import Look, Response
-from auto_iter.config import Guards
-from auto_iter.daemon import Ending
+from auto_iter.alignment.arrival import Look, Response
+from auto_iter.config.schema import Guards
+from auto_iter.daemon.lifecycle import revive
+from auto_iter.daemon.loop import Ending
 from tests.unit.world import FILES, Killed, Killer, World
 
 MANY = 10_000.0

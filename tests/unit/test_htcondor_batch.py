@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from auto_iter.alignment.model import Batch, Job, Resources, Submission, Trouble
 from auto_iter.batch.htcondor.ends import LOST_AFTER_S
 from auto_iter.batch.htcondor.finding import HALF_SPOOLED_AFTER_S
 from auto_iter.batch.htcondor.queued import INPUT_LOST_AFTER_S
 from auto_iter.batch.htcondor.schedd import RefusedError
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.config import HTCondor
+from auto_iter.config.schema import HTCondor
 from auto_iter.errors import InputError, TransientError
-from auto_iter.model import Batch, Job, Resources, Submission, Trouble
 
 pytest.importorskip("classad2")
 

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("classad2")
 
+from auto_iter.alignment.model import Submission, Trouble
 from auto_iter.batch.htcondor.cluster import AFTER_ACTION_S, Polls
 from auto_iter.batch.htcondor.ends import LOST_AFTER_S, Ends
 from auto_iter.batch.htcondor.events import EventLog, SincePoll
@@ -15,8 +16,7 @@ from auto_iter.batch.htcondor.fetch import Deliveries
 from auto_iter.batch.htcondor.jobs import Jobs
 from auto_iter.batch.htcondor.queued import Queue
 from auto_iter.batch.htcondor.schedd import Counts
-from auto_iter.config import HTCondor
-from auto_iter.model import Submission, Trouble
+from auto_iter.config.schema import HTCondor
 from tests.schedd_twin import Job, ScheddTwin
 from tests.twins import FrozenClock
 

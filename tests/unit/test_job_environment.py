@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.config import Config
-from auto_iter.doctor import Finding, Verdict
-from auto_iter.job_environment import examine_job_environment
+from auto_iter.config.schema import Config
+from auto_iter.doctor.checks import Finding, Verdict
+from auto_iter.doctor.job_environment import examine_job_environment
 from auto_iter.simulation import conditions
 
 PROGRAMS = (

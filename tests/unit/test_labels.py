@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from auto_iter.errors import InputError
-from auto_iter.millepede.labels import (
+from auto_iter.detector.labels import (
     Component,
     Place,
     Scheme,
@@ -15,6 +14,7 @@ from auto_iter.millepede.labels import (
     places,
     side_labels,
 )
+from auto_iter.errors import InputError
 
 FASER = Scheme()
 

@@ -13,9 +13,9 @@ HEAVY = {"numpy", "scipy", "uproot", "awkward", "matplotlib", "htcondor2", "clas
 @pytest.mark.parametrize(
     "program",
     [
-        "import auto_iter.session, auto_iter.compose, auto_iter.links",
+        "import auto_iter.daemon.session, auto_iter.daemon.compose, auto_iter.daemon.links",
         "from auto_iter.cli.main import build_parser; build_parser()",
-        "import auto_iter.app, auto_iter.status",
+        "import auto_iter.daemon.lifecycle, auto_iter.daemon.status",
     ],
 )
 def test_nothing_heavy_is_loaded(program: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auto_iter.batch.local_records import (
+from auto_iter.alignment.model import Batch, Job, Resources
+from auto_iter.batch.local.records import (
     Event,
     Ledger,
     Records,
@@ -18,8 +19,7 @@ from auto_iter.batch.local_records import (
     read_jobs,
     write_submission,
 )
-from auto_iter.identity import identify
-from auto_iter.model import Batch, Job, Resources
+from auto_iter.processes.identity import identify
 
 STARTER = {"pid": 1, "started": 2, "boot": "b", "host": "h"}
 

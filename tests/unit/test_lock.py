@@ -14,14 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from auto_iter import identity
+from auto_iter.daemon.lock import STALE_AFTER_S, Holder, WorkspaceLock, live_holder, read_holder
 from auto_iter.errors import FencedError, LockedError, PermanentError
-from auto_iter.lock import STALE_AFTER_S, Holder, WorkspaceLock, live_holder, read_holder
+from auto_iter.processes import identity
 
 HOLD = """
 import sys
 from pathlib import Path
-from auto_iter.lock import WorkspaceLock
+from auto_iter.daemon.lock import WorkspaceLock
 lock = WorkspaceLock(Path(sys.argv[1]))
 lock.acquire()
 print("held", flush=True)

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter import checkpoint
-from auto_iter.app import Opened, open_workspace
-from auto_iter.config import Config
-from auto_iter.configfile import dump_config
-from auto_iter.lock import Holder
-from auto_iter.look import look_for
-from auto_iter.snapshot import Arguments, Attempt, Progress, Snapshot
-from auto_iter.status import Status
-from auto_iter.workspace import Workspace
+from auto_iter.alignment import checkpoint
+from auto_iter.alignment.snapshot import Arguments, Attempt, Progress, Snapshot
+from auto_iter.config.file import dump_config
+from auto_iter.config.schema import Config
+from auto_iter.daemon.lifecycle import Opened, open_workspace
+from auto_iter.daemon.lock import Holder
+from auto_iter.daemon.look import look_for
+from auto_iter.daemon.status import Status
+from auto_iter.workspace.paths import Workspace
 
 NOW = 1_700_000_000.0
 

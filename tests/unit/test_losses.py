@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from auto_iter.millepede.losses import Losses
+from auto_iter.millepede.conversion.statistics import LayerResiduals, Spread, Statistics
+from auto_iter.millepede.evidence.losses import Losses
 from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.requests import Cuts
-from auto_iter.millepede.statistics import LayerResiduals, Spread, Statistics
 
 
 @pytest.mark.parametrize(

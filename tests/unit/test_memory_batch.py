@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from auto_iter.model import Problem, Submission, Tally, Trouble
+from auto_iter.alignment.model import Problem, Submission, Tally, Trouble
 from tests.batch_contract import BatchContract, Settle
 from tests.fakes import MemoryBatch
 from tests.twins import FrozenClock

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auto_iter.millepede.labels import Component, Place, Scheme, places
-from auto_iter.millepede.module_sums import Member, Sum, independent, layer_sums, pinned
+from auto_iter.detector.labels import Component, Place, Scheme, places
+from auto_iter.detector.module_sums import Member, Sum, independent, layer_sums, pinned
 
 LAYER = Component(1, 0)
 KINDS = ("x", "y", "rz")

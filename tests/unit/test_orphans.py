@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from auto_iter.children import Child, start_child
-from auto_iter.orphans import PARENT, die_with_parent, end_orphans
+from auto_iter.processes.children import Child, start_child
+from auto_iter.processes.orphans import PARENT, die_with_parent, end_orphans
 
 SLEEP = ["sleep", "600"]
 
@@ -45,7 +45,7 @@ def test_a_child_whose_parent_was_faster_dead_ends_at_once(tmp_path: Path) -> No
     }  # fmt: skip
     content = {"sources": [source], "cuts": cuts}
     request.write_text(json.dumps(content))
-    worker = [sys.executable, "-m", "auto_iter.worker", "convert", str(request)]
+    worker = [sys.executable, "-m", "auto_iter.iteration.worker", "convert", str(request)]
     root = Path(__file__).parents[2]
     for parent, is_written in (("1", False), (str(os.getpid()), True)):
         env = {**os.environ, PARENT: parent}

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
+from auto_iter.alignment.model import Batch, Job, Resources
 from auto_iter.batch.htcondor.submit import (
     items,
     refuse_eos,
     submit_description,
     submit_text,
 )
-from auto_iter.batch.payload import job_arguments, travelling
-from auto_iter.config import HTCondor, Reco
+from auto_iter.batch.job import job_arguments, travelling
+from auto_iter.config.schema import HTCondor, Reco
 from auto_iter.errors import InputError, UsageError
-from auto_iter.model import Batch, Job, Resources
 
 RAW = "/eos/raw/2023/011705/Faser-Physics-011705-00400.raw"
 RECO = Path("/ws/iter01/1reco")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auto_iter.detector.labels import Component
 from auto_iter.errors import InputError
-from auto_iter.millepede.labels import Component
-from auto_iter.millepede.pedefiles import (
+from auto_iter.millepede.pede.input import (
     Knowledge,
     format_constraints,
     format_parameters,
@@ -18,10 +18,10 @@ from auto_iter.millepede.pedefiles import (
     step_parameters,
     write_step_files,
 )
-from auto_iter.millepede.steering import Combination, read_text
-from auto_iter.millepede.strategy import Strategy
-from auto_iter.millepede.strategy_file import load_strategy, strategy_names
-from auto_iter.millepede.strategy_parts import Pede
+from auto_iter.millepede.steering.reader import Combination, read_text
+from auto_iter.millepede.strategy.file import load_strategy, strategy_names
+from auto_iter.millepede.strategy.parts import Pede
+from auto_iter.millepede.strategy.whole import Strategy
 
 DATA = Path(__file__).parents[1] / "data"
 REFERENCE = DATA / "kfalignment/clean"

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from auto_iter.app import revive
-from auto_iter.config import Config
-from auto_iter.daemon import Ending
-from auto_iter.millepede.strategy_file import load_strategy, parse_strategy
-from auto_iter.millepede.strategy_plan import plan_of
-from auto_iter.model import Stage
-from auto_iter.plan import PhasePlan, Plan
-from auto_iter.snapshot import IterationRecord, Snapshot
-from auto_iter.solution import SolutionSummary
-from states import convergence
+from auto_iter.alignment.model import Stage
+from auto_iter.alignment.plan import PhasePlan, Plan
+from auto_iter.alignment.snapshot import IterationRecord, Snapshot
+from auto_iter.alignment.solution import SolutionSummary
+from auto_iter.config.schema import Config
+from auto_iter.daemon.lifecycle import revive
+from auto_iter.daemon.loop import Ending
+from auto_iter.millepede.strategy.file import load_strategy, parse_strategy
+from auto_iter.millepede.strategy.plan import plan_of
+from states.decisions import convergence
 from tests.unit.world import World
 
 THREE = Plan(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from auto_iter.config import Config
-from auto_iter.policy import Policy
+from auto_iter.alignment.policy import Policy
+from auto_iter.config.schema import Config
 
 
 @pytest.mark.parametrize(

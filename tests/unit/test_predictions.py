@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.arrival import Look, Response
-from auto_iter.chain import Chain
-from auto_iter.config import Config
+from auto_iter.alignment.arrival import Look, Response
+from auto_iter.alignment.model import Stage
+from auto_iter.alignment.snapshot import Arguments
+from auto_iter.config.schema import Config
 from auto_iter.files import digest
-from auto_iter.millepede.strategy_file import load_strategy
-from auto_iter.model import Stage
-from auto_iter.snapshot import Arguments
-from auto_iter.workers import Workers
-from auto_iter.workspace import Iteration, Workspace
+from auto_iter.iteration.chain import Chain
+from auto_iter.iteration.workers import Workers
+from auto_iter.millepede.strategy.file import load_strategy
+from auto_iter.workspace.paths import Iteration, Workspace
 
 RUN = 11705
 SECOND = Stage(2, 0, 2)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from auto_iter.config import Config, Reco
+from auto_iter.config.presets import preset_names, tag_chain
+from auto_iter.config.schema import Config, Reco
 from auto_iter.errors import UsageError
-from auto_iter.presets import preset_names, tag_chain
 
 
 def test_the_default_is_what_the_collaboration_runs_today() -> None:

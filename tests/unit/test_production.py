@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.millepede.constants import (
+from auto_iter.detector.constants import (
     accumulate,
     changes,
     format_constants,
     parse_constants,
     read_constants,
 )
-from auto_iter.millepede.evidence import Evidence
-from auto_iter.millepede.pede import Limits
-from auto_iter.millepede.pedefiles import Knowledge
+from auto_iter.millepede.conversion.statistics import LayerResiduals, Statistics
+from auto_iter.millepede.evidence.hits import Evidence
+from auto_iter.millepede.pede.input import Knowledge
+from auto_iter.millepede.pede.program import Limits
 from auto_iter.millepede.solving import choose_engine
-from auto_iter.millepede.statistics import LayerResiduals, Statistics
 from auto_iter.millepede.steps import run_steps
-from auto_iter.millepede.strategy_file import load_strategy
+from auto_iter.millepede.strategy.file import load_strategy
 
 DATA = Path(__file__).parents[1] / "data"
 PRODUCTION = DATA / "production"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auto_iter.errors import UsageError
-from auto_iter.rawdata import (
+from auto_iter.rawfiles import (
     RawRange,
     describe_missing,
     missing,

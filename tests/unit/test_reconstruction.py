@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.config import Config
+from auto_iter.alignment.model import Problem, Stage, Trouble
+from auto_iter.config.schema import Config
 from auto_iter.errors import InputError, PhysicsError, UsageError
-from auto_iter.millepede.strategy_file import load_strategy
-from auto_iter.model import Problem, Stage, Trouble
-from auto_iter.rawdata import RawRange, raw_path
-from auto_iter.reconstruction import WorkspaceReconstruction
-from auto_iter.workspace import Workspace
+from auto_iter.iteration.reconstruction import WorkspaceReconstruction
+from auto_iter.millepede.strategy.file import load_strategy
+from auto_iter.rawfiles import RawRange, raw_path
+from auto_iter.workspace.paths import Workspace
 
 CONSTANTS = '"10": [0.1, 0, 0, 0, 0, 0],"110": [0, 1e-3, 0, 0, 0, 0]'
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from auto_iter.detector.constants import changes
+from auto_iter.detector.labels import Parameter, Place, Scheme, component_of_key, label_of, places
 from auto_iter.errors import InputError
-from auto_iter.millepede.constants import changes
-from auto_iter.millepede.labels import Parameter, Place, Scheme, component_of_key, label_of, places
-from auto_iter.report.label_space import Floats, label_values
-from auto_iter.report.modes import eigenmodes, name_weak_modes, of_sigmas
-from auto_iter.report.spectrum import spectrum_lines, weak_mode_lines
-from auto_iter.report.truth import Comparison, compare
+from auto_iter.weakmodes.label_space import Floats, label_values
+from auto_iter.weakmodes.modes import eigenmodes, name_weak_modes, of_sigmas
+from auto_iter.weakmodes.spectrum import spectrum_lines, weak_mode_lines
+from auto_iter.weakmodes.truth import Comparison, compare
 
 LAYERS_ONLY = Scheme(modules="off")
 Z_MM = {"1": 47.7, "2": 1237.7, "3": 2427.7}

@@ -9,21 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from auto_iter.errors import InputError
-from auto_iter.millepede.constants import (
+from auto_iter.detector.constants import (
     Constants,
     accumulate,
     changes,
     format_constants,
     read_constants,
 )
-from auto_iter.millepede.labels import Scheme, place_of
+from auto_iter.detector.labels import Scheme, place_of
+from auto_iter.errors import InputError
+from auto_iter.millepede.conversion.statistics import LayerResiduals, Spread, Statistics
+from auto_iter.millepede.pede.result import read_result
 from auto_iter.millepede.requests import ChangeRecord, ParameterRecord, SolutionRecord
-from auto_iter.millepede.result import read_result
-from auto_iter.millepede.statistics import LayerResiduals, Spread, Statistics
 from auto_iter.report.__main__ import main
-from auto_iter.report.information import data_hessian
-from auto_iter.report.truth_file import read_truth
+from auto_iter.weakmodes.information import data_hessian
+from auto_iter.weakmodes.truth_file import read_truth
 
 REFERENCE = Path(__file__).parents[1] / "data/kfalignment/clean"
 MILLE = REFERENCE / "mp2input.bin"

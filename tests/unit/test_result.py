@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from auto_iter.errors import InputError
-from auto_iter.millepede.pede_log import read_log
-from auto_iter.millepede.result import read_result
-from auto_iter.millepede.result_files import Line, write_result
+from auto_iter.millepede.pede.log import read_log
+from auto_iter.millepede.pede.result import read_result
+from auto_iter.millepede.pede.result_files import Line, write_result
 
 REFERENCE = Path(__file__).parents[1] / "data/kfalignment/clean"
 HEADER = " Parameter   ! first 3 elements per line are significant (if used as input)\n"

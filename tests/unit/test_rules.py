@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from auto_iter.detector.labels import Scheme, places
+from auto_iter.detector.rules import parse_rule, stations_of
 from auto_iter.errors import InputError
-from auto_iter.millepede.labels import Scheme, places
-from auto_iter.millepede.rules import parse_rule, stations_of
 
 ALL = places(range(4), Scheme(stations=True))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from auto_iter.detector.geometry import Array, build_detector, stereo_angle
 from auto_iter.simulation.derivatives import COMPONENTS, angles, derive
 from auto_iter.simulation.fit import Hits, cross
 from auto_iter.simulation.generation import Beam, draw_tracks
-from auto_iter.simulation.geometry import Array, build_detector, stereo_angle
 from auto_iter.simulation.misalignment import Sizes, draw_constants
 
 SMALL = (1e-3, 1e-3, 1e-3, 1e-5, 1e-5, 1e-5)

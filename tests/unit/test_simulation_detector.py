@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from auto_iter.simulation.field import BEND_PER_MM, fly
-from auto_iter.simulation.geometry import (
+from auto_iter.detector.field import BEND_PER_MM, fly
+from auto_iter.detector.geometry import (
     SENSORS,
     align_id,
     build_detector,

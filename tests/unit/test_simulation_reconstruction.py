@@ -12,10 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from auto_iter.errors import InputError
-from auto_iter.simulation.fit import cross
-from auto_iter.simulation.generation import Beam, generate
-from auto_iter.simulation.geometry import (
+from auto_iter.detector.geometry import (
     HALF_WIDTH_MM,
     PITCH_MM,
     SENSORS,
@@ -23,6 +20,9 @@ from auto_iter.simulation.geometry import (
     Detector,
     build_detector,
 )
+from auto_iter.errors import InputError
+from auto_iter.simulation.fit import cross
+from auto_iter.simulation.generation import Beam, generate
 from auto_iter.simulation.misalignment import Sizes, draw_constants
 from auto_iter.simulation.pattern import Found, find_tracks
 from auto_iter.simulation.rawfile import STEPS_PER_STRIP, RawFile, read_raw, write_raw

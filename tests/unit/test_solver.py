@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auto_iter.errors import InputError
-from auto_iter.millepede.chi2_cuts import chi2_limit_per_ndf
-from auto_iter.millepede.data_loop import Request, add_block, empty_sums
-from auto_iter.millepede.elimination import sweep_inverse
-from auto_iter.millepede.line_search import LineSearch
-from auto_iter.millepede.local_fit import independence
-from auto_iter.millepede.mille_file import Flavour, encode_records
-from auto_iter.millepede.mille_records import Measurements, select_records
-from auto_iter.millepede.result_files import fortran_g
-from auto_iter.millepede.solver import SolverResult, solve
+from auto_iter.millepede.mille.file import Flavour, encode_records
+from auto_iter.millepede.mille.records import Measurements, select_records
+from auto_iter.millepede.pede.result_files import fortran_g
+from auto_iter.millepede.solver.builtin import SolverResult, solve
+from auto_iter.millepede.solver.chi2_cuts import chi2_limit_per_ndf
+from auto_iter.millepede.solver.data_loop import Request, add_block, empty_sums
+from auto_iter.millepede.solver.elimination import sweep_inverse
+from auto_iter.millepede.solver.line_search import LineSearch
+from auto_iter.millepede.solver.local_fit import independence
 from tests.tracks import CONSTRAINTS, PLANES, SIGMA, naive_loop, tracks, write_case
 
 INVERSION = "method inversion 3 0.001"

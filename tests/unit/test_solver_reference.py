@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from auto_iter.millepede.mille_file import Flavour, encode_records, read_blocks
-from auto_iter.millepede.solver import SolverResult, solve
+from auto_iter.millepede.mille.file import Flavour, encode_records, read_blocks
+from auto_iter.millepede.solver.builtin import SolverResult, solve
 
 DATA = Path(__file__).parents[1] / "data"
 PEDE_SETS = (

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.chain import check_chain
+from auto_iter.alignment.snapshot import Arguments
 from auto_iter.cli import run
 from auto_iter.cli.run import alignment_arguments, alignment_config
-from auto_iter.config import Config
+from auto_iter.config.schema import Config
 from auto_iter.errors import InputError
-from auto_iter.millepede.strategy_file import load_strategy
-from auto_iter.snapshot import Arguments
+from auto_iter.iteration.chain import check_chain
+from auto_iter.millepede.strategy.file import load_strategy
 
 
 @pytest.fixture(autouse=True)

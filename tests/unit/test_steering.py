@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from auto_iter.errors import InputError
 from auto_iter.millepede.exit_codes import PedeAbortError
-from auto_iter.millepede.steering import (
+from auto_iter.millepede.steering.reader import (
     Combination,
     Parameter,
     format_constraints,
@@ -20,7 +20,7 @@ from auto_iter.millepede.steering import (
     read_steering,
     read_text,
 )
-from auto_iter.millepede.steering_text import is_text_name, matches, parse_line
+from auto_iter.millepede.steering.text import is_text_name, matches, parse_line
 
 OPTIONS: dict[str, dict[str, object]] = {
     "chisqcut 30. 6.": {"chi2_cut": 30.0, "chi2_cut_second": 6.0},

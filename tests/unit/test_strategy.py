@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from auto_iter.alignment.model import Stage
 from auto_iter.errors import InputError
-from auto_iter.millepede.strategy_file import load_strategy, parse_strategy, strategy_names
-from auto_iter.millepede.strategy_parts import Pede
-from auto_iter.model import Stage
+from auto_iter.millepede.strategy.file import load_strategy, parse_strategy, strategy_names
+from auto_iter.millepede.strategy.parts import Pede
 
 MINIMAL = "name: mine\nphases: [{name: one, steps: [{fix: [21, 41]}]}]\n"
 

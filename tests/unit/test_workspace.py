@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from auto_iter.workspace import Workspace
+from auto_iter.workspace.paths import Workspace
 
 
 def test_a_workspace_that_everybody_may_write_to_is_told(tmp_path: Path) -> None:

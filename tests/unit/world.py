@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import states
-from auto_iter.config import Config, Holds
-from auto_iter.daemon import Daemon, Ending, SnapshotSink
-from auto_iter.model import Problem, Submission, Trouble
-from auto_iter.plan import PhasePlan, Plan
-from auto_iter.policy import Policy
-from auto_iter.snapshot import Arguments, Snapshot
+from auto_iter.alignment.model import Problem, Submission, Trouble
+from auto_iter.alignment.plan import PhasePlan, Plan
+from auto_iter.alignment.policy import Policy
+from auto_iter.alignment.snapshot import Arguments, Snapshot
+from auto_iter.config.schema import Config, Holds
+from auto_iter.daemon.loop import Daemon, Ending, SnapshotSink
 from states.step import Ports
 from tests.fakes import MemoryBatch
 from tests.twins import FrozenClock, TwinMillepede, TwinReconstruction, TwinSleeper

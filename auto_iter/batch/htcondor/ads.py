@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from auto_iter.alignment.model import Problem, Submission, Trouble
 from auto_iter.batch.exitcodes import describe_exit
 from auto_iter.batch.htcondor.schedd import Ad
 from auto_iter.batch.htcondor.submit import KEY_ATTRIBUTE, quote
-from auto_iter.model import Problem, Submission, Trouble
 
 REMOVED: Final = 3
 COMPLETED: Final = 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from auto_iter.alignment.model import Problem, Resources, Tally, Trouble
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.ends import Ends
 from auto_iter.batch.htcondor.events import EventLog, SincePoll
@@ -12,8 +13,7 @@ from auto_iter.batch.htcondor.fetch import Deliveries, Sandboxes
 from auto_iter.batch.htcondor.jobs import Jobs
 from auto_iter.batch.htcondor.queued import Queue, Sight
 from auto_iter.batch.htcondor.schedd import Counts
-from auto_iter.config import HTCondor
-from auto_iter.model import Problem, Resources, Tally, Trouble
+from auto_iter.config.schema import HTCondor
 
 LOOKS_AT_MOST = 3
 """How often a poll looks at a queue that changes while it is looked at."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from auto_iter.alignment.model import Problem, Trouble
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.fetch import Deliveries
 from auto_iter.batch.htcondor.jobs import Jobs, make_sure_we_are_known
 from auto_iter.batch.htcondor.schedd import Ad
-from auto_iter.model import Problem, Trouble
 
 LOST_AFTER_S = 300.0
 """The history may lag by minutes; a job that is in neither place for so long is lost."""

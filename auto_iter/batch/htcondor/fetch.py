@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from auto_iter.alignment.model import Problem, Trouble
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.ads import PendingDelivery
 from auto_iter.batch.htcondor.jobs import Jobs
@@ -21,7 +22,6 @@ from auto_iter.batch.htcondor.queued import Sight
 from auto_iter.batch.htcondor.schedd import Ad, SandboxError, WriteError
 from auto_iter.errors import TRANSIENT_ERRNOS, InputError, TransientError
 from auto_iter.files import sync_directory
-from auto_iter.model import Problem, Trouble
 
 AT_A_TIME: Final = 10
 TRIES: Final = 3

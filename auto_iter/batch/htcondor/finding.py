@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from auto_iter.alignment.model import Submission
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.jobs import make_sure_we_are_known
 from auto_iter.batch.htcondor.schedd import Schedd
 from auto_iter.errors import TransientError
 from auto_iter.files import write_atomically
-from auto_iter.model import Submission
 
 LOOKS = 2
 LOOK_AGAIN_AFTER_S = 1.0

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from auto_iter.config import Holds
-from auto_iter.model import Action, Problem, Remedy
+from auto_iter.alignment.model import Action, Problem, Remedy
+from auto_iter.config.schema import Holds
 
 BY_USER: Final = 1
 BY_JOB_POLICY: Final = 3

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from auto_iter.alignment.model import Submission
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.schedd import Ad, Counts, JobAction, Schedd
-from auto_iter.model import Submission
 
 
 def make_sure_we_are_known(schedd: Schedd, at: str | None) -> None:

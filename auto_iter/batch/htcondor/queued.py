@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from auto_iter.alignment.model import Problem
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.jobs import Jobs
 from auto_iter.batch.htcondor.schedd import Counts
-from auto_iter.config import HTCondor
-from auto_iter.model import Problem
+from auto_iter.config.schema import HTCondor
 
 INPUT_LOST_AFTER_S = 10.0
 INPUT_LOST = "the schedd lost the input"

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from auto_iter.alignment.model import Batch, Job
 from auto_iter.batch.exitcodes import SETTINGS_DISAGREE
-from auto_iter.batch.payload import delivering, through
-from auto_iter.config import HTCondor
+from auto_iter.batch.job import delivering, through
+from auto_iter.config.schema import HTCondor
 from auto_iter.errors import InputError, UsageError
-from auto_iter.model import Batch, Job
 
 KEY_ATTRIBUTE = "AutoIterKey"
 """The job-ad attribute that carries the submission key."""

@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
+from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally
 from auto_iter.batch.htcondor.cluster import Cluster
 from auto_iter.batch.htcondor.finding import Finder, Keys, schedd_in, short
 from auto_iter.batch.htcondor.holds import decide
 from auto_iter.batch.htcondor.jobs import Jobs
 from auto_iter.batch.htcondor.schedd import RefusedError, Schedd
 from auto_iter.batch.htcondor.submit import describe
-from auto_iter.config import HTCondor
+from auto_iter.config.schema import HTCondor
 from auto_iter.errors import InputError
-from auto_iter.model import Batch, Problem, Remedy, Resources, Submission, Tally
 
 REFUSALS = 3
 """So often a schedd may refuse a submission in the same words."""

@@ -1,0 +1,1 @@
+"""An alignment as values and protocols: what is remembered, decided by, and needed of the world."""

@@ -1,0 +1,230 @@
+"""What the state machine needs from the world, as protocols. The adapters implement them.
+
+`batch/local/` and `batch/htcondor/` are batch systems; `iteration/` has the workspace's side of an
+iteration's jobs, and runs the Mille/pede chain in child processes. Tests hand in small in-memory
+twins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from auto_iter.alignment.arrival import Response
+from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Stage, Submission, Tally
+from auto_iter.alignment.solution import SolutionSummary
+
+
+class BatchSystem(Protocol):
+    """Where jobs run. One object serves all submissions of a workspace.
+
+    Every method may raise `TransientError` (try again later) or `PermanentError`; none blocks for
+    longer than a stated time limit; all are idempotent.
+    """
+
+    name: str
+
+    def new_key(self, iteration: int, attempt: int) -> str:
+        """Return the submission key of an attempt: always the same one.
+
+        So what was submitted is found again even by a daemon whose checkpoint does not know of it.
+        """
+        ...
+
+    def find(self, key: str) -> Submission | None:
+        """Return what was submitted under `key`, or None when certainly nothing was.
+
+        Raises TransientError when that cannot be told. What can never run (never got its input) is
+        removed, and None returned.
+        """
+        ...
+
+    def site_limits(self) -> tuple[int | None, int | None]:
+        """Return how many jobs are known to be too many: in one submission, in the queue."""
+        ...
+
+    def submit(self, batch: Batch) -> Submission:
+        """Submit all jobs of `batch` under its key, all or none.
+
+        Raises LimitError when they are too many.
+        """
+        ...
+
+    def poll(self, submission: Submission) -> Tally:
+        """Return how the submission stands; cost O(1) + O(problems)."""
+        ...
+
+    def fetch(self, submission: Submission) -> None:
+        """Bring home what finished jobs left with the batch system (outputs, logs)."""
+        ...
+
+    def remedy(self, problem: Problem, releases: int) -> Remedy:
+        """Return what to do about a held job that was released `releases` times before."""
+        ...
+
+    def release(
+        self, submission: Submission, numbers: Collection[int], resources: Resources | None = None
+    ) -> None:
+        """Let held jobs run again, with other resources when given."""
+        ...
+
+    def remove(
+        self, submission: Submission, reason: str, numbers: Collection[int] | None = None
+    ) -> None:
+        """End jobs for good, whole process trees; all of the submission when `numbers` is None."""
+        ...
+
+    def retire(self, submission: Submission) -> None:
+        """Drop what the batch system still keeps of a submission that is over and safely home."""
+        ...
+
+    def watch(self, submissions: Collection[Submission]) -> Iterable[int]:
+        """File descriptors that become readable when a job ends; empty when there are none.
+
+        They belong to the batch system and stay valid until the next call.
+        """
+        ...
+
+    def has_news(self, submissions: Collection[Submission]) -> bool:
+        """Tell cheaply, without asking the schedd, whether a poll would show a change."""
+        ...
+
+
+@dataclass(frozen=True)
+class Mended:
+    """Constants of a running iteration that were damaged, at `path`, and are whole again.
+
+    `suspects`: raw files whose outputs may have been made with the damaged ones.
+    """
+
+    path: str
+    suspects: frozenset[int] = frozenset()
+
+
+class Reconstruction(Protocol):
+    """The workspace's side of reconstruction: raw files in, `2kfalignment` files out."""
+
+    def check_inputs(self) -> None:
+        """Raise InputError when raw files, scripts or starting constants are not there."""
+        ...
+
+    def prepare(self, stage: Stage) -> str:
+        """Make `iterNN/` with constants, job script, env script and submit description.
+
+        Returns the hash of the constants.
+        """
+        ...
+
+    def mend_found(self, iteration: int, expected: str) -> str | None:
+        """See that the constants that `iteration` found are still those with the hash `expected`.
+
+        Returns their path when they were damaged and are whole again, None when all was well.
+        Raises LostConstantsError when nothing at hand has them.
+        """
+        ...
+
+    def mend_start(self, stage: Stage, expected: str) -> Mended | None:
+        """See likewise that the constants are that an iteration reconstructs with."""
+        ...
+
+    def constants_of(self, iteration: int) -> str:
+        """Where the constants are that `iteration` starts from, for a person."""
+        ...
+
+    def wanted(self) -> frozenset[int]:
+        """Raw-file numbers that an iteration reconstructs."""
+        ...
+
+    def delivered(self, iteration: int) -> frozenset[int]:
+        """Raw-file numbers whose output lies in `2kfalignment`."""
+        ...
+
+    def reject(self, iteration: int, number: int) -> None:
+        """Set a bad output aside so that its file counts as outstanding again."""
+        ...
+
+    def batch(
+        self,
+        stage: Stage,
+        key: str,
+        numbers: Collection[int],
+        memory_mb: Mapping[int, int],
+        avoid_machines: Collection[str],
+    ) -> Batch:
+        """Return the batch that reconstructs `numbers`.
+
+        `memory_mb` is what some raw files need when that is more than the configuration's.
+        """
+        ...
+
+    def check_room(self) -> None:
+        """Raise TransientError when the workspace's disk takes no more files."""
+        ...
+
+    def met_full_disk(self, iteration: int, problem: Problem, *, was_full: bool) -> bool:
+        """Tell whether a job failed because our own disk is, or was, full: no fault of its own.
+
+        `was_full`: another job is known to have met a full disk while this one was there.
+        """
+        ...
+
+    def evidence(self, iteration: int, problem: Problem) -> str:
+        """Return the end of a job's error log, with the meaning of its exit code."""
+        ...
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How the conversion of an iteration's files stands."""
+
+    converted: frozenset[int] = frozenset()
+    pending: int = 0
+    bad: Mapping[int, str] = field(default_factory=dict)
+
+
+class Millepede(Protocol):
+    """The Mille/pede chain. Works in child processes: each call returns at once."""
+
+    def check(self) -> None:
+        """Raise PermanentError when the strategy or a pede that is requested is not there."""
+        ...
+
+    def convert(self, stage: Stage, numbers: Collection[int]) -> Conversion:
+        """Start converting what is not converted yet, and tell how far it is."""
+        ...
+
+    def responses(self, stage: Stage, numbers: Collection[int]) -> Mapping[int, Response]:
+        """Return what converted files show of the constants that they were made with, by number.
+
+        Only of files that the iteration before has, too; of none in the first.
+        """
+        ...
+
+    def solve(self, stage: Stage, numbers: Collection[int]) -> SolutionSummary | None:
+        """Start or continue the solving of an iteration; None while it runs.
+
+        Raises OutdatedError when files have to be converted again first, PhysicsError when pede or
+        the numbers say no.
+        """
+        ...
+
+    def report(self, iteration: int) -> None:
+        """Refresh tables and plots with what is known up to `iteration`."""
+        ...
+
+    def watch(self) -> Iterable[int]:
+        """File descriptors that become readable when a child process ends."""
+        ...
+
+    def stop(self) -> None:
+        """End the child processes; nothing that they left is half-written."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, as handed to whoever needs it."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        ...

@@ -1,0 +1,1 @@
+"""Jobs on this machine, with HTCondor's semantics."""

@@ -1,0 +1,1 @@
+"""`auto-iter millepede`: the Mille/pede chain by hand."""

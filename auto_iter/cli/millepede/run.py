@@ -1,0 +1,224 @@
+"""`auto-iter millepede run`: the chain of one iteration, as its own solution or as a what-if."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from auto_iter.cli.options import add_config_options
+
+if TYPE_CHECKING:
+    from auto_iter.alignment.model import Stage
+    from auto_iter.config.schema import Config
+    from auto_iter.millepede.place import Place
+
+EPILOG = """\
+In a workspace, an iteration that is reconstructed and has no constants yet gets its own: those that
+`resume` would find. Everything else is a what-if, in iterNN/3millepede.by-hand/NAME, from which
+nothing goes on, unless --accept says so. Elsewhere the outcome is in 3millepede, and replaces
+what was there.
+"""
+
+
+def add_run_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add the options of the whole chain."""
+    parser.add_argument(
+        "-i",
+        "--input",
+        type=Path,
+        required=required,
+        metavar="DIRECTORY",
+        help="an iteration, its 1reco, or its 2kfalignment with the ROOT files",
+    )
+    parser.add_argument("--strategy", help="name, or a YAML file (default: configuration)")
+    parser.add_argument(
+        "--name", help="what to call a what-if: iterNN/3millepede.by-hand/NAME (default: strategy)"
+    )
+    parser.add_argument(
+        "--accept",
+        action="store_true",
+        help="make these the constants that count; what came after them is set aside as outdated",
+    )
+    parser.add_argument("--iteration", type=int, metavar="N", help="(default: from iterNN)")
+    parser.add_argument("--allow-bad", action="store_true", help="go on without bad ROOT files")
+    parser.add_argument(
+        "--modes", action="store_true", help="tell which combinations are weakly constrained"
+    )
+    add_config_options(parser)
+    add_solver_options(parser)
+
+
+def add_solver_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says which pede solves."""
+    parser.add_argument("--solver", choices=("auto", "builtin", "pede"))
+    parser.add_argument("--pede", type=Path, metavar="PATH", help="pede or its directory")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Solve one iteration."""
+    from auto_iter.errors import UsageError
+    from auto_iter.millepede.place import find_place
+
+    if arguments.input is None:
+        raise UsageError("which iteration? `auto-iter millepede -i DIRECTORY`, or an ACTION")
+    place = find_place(arguments.input)
+    config = _config(arguments, place)
+    if arguments.accept:
+        return _accepted(arguments, place, config)
+    reason = _why_a_what_if(arguments, place, config)
+    if reason is None and place.workspace is not None:
+        return _own(place, place.workspace)
+    output = _what_if(arguments, place, config)
+    print(f"new constants: {output / 'inputforalign.txt'}")
+    if reason is not None:
+        print(f"a what-if, from which nothing goes on ({reason}); --accept would make it count")
+    return 0
+
+
+def _config(arguments: argparse.Namespace, place: Place) -> Config:
+    from auto_iter.config.file import load_config
+    from auto_iter.config.resolve import with_absolute_paths
+
+    file = arguments.config
+    if file is None and place.workspace is not None:
+        own = place.workspace / "config.yaml"
+        file = own if own.is_file() else None
+    return with_absolute_paths(load_config(file, arguments.overrides, os.environ))
+
+
+def _why_a_what_if(arguments: argparse.Namespace, place: Place, config: Config) -> str | None:
+    """Return why the outcome is not the iteration's own; None when it is, or in no workspace."""
+    from auto_iter.config.resolve import with_absolute_paths
+    from auto_iter.daemon.lifecycle import open_workspace
+    from auto_iter.daemon.links import why_not_own
+    from auto_iter.errors import AutoIterError
+
+    if place.workspace is None:
+        return None if arguments.name is None else "by its name"
+    if not place.is_an_iteration:
+        return f"{place.root.name} is no iteration of the alignment"
+    try:
+        own = open_workspace(place.workspace).config
+        differs = with_absolute_paths(own) != config or _asks_for_something_else(arguments, own)
+        known = "other settings than the alignment's"
+        return known if differs else why_not_own(place.workspace, place.number)
+    except AutoIterError as error:
+        return str(error)
+
+
+def _asks_for_something_else(arguments: argparse.Namespace, own: Config) -> bool:
+    strategy, number = arguments.strategy, arguments.iteration
+    return (
+        strategy not in (None, own.alignment.strategy)
+        or number is not None
+        or arguments.name is not None
+        or arguments.solver is not None
+        or arguments.pede is not None
+        or arguments.allow_bad
+        or arguments.modes
+    )
+
+
+def _own(place: Place, workspace: Path) -> int:
+    """Make the very solution that the daemon would make, and go on from it."""
+    from auto_iter.cli.millepede.summary import format_solution
+    from auto_iter.daemon.links import solve_own
+    from auto_iter.millepede.requests import SolutionRecord
+
+    code = solve_own(workspace, place.number)
+    if code == 0:
+        solution = place.root / "3millepede" / "solution.json"
+        print(format_solution(SolutionRecord.model_validate_json(solution.read_bytes())))
+        print(f"constants of iteration {place.number}: {place.root}/3millepede/inputforalign.txt")
+        print(f"next by hand: auto-iter reco … -i {place.number + 1}")
+    return code
+
+
+def _accepted(arguments: argparse.Namespace, place: Place, config: Config) -> int:
+    from auto_iter.daemon.links import accept, refuse_unfit
+    from auto_iter.errors import UsageError
+
+    if place.workspace is None or not place.is_an_iteration:
+        raise UsageError(
+            f"--accept: {place.root} is no iteration of an alignment (WORKSPACE/iterNN)"
+        )
+    refuse_unfit(place.workspace, place.number)  # better now than after minutes
+    output = _what_if(arguments, place, config)
+    code = accept(place.workspace, place.number, output)
+    if code == 0:
+        print(f"constants of iteration {place.number}: {place.root}/3millepede/inputforalign.txt")
+    return code
+
+
+def _what_if(arguments: argparse.Namespace, place: Place, config: Config) -> Path:
+    """Convert and solve in a directory of its own; return that."""
+    use_one_thread()
+    from auto_iter.cli.millepede.summary import format_modes, format_solution
+    from auto_iter.millepede.by_hand import Choices, run_iteration
+
+    if place.workspace is not None and place.is_an_iteration:
+        _refuse_damaged(place.workspace, place.number)
+    own = _own_strategy(place)
+    strategy = arguments.strategy
+    if strategy is None and own is not None:
+        strategy = config.alignment.strategy
+    if strategy == own:
+        strategy = None  # the workspace's copy, whatever has become of the original
+    choices = Choices(
+        strategy=strategy,
+        iteration=arguments.iteration,
+        stage=None if strategy or arguments.iteration else _stage(place),
+        solver=arguments.solver,
+        pede_install=arguments.pede,
+        allow_bad=arguments.allow_bad,
+        modes=arguments.modes,
+    )
+    output = place.output(arguments.name, Path(strategy or config.alignment.strategy).stem)
+    record = run_iteration(place, output, config, choices, os.environ)
+    print(format_solution(record))
+    names = {each.label: each.name for each in record.parameters}
+    for line in format_modes(record.weakest_modes, names):
+        print(line)
+    return output
+
+
+def _refuse_damaged(workspace: Path, number: int) -> None:
+    """Refuse constants that are not those that were recorded, where there is such a record."""
+    from auto_iter.daemon.links import refuse_damaged
+    from auto_iter.errors import CheckpointError
+
+    with suppress(CheckpointError):
+        refuse_damaged(workspace, number)
+
+
+def _own_strategy(place: Place) -> str | None:
+    """Return the strategy that the workspace's own configuration names, if it can be read."""
+    from auto_iter.config.file import load_config
+
+    if place.workspace is None or not (place.workspace / "config.yaml").is_file():
+        return None
+    return load_config(place.workspace / "config.yaml").alignment.strategy
+
+
+def _stage(place: Place) -> Stage | None:
+    """Return in which phase the workspace has, or had, this iteration."""
+    from auto_iter.daemon.lifecycle import open_workspace
+    from auto_iter.errors import AutoIterError
+
+    if place.workspace is None or not place.is_an_iteration:
+        return None
+    try:
+        snapshot = open_workspace(place.workspace).snapshot
+    except AutoIterError:
+        return None
+    return snapshot.stage_of(place.number) if place.number <= snapshot.iteration else None
+
+
+def use_one_thread() -> None:
+    """Before numpy is imported: threads would change the order of sums, and the last digits."""
+    names: Sequence[str] = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    os.environ.update(dict.fromkeys(names, "1"))

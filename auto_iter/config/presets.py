@@ -1,0 +1,97 @@
+"""How the constants reach the reconstruction: programs, files and tags that have to fit together.
+
+The numbers in them do not move together (a writer named 04 may write a sqlite file named 05), and
+where two do not fit, jobs run well and the constants are ignored. So each is a setting, and what
+fits together at a time is a preset in `conf/presets`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from auto_iter.config.schema import Reco, Section
+from auto_iter.errors import UsageError
+
+
+class TagChain(Section):
+    """From the writer of the alignment database to the tag that the reconstruction asks for."""
+
+    writer: str
+    """Writes constants into a new sqlite file: a name on PATH, or a path: then it travels."""
+    sqlite_schema: str
+    """The sqlite file that the writer makes."""
+    dbname: str
+    """The database in it, and in ALLP200.db."""
+    pool_file: str
+    """The pool file that the writer makes."""
+    output_tag: str
+    """The tag of /Tracker/Align in ALLP200.db under which the constants are put."""
+    global_tag: str | None = None
+    """What the reconstruction is told to read (`--cond`); None: it chooses by the run's number."""
+    geometry: str | None = None
+    """The same for the geometry (`--geom`)."""
+    direction_flag: str
+    """Which tracks the reconstruction leaves out: alignment takes one kind only."""
+
+    def __str__(self) -> str:
+        """Return the chain in one line."""
+        asked = self.global_tag or "the reconstruction's own global tag"
+        return (
+            f"{Path(self.writer).name} → {self.sqlite_schema} ({self.dbname}), {self.pool_file} → "
+            f"{self.output_tag} ← {asked}"
+        )
+
+
+def preset_names() -> list[str]:
+    """Return the presets that come with auto-iter."""
+    names = [entry.name for entry in files("conf").joinpath("presets").iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+def tag_chain(reco: Reco) -> TagChain:
+    """Return the chain of `reco.preset`, with what `reco` sets by itself. Raises UsageError."""
+    preset = _file(reco.preset) if _is_file(reco.preset) else _shipped(reco.preset)
+    own = {name: getattr(reco, name) for name in TagChain.model_fields}
+    return preset.model_copy(update={name: value for name, value in own.items() if value})
+
+
+def _is_file(preset: str) -> bool:
+    return "/" in preset or preset.endswith((".yaml", ".yml"))
+
+
+def _file(preset: str) -> TagChain:
+    try:
+        return _parsed(preset, Path(preset).expanduser().read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"reco.preset: {preset}: cannot be read: {error}") from None
+
+
+@cache
+def _shipped(preset: str) -> TagChain:
+    known = preset_names()
+    if preset not in known:
+        close = difflib.get_close_matches(preset, known, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise UsageError(
+            f"reco.preset: no preset {preset!r}; {hint}there are {', '.join(known)}, or give a file"
+        )
+    text = files("conf").joinpath("presets", f"{preset}.yaml").read_text(encoding="utf-8")
+    return _parsed(preset, text)
+
+
+def _parsed(where: str, text: str) -> TagChain:
+    try:
+        return TagChain.model_validate(yaml.safe_load(text) or {})
+    except yaml.YAMLError as error:
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise UsageError(f"preset {where}: {problem}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "file"
+        raise UsageError(f"preset {where}: {key}: {first['msg']}") from None

@@ -1,0 +1,265 @@
+"""Workspaces: made, found, opened, changed, and made ready to go on."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from auto_iter.alignment import checkpoint
+from auto_iter.alignment.snapshot import Arguments, Snapshot, refuse_iterations
+from auto_iter.config.file import differences, dump_config, load_config
+from auto_iter.config.resolve import condor_config, resolve_config
+from auto_iter.config.schema import Config
+from auto_iter.errors import CheckpointError, InputError, PermanentError, UsageError
+from auto_iter.files import refuse_full_disk, write_atomically
+from auto_iter.iteration.chain import check_chain
+from auto_iter.iteration.envscript import check_calypso
+from auto_iter.iteration.reconstruction import WorkspaceReconstruction
+from auto_iter.millepede.strategy.file import load_strategy, parse_strategy, read_strategy
+from auto_iter.millepede.strategy.whole import Strategy
+from auto_iter.rawfiles import RawRange, describe_missing, missing
+from auto_iter.workspace.paths import Workspace, workspace_name
+from states.machine import StateMachine
+from states.next_iteration import NOTHING_FAILED, begin_next
+from states.table import ARROWS, TERMINAL
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A workspace with what is known of it. `remark` is something a person should hear."""
+
+    workspace: Workspace
+    snapshot: Snapshot
+    config: Config
+    remark: str | None = None
+
+
+def locate(arguments: Arguments, config: Config) -> Workspace:
+    """Return where the alignment of these arguments lives."""
+    name = workspace_name(arguments.year, arguments.run, RawRange.parse(arguments.files).text)
+    return Workspace((config.paths.work_dir / name).absolute())
+
+
+def open_workspace(root: Path) -> Opened:
+    """Return the workspace at `root`. Raises InputError, CheckpointError or UsageError."""
+    workspace = Workspace(root.absolute())
+    if not workspace.root.is_dir():
+        raise InputError(
+            f"{root}: no such workspace", "give the directory that `auto-iter run` made"
+        )
+    snapshot, damage = checkpoint.load(workspace.checkpoint)
+    if snapshot.state not in ARROWS:
+        raise CheckpointError(
+            f"{workspace.checkpoint}: state {snapshot.state!r} is none of {', '.join(ARROWS)}",
+            "restore it from state.yaml.bak",
+        )
+    remark = None if damage is None else f"{damage}; the backup is used"
+    return Opened(workspace, snapshot, load_config(workspace.config), remark)
+
+
+def open_to_stop(root: Path) -> Opened:
+    """Return the workspace at `root` also when its configuration is broken.
+
+    What its checkpoint says of its jobs is enough to find and end them.
+    """
+    try:
+        return open_workspace(root)
+    except UsageError as error:
+        workspace = Workspace(root.absolute())
+        snapshot, _ = checkpoint.load(workspace.checkpoint)
+        keys = [attempt.key for attempt in snapshot.attempts]
+        keys += [snapshot.intent.key] if snapshot.intent is not None else []
+        system = "htcondor" if any("@" in key for key in keys) else "local"
+        config = Config.model_validate({"batch": {"system": system}})
+        return Opened(workspace, snapshot, config, f"{error}; the jobs are found without it")
+
+
+def abandoned(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot without the submissions that a lost schedd may still have.
+
+    Their files are submitted anew; what comes of the old jobs all the same does no harm.
+    """
+    change = {"is_over": True, "is_left_behind": True}
+    left = tuple(each.model_copy(update=change) for each in snapshot.attempts)
+    return snapshot.but(attempts=left, intent=None, hindrance=None)
+
+
+def create_workspace(
+    workspace: Workspace, arguments: Arguments, config: Config, *, allow_missing: bool, now: float
+) -> Opened:
+    """Make a workspace; the checkpoint comes last, so a workspace either is one or is not.
+
+    `config` is resolved.
+    """
+    if next(workspace.root.glob("iter[0-9]*"), None) is not None:
+        raise UsageError(
+            f"{workspace.root}: has iterations, but no state.yaml; restore that, or move the "
+            "directory away to begin anew"
+        )
+    check_calypso(config)
+    excluded = missing_files(arguments, config, allow_missing=allow_missing)
+    strategy_text = read_strategy(config.alignment.strategy)
+    strategy = parse_strategy(strategy_text, config.alignment.strategy)
+    check_chain(arguments, strategy, config, os.environ)
+    fresh = not workspace.root.exists()
+    snapshot = Snapshot(
+        workspace_id=secrets.token_hex(4),
+        arguments=arguments,
+        iteration_started_at=now,
+        excluded=tuple(sorted(excluded)),
+    )
+    opened = Opened(workspace, snapshot, config)
+    reconstruction(opened, strategy).check_inputs()
+    _refuse_missing_places(workspace, config)
+    try:
+        workspace.root.mkdir(parents=True, exist_ok=True)
+        # Where an alignment could not even begin; later, a full disk is waited for.
+        refuse_full_disk(workspace.root)
+        write_atomically(workspace.config, dump_config(config))
+        write_atomically(workspace.strategy, strategy_text)
+        checkpoint.save(workspace.checkpoint, snapshot)
+    except OSError as error:
+        if fresh:
+            shutil.rmtree(workspace.root, ignore_errors=True)
+        raise PermanentError(
+            f"{workspace.root}: {error.strerror}", "a workspace needs a writable disk with space"
+        ) from None
+    return opened
+
+
+def _refuse_missing_places(workspace: Workspace, config: Config) -> None:
+    """Raise InputError for what would only be tried again for ever, or made where nobody looks."""
+    work_dir = workspace.root.parent
+    if not work_dir.parent.is_dir():
+        raise InputError(f"{work_dir}: no such directory", "make it, or correct --work_dir")
+    if config.batch.system == "htcondor" and condor_config(os.environ) is None:
+        raise InputError(
+            "HTCondor is not configured on this machine (no CONDOR_CONFIG, no /etc/condor)",
+            "log in where it is, or run the jobs here with --batch local",
+        )
+
+
+def the_strategy(opened: Opened) -> Strategy:
+    """Return the workspace's own copy of its strategy. Raises InputError."""
+    path = opened.workspace.strategy
+    # workspaces of the first version have no copy
+    return load_strategy(path if path.exists() else opened.config.alignment.strategy)
+
+
+def reconstruction(opened: Opened, strategy: Strategy | None = None) -> WorkspaceReconstruction:
+    """Return the workspace's side of reconstruction."""
+    arguments = opened.snapshot.arguments
+    return WorkspaceReconstruction(
+        workspace=opened.workspace,
+        config=opened.config,
+        year=arguments.year,
+        run=arguments.run,
+        files=RawRange.parse(arguments.files),
+        strategy=strategy or the_strategy(opened),
+        stations=arguments.stations,
+        excluded=frozenset(opened.snapshot.excluded),
+    )
+
+
+def missing_files(arguments: Arguments, config: Config, *, allow_missing: bool) -> frozenset[int]:
+    """Return the raw files that are left out. Raises InputError unless that is allowed."""
+    raw_dir = config.paths.raw_dir
+    if not raw_dir.is_dir():
+        raise InputError(f"{raw_dir}: no such raw directory", "set paths.raw_dir or --raw_dir")
+    wanted = RawRange.parse(arguments.files)
+    absent = missing(raw_dir, arguments.year, arguments.run, wanted.numbers)
+    if not absent:
+        return frozenset()
+    if allow_missing and len(absent) < len(wanted):
+        return frozenset(one.number for one in absent)
+    where = absent[0].path.parent
+    raise InputError(
+        f"{where}: {len(absent)} of {len(wanted)} raw files: {describe_missing(absent)}",
+        "choose other files"
+        + ("" if len(absent) == len(wanted) else ", or go on without them with --allow-missing"),
+    )
+
+
+def refuse_differences(opened: Opened, arguments: Arguments, config: Config) -> None:
+    """Raise UsageError when a second `run` asks for something else than the first."""
+    there, asked = opened.snapshot.arguments.model_dump(), arguments.model_dump()
+    differ = [(key, there[key], asked[key]) for key in there if there[key] != asked[key]]
+    differ += differences(opened.config, config)
+    if differ:
+        which = ", ".join(f"{key} is {old} there, not {new}" for key, old, new in differ)
+        raise UsageError(
+            f"{opened.workspace.root}: {which}; `auto-iter resume` continues it as it is, and "
+            "takes -i and --set"
+        )
+
+
+def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> Opened:
+    """Return the workspace with more iterations or other settings, written down."""
+    snapshot, config = opened.snapshot, opened.config
+    if overrides:
+        config = resolve_config(load_config(opened.workspace.config, overrides), os.environ)
+        check_calypso(config)
+        _change_strategy(opened, config)
+        write_atomically(opened.workspace.config, dump_config(config))
+        snapshot = _not_solved_yet(snapshot)
+    if iterations is not None:
+        refuse_iterations(iterations)
+        done = snapshot.iteration if snapshot.state == "done" else snapshot.iteration - 1
+        if iterations < max(done, 1):
+            raise UsageError(f"-i {iterations}: {done} iterations are done already")
+        longer = snapshot.arguments.model_copy(update={"iterations": iterations})
+        goes_on = snapshot.converged and iterations <= done
+        snapshot = snapshot.but(arguments=longer, converged=goes_on)
+    return Opened(opened.workspace, snapshot, config, opened.remark)
+
+
+def _not_solved_yet(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot without a solution that is not in the history yet.
+
+    Whether it would be the same with other settings is for the fingerprint to say.
+    """
+    if snapshot.state != "next_iteration" or snapshot.by_hand is not None:
+        return snapshot
+    return snapshot.but(state="mille", solution=None)
+
+
+def _change_strategy(opened: Opened, config: Config) -> None:
+    """Copy another strategy into the workspace, once it is known to be possible here.
+
+    Raises InputError, also when it lacks the phase that the alignment is in.
+    """
+    name = config.alignment.strategy
+    if name == opened.config.alignment.strategy:
+        check_chain(opened.snapshot.arguments, the_strategy(opened), config, os.environ)
+        return
+    text = read_strategy(name)
+    strategy = parse_strategy(text, name)
+    check_chain(opened.snapshot.arguments, strategy, config, os.environ)
+    if opened.snapshot.phase >= len(strategy.phases):
+        raise InputError(
+            f"strategy {name}: has {len(strategy.phases)} phases, and this alignment is in its "
+            f"phase {opened.snapshot.phase + 1}",
+            "begin another alignment from these constants: alignment.initial_constants",
+        )
+    write_atomically(opened.workspace.strategy, text)
+
+
+def revive(snapshot: Snapshot, now: float) -> Snapshot:
+    """Return the snapshot of a failed or stopped alignment, ready to go on where it was.
+
+    What failed gets all its tries again: a person has looked at it. A finished alignment goes on
+    only when it was given more iterations.
+    """
+    if snapshot.state == "done":
+        if snapshot.converged or snapshot.iteration >= snapshot.arguments.iterations:
+            return snapshot
+        state = StateMachine(snapshot.state).fire("extend")
+        return begin_next(snapshot, now).but(state=state)
+    if snapshot.state in TERMINAL:
+        state = StateMachine(snapshot.state).fire("resume")
+        return snapshot.but(state=state, **NOTHING_FAILED)
+    return snapshot

@@ -1,0 +1,1 @@
+"""FASER's tracker: labels, rules on them, geometry, field, and the constants that align it."""

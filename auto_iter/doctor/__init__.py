@@ -1,0 +1,1 @@
+"""Checks whether all is there that an alignment needs."""

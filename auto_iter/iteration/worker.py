@@ -1,0 +1,90 @@
+"""`python -m auto_iter.iteration.worker convert|solve REQUEST.json`: one child of the daemon.
+
+Exit code 0: done. 1: one line on standard error says why; 75: likewise, and it will pass (a full
+disk, a stale file system); 65: Mille binaries were damaged, and are removed now: convert them
+again. It dies with its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from auto_iter.processes.orphans import die_with_daemon
+
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the request says; return the exit code."""
+    # threads would change the order of sums, and workers already fill the cores; numpy reads this
+    # when it is imported, hence the imports below
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    from auto_iter.errors import (
+        DAMAGED_EXIT_CODE,
+        TRANSIENT_ERRNOS,
+        TRANSIENT_EXIT_CODE,
+        AutoIterError,
+        DamagedError,
+    )
+
+    try:
+        _run(*arguments)
+    except DamagedError as error:
+        for path in error.paths:
+            path.unlink(missing_ok=True)
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return DAMAGED_EXIT_CODE
+    except AutoIterError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        return TRANSIENT_EXIT_CODE if error.errno in TRANSIENT_ERRNOS else 1
+    return 0
+
+
+def _run(what: str = "", request: str = "", *rest: str) -> None:
+    from pydantic import ValidationError
+
+    from auto_iter.errors import UsageError
+    from auto_iter.wording import in_words
+
+    if what not in ("convert", "solve") or not request or rest:
+        raise UsageError("usage: python -m auto_iter.iteration.worker convert|solve REQUEST.json")
+    try:
+        content = Path(request).read_bytes()
+        if what == "convert":
+            _convert(content)
+        else:
+            _solve(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{request}: {key}: {in_words(first)}") from error
+
+
+def _convert(content: bytes) -> None:
+    from auto_iter.millepede.converting import convert_sources
+    from auto_iter.millepede.requests import ConvertRequest
+
+    convert_sources(ConvertRequest.model_validate_json(content))
+
+
+def _solve(content: bytes) -> None:
+    from auto_iter.millepede.requests import SolveRequest
+    from auto_iter.millepede.workflow import solve
+    from auto_iter.weakmodes.drift import drift_remarks
+
+    solve(SolveRequest.model_validate_json(content), os.environ, drift_remarks)
+
+
+if __name__ == "__main__":
+    die_with_daemon(os.environ)
+    exit_code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # taking the interpreter apart takes longer than converting a small file
+    os._exit(exit_code)

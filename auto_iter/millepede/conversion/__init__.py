@@ -1,0 +1,1 @@
+"""From fitted tracks in ROOT files to Mille records, with statistics."""

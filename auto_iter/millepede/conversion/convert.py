@@ -1,0 +1,308 @@
+"""From fitted tracks to Mille records: FASER's cuts, labels and order, whole chunks at a time.
+
+Record format: Mille's C flavour with float values (Mille.cc of Millepede II). Per hit: residual,
+non-zero local derivatives, uncertainty, non-zero global derivatives.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from auto_iter.detector.labels import (
+    LAYERS,
+    MODULES,
+    PARAMETERS,
+    SIDES,
+    STATIONS,
+    Scheme,
+    side_labels,
+)
+from auto_iter.errors import InputError
+from auto_iter.files import write_whole
+from auto_iter.millepede.conversion import kfalignment as kf
+from auto_iter.millepede.conversion.statistics import Statistics, total
+from auto_iter.millepede.solver.local_fit import independence
+from auto_iter.workspace.hashes import HashingSink, Sink, new_hash
+
+TRACK_PARAMETERS = ("x", "y", "theta", "phi", "qop")
+NOT_COMPUTED = -9000.0
+"""Derivatives below were not computed."""
+MAX_GLOBAL_ROTATION = 2.0
+"""|d residual / d rx|, |d residual / d ry| above are nonsense (applies to layers)."""
+
+Bools = npt.NDArray[np.bool_]
+Words = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class TrackCuts:
+    """Which tracks and hits count: chi2, pz (GeV), hits before hit cuts, |residual| (mm).
+
+    `min_independence`: what the hits that are left must tell a track's parameters apart by, see
+    `local_fit.independence`. Sound tracks have 1e-4 and more (x and y by the stereo angle alone:
+    0.02²). Where single precision is all that tells them apart it is below 1e-12, and a local fit's
+    rounding errors, 1e-16 over this number, grow to the size of the fit. 0 cuts nothing.
+    """
+
+    max_chi2: float = 2000.0
+    min_pz_gev: float = 100.0
+    max_pz_gev: float = 5000.0
+    min_hits: int = 15
+    max_residual_mm: float = 0.05
+    min_independence: float = 1e-8
+
+
+def global_columns(scheme: Scheme) -> tuple[str, ...]:
+    """Return the branches of a hit's global derivatives, in the order of `side_labels`."""
+    columns: list[str] = []
+    if scheme.modules == "x_rz":
+        columns += [kf.local_derivative("x"), kf.local_derivative("rz")]
+    elif scheme.modules == "all":
+        columns += [kf.local_derivative(name) for name in PARAMETERS]
+    if scheme.layers:
+        columns += [kf.global_derivative(name) for name in scheme.layer_parameters]
+    if scheme.stations:
+        columns += [kf.global_derivative(name) for name in PARAMETERS]
+    if not columns:
+        raise InputError("no parameter has a label: switch on modules, layers or stations")
+    return tuple(columns)
+
+
+_GUARDED = (
+    kf.local_derivative("x"),
+    kf.local_derivative("rz"),
+    *(kf.global_derivative(name) for name in PARAMETERS),
+)
+
+
+@dataclass
+class Converter:
+    """Converts chunks of one file and keeps the statistics."""
+
+    scheme: Scheme = field(default_factory=Scheme)
+    cuts: TrackCuts = field(default_factory=TrackCuts)
+    statistics: Statistics = field(default_factory=Statistics)
+
+    def __post_init__(self) -> None:
+        self._columns = global_columns(self.scheme)
+        self._values = (
+            kf.RESIDUAL,
+            *(kf.track_derivative(name) for name in TRACK_PARAMETERS),
+            kf.UNCERTAINTY,
+            *self._columns,
+        )
+        self._tracks = new_hash()
+        self._labels = _label_table(self.scheme)
+        self._layers = _layer_table()
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """The hit branches that are needed."""
+        return tuple(dict.fromkeys((*self._values, *_GUARDED)))
+
+    @property
+    def tracks(self) -> str:
+        """What stands for the tracks so far: their momentum and chi2, however they are stored."""
+        return self._tracks.hexdigest()
+
+    def convert(self, chunk: kf.Chunk) -> Words:
+        """Return the records of `chunk` as 32-bit words, ready to be written."""
+        both = np.column_stack((chunk.tracks[kf.CHI2], chunk.tracks[kf.PZ]))
+        self._tracks.update(np.ascontiguousarray(both).data)
+        kept = self._select_tracks(chunk)
+        ids = self._align_ids(chunk)
+        hits = self._select_hits(chunk, np.repeat(kept, np.diff(chunk.ends)), ids)
+        values = np.empty((len(ids), len(self._values)), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            for column, name in enumerate(self._values):
+                values[:, column] = chunk.hits[name]
+        kept, hits = self._drop_degenerate(chunk, kept, hits, values)
+        self.statistics.add_tracks(chunk.tracks[kf.CHI2], np.diff(chunk.ends), kept)
+        self.statistics.add_residuals("after", self._layers[ids], chunk.hits[kf.RESIDUAL], hits)
+        self.statistics.add_sides(ids[hits])
+        used = values != 0
+        used[:, 0] = used[:, 1 + len(TRACK_PARAMETERS)] = True
+        used &= hits[:, np.newaxis]
+        return self._records(chunk, values, self._labels.take(ids, axis=0), used)
+
+    def _select_tracks(self, chunk: kf.Chunk) -> Bools:
+        chi2, pz, hits = chunk.tracks[kf.CHI2], chunk.tracks[kf.PZ], np.diff(chunk.ends)
+        reasons = {
+            "chi2": chi2 > self.cuts.max_chi2,
+            "pz_low": pz < self.cuts.min_pz_gev,
+            "pz_high": pz > self.cuts.max_pz_gev,
+            "hits": hits < self.cuts.min_hits,
+        }
+        kept = np.ones(len(chi2), dtype=np.bool_)
+        for reason, dropped in reasons.items():
+            self.statistics.drop_tracks(reason, int(np.count_nonzero(kept & dropped)))
+            kept &= ~dropped
+        return kept
+
+    def _align_ids(self, chunk: kf.Chunk) -> npt.NDArray[np.int64]:
+        numbers = chunk.hits[kf.ALIGN_ID]
+        clipped = np.clip(numbers, 0, len(self._labels) - 1)
+        ids = clipped.astype(np.int64)
+        if not np.array_equal(ids, numbers) or (self._labels[ids, 0] < 0).any():
+            bad = numbers[(ids != numbers) | (self._labels[ids, 0] < 0)][0]
+            raise InputError(f"branch {kf.ALIGN_ID!r} holds {bad:g}, which is no side of a module")
+        return ids
+
+    def _select_hits(self, chunk: kf.Chunk, kept: Bools, ids: npt.NDArray[np.int64]) -> Bools:
+        residual = chunk.hits[kf.RESIDUAL]
+        size = np.abs(residual)
+        inside = size < Statistics.RANGE_MM
+        self.statistics.add_residuals("before", self._layers[ids], residual, inside)
+        self.statistics.drop_hits("track", len(kept) - int(np.count_nonzero(kept)))
+        kept = self._drop_hits("residual", kept, size > self.cuts.max_residual_mm)
+        for name in _GUARDED:
+            column = chunk.hits[name]
+            if column.size and column.min() < NOT_COMPUTED:
+                kept = self._drop_hits("not_computed", kept, column < NOT_COMPUTED)
+        for name in ("rx", "ry") if self.scheme.layers else ():
+            rotation = chunk.hits[kf.global_derivative(name)]
+            if rotation.size and max(rotation.max(), -rotation.min()) > MAX_GLOBAL_ROTATION:
+                kept = self._drop_hits("rotation", kept, np.abs(rotation) > MAX_GLOBAL_ROTATION)
+        # Mille compares the float that it stores, not the double that it was given
+        uncertainty = chunk.hits[kf.UNCERTAINTY].astype(np.float32)
+        return self._drop_hits("uncertainty", kept, uncertainty <= 0)
+
+    def _drop_degenerate(
+        self, chunk: kf.Chunk, kept: Bools, hits: Bools, values: npt.NDArray[np.float32]
+    ) -> tuple[Bools, Bools]:
+        """Drop tracks whose parameters the hits that are left cannot tell apart.
+
+        pede takes any local fit down to 16 roundings of double precision; what it gets from those
+        near that limit is noise, in the solution as well as in its uncertainties. Judged by the
+        numbers as Mille stores them.
+        """
+        left = np.zeros(len(hits) + 1, dtype=np.int64)
+        np.cumsum(hits, out=left[1:])
+        first = left[chunk.ends]
+        tracks = np.flatnonzero(np.diff(first))
+        if not len(tracks):
+            return kept, hits
+        stored = values[hits].T.astype(np.float64)
+        rows, sigma = stored[1 : 1 + len(TRACK_PARAMETERS)], stored[1 + len(TRACK_PARAMETERS)]
+        starts = np.append(first[tracks], first[-1])
+        bad = tracks[independence(rows, sigma, starts) < self.cuts.min_independence]
+        if len(bad):
+            self.statistics.drop_tracks("degenerate", len(bad))
+            kept = kept.copy()
+            kept[bad] = False
+            hits = self._drop_hits("track", hits, ~np.repeat(kept, np.diff(chunk.ends)))
+        return kept, hits
+
+    def _drop_hits(self, reason: str, kept: Bools, dropped: Bools) -> Bools:
+        remaining: Bools = kept & ~dropped
+        self.statistics.drop_hits(
+            reason, int(np.count_nonzero(kept)) - int(np.count_nonzero(remaining))
+        )
+        return remaining
+
+    def _records(
+        self, chunk: kf.Chunk, values: npt.NDArray[np.float32], labels: Words, used: Bools
+    ) -> Words:
+        """Lay out records: length, then 0 and the values, then 0 and the labels."""
+        running = np.zeros(len(used) + 1, dtype=np.int64)
+        np.cumsum(np.count_nonzero(used, axis=1), out=running[1:])
+        entries = np.diff(running[chunk.ends])
+        entries = entries[entries > 0]
+        lengths = np.empty((len(entries), 4), dtype=np.int64)
+        lengths[:] = [2, 0, 1, 0]
+        lengths[:, 1] = lengths[:, 3] = entries
+        kinds = np.tile(np.array([0, 1, 0, 2], dtype=np.int8), len(entries))
+        layout = np.repeat(kinds, lengths.ravel())
+        words = np.zeros(len(layout), dtype=np.int32)
+        stored = values[used]
+        if not np.isfinite(stored.sum()) and not np.isfinite(stored).all():
+            raise InputError("a residual or derivative is too large for single precision")
+        words.view(np.float32)[layout == 1] = stored
+        words[layout == 2] = labels[used]
+        sizes = 2 * (entries + 1)
+        words[np.cumsum(sizes + 1) - sizes - 1] = sizes
+        self.statistics.add_records(len(entries))
+        return words
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What became of a ROOT file: `size` and `digest` are the Mille binary's.
+
+    `tracks` stands for the tracks in the ROOT file, see `Converter.tracks`.
+    """
+
+    statistics: Statistics
+    tracks: str
+    size: int
+    digest: str
+
+
+def convert_file(source: Path, binary: Path, scheme: Scheme, cuts: TrackCuts) -> Converted:
+    """Convert `source` to the Mille file `binary`, which appears whole or not at all.
+
+    Raises InputError like `convert_tracks`, OSError when `binary` cannot be written.
+    """
+    with write_whole(binary) as file:
+        sink = HashingSink(file)
+        converter = _converted(source, sink, scheme, cuts)
+    return Converted(converter.statistics, converter.tracks, sink.size, sink.digest)
+
+
+def convert_tracks(source: Path, sink: Sink, scheme: Scheme, cuts: TrackCuts) -> Statistics:
+    """Write the Mille records of `source` to `sink`, and return the statistics.
+
+    Memory: some thousand tracks. Raises InputError (file and branch) when `source` is not whole.
+    """
+    return _converted(source, sink, scheme, cuts).statistics
+
+
+def _converted(source: Path, sink: Sink, scheme: Scheme, cuts: TrackCuts) -> Converter:
+    converter = Converter(scheme, cuts)
+    with kf.TrackFile(source, converter.branches) as tracks:
+        for chunk in tracks.chunks():
+            try:
+                sink.write(converter.convert(chunk).data)
+            except InputError as error:
+                raise InputError(f"{source}: {error}") from error
+    return converter
+
+
+def convert_files(
+    sources: Iterable[Path], binary: Path, scheme: Scheme, cuts: TrackCuts
+) -> Statistics:
+    """Convert `sources`, in order, to the Mille file `binary`, which appears whole or not at all.
+
+    Returns the statistics of all of them. Raises OSError when `binary` cannot be written.
+    """
+    with write_whole(binary) as sink:
+        return total(convert_tracks(each, sink, scheme, cuts) for each in sources)
+
+
+def _label_table(scheme: Scheme) -> Words:
+    """Return labels by align_id, in the columns of a hit's values; −1 where there is no side."""
+    leading = [0, *range(1, 1 + len(TRACK_PARAMETERS)), 0]
+    width = len(leading) + len(global_columns(scheme))
+    table = np.full((STATIONS * 1000, width), -1, dtype=np.int32)
+    for align_id in _align_ids():
+        table[align_id] = [*leading, *side_labels(align_id, scheme)]
+    return table
+
+
+def _layer_table() -> npt.NDArray[np.int64]:
+    """Return station·3 + layer by align_id; 0 where there is no side."""
+    table = np.zeros(STATIONS * 1000, dtype=np.int64)
+    for align_id in _align_ids():
+        table[align_id] = align_id // 1000 * LAYERS + align_id // 100 % 10
+    return table
+
+
+def _align_ids() -> Iterator[int]:
+    numbers = itertools.product(range(STATIONS), range(LAYERS), range(MODULES), range(SIDES))
+    return (s * 1000 + layer * 100 + m * 10 + side for s, layer, m, side in numbers)

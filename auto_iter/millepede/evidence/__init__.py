@@ -1,0 +1,1 @@
+"""What residuals show of a change of the constants, and why tracks were lost."""

@@ -1,0 +1,1 @@
+"""Mille binaries: records as arrays, files, and both as text."""

@@ -1,0 +1,1 @@
+"""pede as a program, and the files that it reads and writes."""

@@ -1,0 +1,98 @@
+"""The built-in solver: what pede does with a steering file, in this process.
+
+Reads what pede reads and leaves `millepede.res`, `millepede.end` and `millepede.log`. The path to
+the result, cuts and exit codes are those of pede V04 (see `iteration`, `data_loop`). Algorithm,
+formulas and their sources, step by step: docs/solver.md.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from auto_iter.errors import InputError
+from auto_iter.files import write_atomically
+from auto_iter.millepede.exit_codes import MESSAGES, PedeAbortError, TooManyRejectsError
+from auto_iter.millepede.pede.result_files import set_aside, write_end, write_result
+from auto_iter.millepede.rejects import Rejects
+from auto_iter.millepede.solver.outcome import SolverResult
+from auto_iter.millepede.solver.solution import Solution
+from auto_iter.millepede.steering.reader import read_steering
+
+__all__ = ["SolverResult", "solve"]
+
+
+def solve(
+    steering_path: Path,
+    *,
+    directory: Path | None = None,
+    save_matrix: bool = False,
+    weakest_modes: int = 0,
+    old_defects: bool = True,
+) -> SolverResult:
+    """Solve as `pede STEERING` does when run in `directory` (default: the current one).
+
+    `save_matrix` writes `matrix.npz` (labels (n), data-only Hessian and covariance (n, n), for the
+    n fitted labels; units as in `SolverResult`); `weakest_modes` asks for the eigenvalue spectrum
+    and that many of the least determined combinations. `old_defects` reproduces two defects of pede
+    before V04-12-03 and V04-15-00: the printed uncertainties of `method diagonalization` with
+    constraints, and the gradient of `Measurement` of several labels.
+
+    Where pede aborts, `millepede.end` says so and the result carries its code. Raises InputError,
+    with file and line, for what the solver refuses.
+    """
+    where = directory or Path()
+    for name in ("millepede.res", "millepede.log", "millepede.end"):
+        set_aside(where, name)
+    write_end(where, -1, MESSAGES[-1])
+    try:
+        steering = read_steering(steering_path, where)
+    except PedeAbortError as abort:
+        return _aborted(where, abort, [])
+    except InputError:
+        write_end(where, 40, MESSAGES[40])
+        raise
+    solution = Solution(steering, old_defects=old_defects)
+    try:
+        # what is not a number is found by pede's own checks, and told in its own words
+        with np.errstate(all="ignore"):
+            result = solution.run(weakest_modes)
+    except PedeAbortError as abort:
+        return _aborted(where, abort, solution.log_of_abort(abort))
+    except InputError:
+        write_end(where, 40, MESSAGES[40])
+        raise
+    write_result(where, solution.lines(result))
+    if save_matrix:
+        _save_matrix(where / "matrix.npz", result)
+    _write_log(where, solution.log(result))
+    write_end(where, result.exit_code, result.text)
+    return result
+
+
+def _aborted(where: Path, abort: PedeAbortError, log: Iterable[str]) -> SolverResult:
+    _write_log(where, list(log) or [str(abort)])
+    write_end(where, abort.pede_code, abort.pede_text)
+    return SolverResult(
+        abort.pede_code,
+        abort.pede_text,
+        (abort.reason,),
+        remedy=abort.remedy,
+        reject_kinds=abort.rejects if isinstance(abort, TooManyRejectsError) else Rejects(),
+    )
+
+
+def _write_log(where: Path, lines: Iterable[str]) -> None:
+    write_atomically(where / "millepede.log", "\n".join(lines) + "\n")
+
+
+def _save_matrix(path: Path, result: SolverResult) -> None:
+    hessian = np.empty((0, 0)) if result.data_hessian is None else result.data_hessian
+    content = io.BytesIO()
+    np.savez_compressed(
+        content, labels=result.variable, hessian=hessian, covariance=result.covariance
+    )
+    write_atomically(path, content.getvalue())

@@ -1,0 +1,100 @@
+"""`millepede.log` of the built-in solver: what was read, how it was solved, what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from auto_iter.millepede.solver.chi2_cuts import chi2_limit_per_ndf
+from auto_iter.millepede.solver.iteration import Row
+from auto_iter.millepede.steering.reader import Steering
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Sizes of the problem."""
+
+    labels: int
+    presigmas: int
+    variable: int
+    fit: int
+    constraints: int
+    constraint_rank: int
+    records: int
+    measurements: int
+    local_parameters: int
+    most_measurements: int
+
+
+def header(steering: Steering) -> Iterator[str]:
+    """Files and settings."""
+    yield "Log-file of auto-iter's built-in solver, which follows Millepede II pede"
+    yield ""
+    yield "Text and data files:"
+    for text in steering.text_files:
+        yield f"  text             {text}"
+    for binary in steering.binaries:
+        kind = "Fortran_binary" if binary.fortran else "C_binary"
+        weight = f"   weight {binary.weight:g}" if binary.weight != 1 else ""
+        yield f"  {kind:<15}  {binary.path}{weight}"
+    yield ""
+    yield "Options:"
+    for name, value in vars(steering.options).items():
+        yield f"  {name:<24} {value}"
+    yield ""
+
+
+def sizes(counts: Counts) -> Iterator[str]:
+    """Numbers of parameters, constraints and records, with pede's names for them."""
+    rows = (
+        ("NREC", counts.records, "number of records"),
+        ("NEQN", counts.measurements, "number of equations (measurements)"),
+        ("NTGB", counts.labels, "total number of parameters"),
+        ("NPRESG", counts.presigmas, "number of pre-sigmas"),
+        ("NVGB", counts.variable, "number of variable parameters"),
+        ("NFGB", counts.fit, "number of fit parameters"),
+        ("NCGB", counts.constraints, "number of constraints"),
+        ("NALCN", counts.local_parameters, "max number of local parameters in a record"),
+        ("NAEQN", counts.most_measurements, "max number of equations in a record"),
+    )
+    for name, number, meaning in rows:
+        yield f" {name:>8} ={number:10d} = {meaning}"
+    if counts.constraints:
+        yield f" rank of the constraints is {counts.constraint_rank} for {counts.constraints}"
+    yield ""
+
+
+def cut_table(most_measurements: int) -> Iterator[str]:
+    """Chi2 limits for the numbers of degrees of freedom that occur."""
+    ndf = np.array(
+        [n for n in (*range(1, 10), *range(10, 20, 2), *range(20, 101, 5)) if n < most_measurements]
+    )
+    yield " Chi2 that corresponds to 2 and 3 standard deviations"
+    yield "    Ndf  Chi^2/Ndf(2)  Chi^2(2)     Chi^2/Ndf(3)  Chi^2(3)"
+    if len(ndf):
+        two, three = chi2_limit_per_ndf(2, ndf), chi2_limit_per_ndf(3, ndf)
+        for n, a, b in zip(ndf.tolist(), two.tolist(), three.tolist(), strict=True):
+            yield f"{n:6d}   {a:9.3f}{a * n:12.1f}      {b:9.3f}{b * n:12.1f}"
+    yield ""
+
+
+def iteration_table(rows: Sequence[Row]) -> Iterator[str]:
+    """One line per data loop: function value, expected change, slope ratio, step, cut, rejects."""
+    yield " it fc   fcn_value dfcn_exp  slpr  ls  step   cutf rejects"
+    yield " -- -- ----------- -------- -----  -- -----  ----- -------"
+    for row in rows:
+        number = f"{row.iteration:3d}" if row.iteration >= 0 else "   "
+        search = " " * 18
+        if row.step is not None and row.slope_ratio is not None:
+            search = f"{row.slope_ratio:6.3f} {row.info:3d} {row.step:6.3f} "
+        expected = f"{row.expected:9.2e}" if row.iteration > 0 else " " * 9
+        yield (
+            f"{number}{row.loop:3d} {row.chi2:11.5e}{expected}{search}"
+            f"{row.chi2_cut:6.1f} {row.rejects:7d}"
+        )
+    yield ""
+    yield " it = iteration, fc = data loop, dfcn_exp = expected reduction, slpr = slope ratio,"
+    yield " ls = line search info, step = fraction of the solution, cutf = chi2 cut factor (0: no)"
+    yield ""

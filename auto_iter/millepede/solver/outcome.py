@@ -1,0 +1,145 @@
+"""What the built-in solver gives back, and how it judges it: pede's exit codes and warnings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from auto_iter.millepede.mille.records import Floats, Indices
+from auto_iter.millepede.rejects import Rejects
+from auto_iter.millepede.solver.iteration import Outcome
+from auto_iter.millepede.solver.spectrum import Spectrum
+from auto_iter.millepede.steering.options import Options
+
+
+def _no_indices() -> Indices:
+    return np.empty(0, np.int64)
+
+
+def _no_floats() -> Floats:
+    return np.empty(0)
+
+
+def _no_matrix() -> Floats:
+    return np.empty((0, 0))
+
+
+@dataclass(frozen=True)
+class SolverResult:
+    """The outcome; arrays run over all labels in increasing order, NaN where nothing is fitted.
+
+    `exit_code` and `text` are those of `millepede.end`; from 10 on there is no result and the
+    arrays are empty. `difference` is value - start. `entries` counts accepted measurements.
+    `covariance` and, on request, `data_hessian` (no presigma, no constraints) and `spectrum` run
+    over `variable`, the labels that are fitted. `ndf` is reduced by the fitted parameters.
+    `remedy`: what to do when there is no result. `reasons`: for an exit code other than 0.
+    Units: mm and rad, their squares and products in `covariance`, inverse in `data_hessian`.
+    Uncertainties are roots of the covariance's diagonal, not scaled by chi2/ndf.
+    """
+
+    exit_code: int
+    text: str
+    warnings: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    labels: Indices = field(default_factory=_no_indices)
+    values: Floats = field(default_factory=_no_floats)
+    start: Floats = field(default_factory=_no_floats)
+    presigma: Floats = field(default_factory=_no_floats)
+    difference: Floats = field(default_factory=_no_floats)
+    uncertainties: Floats = field(default_factory=_no_floats)
+    global_correlations: Floats = field(default_factory=_no_floats)
+    entries: Indices = field(default_factory=_no_indices)
+    variable: Indices = field(default_factory=_no_indices)
+    covariance: Floats = field(default_factory=_no_matrix)
+    data_hessian: Floats | None = None
+    spectrum: Spectrum | None = None
+    chi2: float = float("nan")
+    ndf: int = 0
+    records: int = 0
+    rejects: int = 0
+    reject_kinds: Rejects = field(default_factory=Rejects)
+    remedy: str = ""
+    loops: int = 0
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether there is a result."""
+        return 0 <= self.exit_code <= 4
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What pede's judgement depends on, besides the outcome of the iteration."""
+
+    fitted: int
+    records: int
+    loops: int
+    empty_constraints: int
+    dependent_constraints: int
+    read_errors: int
+
+
+def chi2_ratio(outcome: Outcome, facts: Facts, options: Options) -> float:
+    """Chi2/ndf in single precision, corrected for Huber down-weighting, as pede prints it."""
+    sums = outcome.evaluation.sums
+    mean_weight = sums.weighted_ndf / sums.ndf if sums.ndf else 1.0
+    with np.errstate(all="ignore"):
+        chi2 = np.float64(outcome.evaluation.chi2)
+        ratio = np.float32(chi2 / mean_weight / np.float64(sums.ndf - facts.fitted))
+        if facts.loops != 1 and options.down_weighting:
+            ratio = np.float32(ratio / np.float32(0.9326))
+    return float(ratio)
+
+
+def judge(outcome: Outcome, facts: Facts, options: Options) -> tuple[int, list[str]]:
+    """Exit code 0 to 4 and the reasons: the most severe counts (end of xloopn, pede.f90)."""
+    ratio = chi2_ratio(outcome, facts, options)
+    rejected = outcome.evaluation.sums.rejects / max(facts.records, 1)
+    reasons = (
+        (not 90 <= _nearest(100 * ratio) <= 110, 1, f"chi2/ndf is {ratio:.3f}, not close to 1"),
+        (_nearest(1e4 * rejected) > 100, 1, f"{100 * rejected:.2f} % of the records are rejected"),
+        (
+            facts.empty_constraints > 0,
+            1,
+            f"{facts.empty_constraints} constraints have no variable parameter",
+        ),
+        (
+            outcome.low_entries > 0,
+            2,
+            f"parameters with fewer than {options.accepted_entries} accepted entries",
+        ),
+        (facts.dependent_constraints > 0, 3, "the constraints are linearly dependent"),
+        (outcome.not_decreasing, 3, "the function does not decrease along the solution"),
+        (outcome.defect > 0, 3, f"rank defect {outcome.defect} of the global matrix"),
+        (facts.read_errors > 0, 4, f"{facts.read_errors} binaries end with a read error"),
+    )
+    code = max((code for holds, code, _ in reasons if holds), default=0)
+    return code, [reason for holds, _, reason in reasons if holds]
+
+
+def _nearest(value: float) -> float:
+    """Fortran's NINT for values that are not negative."""
+    return float(np.floor(value + 0.5)) if np.isfinite(value) else float("inf")
+
+
+def signed_root(variances: Floats) -> Floats:
+    """Square root, negative for what cannot be a variance, as pede prints it."""
+    return np.copysign(np.sqrt(np.abs(variances)), variances)
+
+
+def printed_root(variances: Floats) -> Floats:
+    """Return the uncertainties as pede prints them: roots of variances cut to single precision."""
+    with np.errstate(over="ignore", under="ignore"):
+        return signed_root(variances.astype(np.float32)).astype(np.float64)
+
+
+def global_correlation(variances: Floats, diagonal: Floats) -> Floats:
+    """Sqrt(1 - 1/(C⁻¹ⱼⱼ Cⱼⱼ)), -1 where that makes no sense (prtglo in pede.f90); no units.
+
+    `variances` C⁻¹ⱼⱼ and `diagonal` Cⱼⱼ over the variable parameters, priors included in both.
+    """
+    product = variances * diagonal
+    square = 1.0 - np.divide(1.0, product, out=np.full_like(product, 2.0), where=product > 0)
+    root = np.sqrt(np.abs(square))
+    return np.where((square >= 0) & (square <= 1), root, -1.0)

@@ -1,0 +1,1 @@
+"""pede's steering files, read as pede reads them."""

@@ -1,0 +1,89 @@
+"""Strategies by name or as YAML files: found, read, and refused in one line."""
+
+from __future__ import annotations
+
+import difflib
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from auto_iter.config.yamlfile import YamlError, parse_yaml, read_bounded
+from auto_iter.errors import InputError, raise_what_passes
+from auto_iter.millepede.strategy.parts import (
+    CutChanges,
+    Labels,
+    Pede,
+    Phase,
+    Presigma,
+    Presigmas,
+    Sigmas,
+    Step,
+)
+from auto_iter.millepede.strategy.whole import WITHOUT_IFT, Strategy
+from auto_iter.wording import in_words
+
+AUTO = "auto"
+
+
+def default_strategy(stations: int) -> str:
+    """Return the name of the strategy that is made for 3 or 4 stations."""
+    return "3st" if stations == WITHOUT_IFT else "4st"
+
+
+def strategy_names() -> list[str]:
+    """Return the names of the strategies that come with auto-iter."""
+    entries = files("conf").joinpath("strategies").iterdir()
+    return sorted(entry.name.removesuffix(".yaml") for entry in entries if ".yaml" in entry.name)
+
+
+def read_strategy(name_or_path: str | Path) -> str:
+    """Return the text of a strategy, as `load_strategy` finds it. Raises InputError."""
+    name = str(name_or_path)
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        try:
+            return read_bounded(Path(name).expanduser()).decode()
+        except YamlError as error:
+            raise InputError(f"strategy {name}: {error}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise_what_passes(error, Path(name))
+            raise InputError(f"strategy {name}: cannot be read ({error})") from error
+    known = strategy_names()
+    if name not in known:
+        close = difflib.get_close_matches(name.lower(), known, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise InputError(
+            f"no strategy {name!r}; {hint}there are {', '.join(known)}, or give a file"
+        )
+    return files("conf").joinpath("strategies", f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def load_strategy(name_or_path: str | Path) -> Strategy:
+    """Return a strategy by name (of ours) or by the path of a YAML file.
+
+    Raises InputError naming file and key, with a suggestion where one is near.
+    """
+    return parse_strategy(read_strategy(name_or_path), str(name_or_path))
+
+
+def parse_strategy(text: str, where: str) -> Strategy:
+    """Return the strategy in a YAML `text`; `where` names it in errors (InputError)."""
+    try:
+        return Strategy.model_validate(parse_yaml(text))
+    except YamlError as error:
+        line = "" if error.line is None else f" line {error.line}"
+        raise InputError(f"strategy {where}:{line}: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "file"
+        message = in_words(first)
+        if first["type"] == "extra_forbidden":
+            message = f"unknown key{_suggest_key(str(first['loc'][-1]))}"
+        raise InputError(f"strategy {where}: {key}: {message}") from error
+
+
+def _suggest_key(key: str) -> str:
+    models = (Strategy, Labels, Presigmas, Presigma, Sigmas, CutChanges, Step, Phase, Pede)
+    known = {name for model in models for name in model.model_fields}
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

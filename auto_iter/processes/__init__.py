@@ -1,0 +1,1 @@
+"""Processes: known for good, started as children, ended with all of theirs."""

@@ -1,0 +1,1 @@
+"""Weakly constrained combinations: eigenmodes by name, and constants compared without them."""

@@ -1,0 +1,53 @@
+"""Constants as values of labels, so that they meet pede's matrix on equal terms.
+
+Alignment data know labels: x of each side where the constants have x and y of a module. With the
+stereo angle ±20 mrad of the two sides, side x = module x ± 20 mrad · module y, the sign by side and
+by the module's orientation.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from auto_iter.detector.constants import ZERO, Values
+from auto_iter.detector.labels import (
+    HALF_STEREO_RAD,
+    PARAMETERS,
+    POSITIVE_STEREO,
+    Place,
+    Scheme,
+    place_of,
+)
+
+Floats = npt.NDArray[np.float64]
+
+
+@functools.cache
+def place(label: int, scheme: Scheme) -> Place:
+    """Return what `label` stands for; remembered, for it is asked a thousand times."""
+    return place_of(label, scheme)
+
+
+def label_values(constants: Mapping[str, Values], labels: Iterable[int], scheme: Scheme) -> Floats:
+    """Return the value (mm, rad) that each of `labels` has under `constants`, in their order.
+
+    The inverse of what `millepede.constants.changes` does; absent keys count as zeros. Raises
+    InputError for a label that the scheme does not know.
+    """
+    return np.array(
+        [_value(constants, place(int(label), scheme), scheme) for label in labels], dtype=float
+    )
+
+
+def _value(constants: Mapping[str, Values], where: Place, scheme: Scheme) -> float:
+    values = constants.get(where.component.key, ZERO)
+    value = values[PARAMETERS.index(where.parameter)]
+    if where.component.depth != "side" or scheme.modules != "x_rz":
+        return value
+    sign = 1.0 if where.component.module in POSITIVE_STEREO else -1.0
+    side = 1.0 if where.component.side else -1.0
+    return value + sign * side * HALF_STEREO_RAD * values[PARAMETERS.index("y")]

@@ -1,0 +1,145 @@
+"""What conversions and solutions left on the disk, and whether it is still so.
+
+Whatever is asked here is cheap: names, sizes, small files. What takes reading Mille binaries or
+ROOT files is done where those are read anyway, in the children.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auto_iter.alignment.solution import SolutionSummary
+from auto_iter.files import digest, naming
+from auto_iter.workspace.hashes import is_intact
+from auto_iter.workspace.paths import Iteration
+
+PLACES = frozenset(
+    ("directory", "binaries", "statistics", "previous", "centre", "earlier", "strategy")
+) | {"pede_install"}
+"""What of a request only says where things lie: a workspace may be moved."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The ROOT file that statistics were made from, to notice when it was replaced."""
+
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def at(cls, path: Path) -> Source | None:
+        """Return what lies at `path` now; None where nothing does."""
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None
+        return cls(status.st_size, status.st_mtime_ns)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The record of a conversion, and what is wrong with it or its binary; empty when nothing."""
+
+    record: Mapping[str, Any]
+    damage: str = ""
+
+    @property
+    def source(self) -> Source:
+        """Which ROOT file it was made from."""
+        return Source(self.record["source"]["size"], self.record["source"]["mtime_ns"])
+
+    @property
+    def error(self) -> str | None:
+        """Why the ROOT file is bad; None when it is not."""
+        told: str | None = self.record["error"]
+        return told
+
+    @property
+    def tracks(self) -> str:
+        """What stands for the tracks in that file; empty where an older version converted it."""
+        told: str = self.record["source"].get("tracks", "")
+        return told
+
+
+def read_conversion(paths: Iteration, number: int) -> Converted | None:
+    """Return what is known of a raw file's conversion; None where there is no record.
+
+    A record that cannot be read counts as damaged, and so does a binary of another size.
+    """
+    path = paths.mille_statistics(number)
+    record = read_json(path)
+    if record is None:
+        return Converted({}, f"{path.name} cannot be read") if path.exists() else None
+    if not is_intact(record) or not record.keys() >= {"source", "error"}:
+        return Converted(record, f"{path.name} does not match its checksum")
+    name = paths.output_name(number)
+    if (record.get("number", number), record.get("root", name)) != (number, name):
+        return Converted(record, f"{path.name} is of another raw file")
+    if record["error"] is not None:
+        return Converted(record)
+    binary = paths.mille_binary(number)
+    found, told = Source.at(binary), record.get("binary")
+    if found is None:
+        return Converted(record, f"{binary.name} is not there")
+    if told is None:  # all that an older version lets us know
+        is_whole = found.size > 0 or not record.get("statistics", {}).get("records")
+    else:
+        is_whole = found.size == told["size"]
+    return Converted(record, "" if is_whole else f"{binary.name} does not match its checksum")
+
+
+def fingerprint(request: Mapping[str, Any], paths: Iteration, numbers: Collection[int]) -> str:
+    """Return a digest of all that a solution is made of: settings, strategy, constants, records.
+
+    A solution with another one is not this iteration's: made by hand, or with settings that were
+    changed since. Places do not count: a workspace may be moved. The records stand for ROOT files
+    and Mille binaries, whose hashes they hold.
+    """
+    whole = hashlib.sha256()
+    settings = {key: value for key, value in request.items() if key not in PLACES}
+    whole.update(json.dumps(settings, sort_keys=True).encode())
+    files = [request["strategy"], request["previous"], request["centre"]]
+    for path in (*map(Path, files), *map(paths.mille_statistics, numbers)):
+        try:
+            with naming(path):
+                whole.update(hashlib.sha256(path.read_bytes()).digest())
+        except FileNotFoundError:
+            whole.update(b"none")
+    return whole.hexdigest()
+
+
+def read_solution(path: Path) -> SolutionSummary | None:
+    """Return the numbers that travel of a `solution.json`; None when there is none, or a damaged.
+
+    Nor is there one where the constants beside it are not those that it tells of.
+    """
+    record = read_json(path)
+    if record is None or not is_intact(record):
+        return None
+    told = record.get("hashes", {}).get("constants")
+    if told:
+        try:
+            constants = path.with_name("inputforalign.txt")
+            with naming(constants):
+                if digest(constants.read_bytes()) != told:
+                    return None
+        except FileNotFoundError:
+            return None
+    return SolutionSummary.model_validate(
+        {name: record[name] for name in SolutionSummary.model_fields if name in record}
+    )
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return a record; None where there is none, or what is there is none."""
+    try:
+        with naming(path):
+            content = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    return content if isinstance(content, dict) else None

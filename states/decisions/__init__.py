@@ -1,0 +1,1 @@
+"""What the states decide by: whose fault it is, what is submitted next, when it has converged."""

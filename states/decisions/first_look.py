@@ -1,0 +1,57 @@
+"""The first look at an iteration's tracks: whether they show the constants they were made with.
+
+Here, because after the next solution a mistake is part of the constants. What is refused leads to
+`failed`; the constants that the iteration before started from are the last that are proven.
+"""
+
+from __future__ import annotations
+
+from auto_iter.alignment.arrival import Verdict, judge, total
+from auto_iter.alignment.deterioration import CHECK, refused, worse_tracks
+from auto_iter.alignment.snapshot import Snapshot
+from auto_iter.errors import PhysicsError
+from states.step import Note, Ports
+
+OFF = "to go on all the same, change alignment.guards"
+
+
+def first_look(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, tuple[Note, ...]]:
+    """Return the snapshot with what has to be warned of. Raises PhysicsError for what is refused.
+
+    Outputs that were not made with the constants are set aside, so that `resume` makes them again.
+    """
+    iteration, guards = snapshot.iteration, ports.policy.guards
+    delivered = ports.reconstruction.delivered(iteration)
+    responses = ports.millepede.responses(snapshot.stage, delivered)
+    if not responses:
+        return snapshot.but(remarks=()), ()
+    verdict = judge(responses, iteration) if guards.arrival else None
+    if verdict is not None:
+        _refuse(verdict, snapshot, ports)
+    signs = worse_tracks(responses, iteration, guards.max_track_loss, guards.max_residual_growth)
+    if refusal := refused(signs):
+        raise PhysicsError(refusal, f"{CHECK}; {last_good(iteration - 1, ports)}; {OFF}")
+    together = total(responses.values())
+    seen = Note(
+        "constants seen",
+        {"fraction": round(together.fraction, 3), "uncertainty": round(together.uncertainty, 3)},
+    )
+    remarks = tuple(sign.text for sign in signs)
+    warnings = tuple(Note("gets worse", {"warning": text}, "warning") for text in remarks)
+    return snapshot.but(remarks=remarks), (seen, *warnings)
+
+
+def last_good(iteration: int, ports: Ports) -> str:
+    """Tell where the constants are that `iteration` started from."""
+    return f"the last good constants are {ports.reconstruction.constants_of(iteration)}"
+
+
+def _refuse(verdict: Verdict, snapshot: Snapshot, ports: Ports) -> None:
+    for number in verdict.files:
+        ports.reconstruction.reject(snapshot.iteration, number)
+    files = f"{len(verdict.files)} output{'s are' if len(verdict.files) > 1 else ' is'}"
+    raise PhysicsError(
+        verdict.reason,
+        f"{verdict.check}; {files} set aside as *.bad, and `auto-iter resume` reconstructs them; "
+        f"{last_good(snapshot.iteration - 1, ports)}",
+    )
