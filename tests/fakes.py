@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally, Trouble
 from auto_iter.alignment.ports import Clock
-from auto_iter.batch.htcondor.holds import decide
-from auto_iter.config.schema import Holds
+from auto_iter.batch.holds import decide
+from auto_iter.config.batch import Holds
 
 
 @dataclass

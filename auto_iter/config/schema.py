@@ -1,94 +1,31 @@
 """The typed configuration: what each setting means, its unit, default and limits.
 
-Defaults live here and are written out, with comments, in `conf/default.yaml`; a test keeps the two
-equal. Reading files, overrides and the JSON form of the scripts before is in `configfile`.
+Defaults live here (and in `batch`) and are written out, with comments, in `conf/default.yaml`; a
+test keeps the two equal. `file` reads files, overrides and the JSON form of the scripts before.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
+from pydantic import BeforeValidator, Field, field_validator
+
+from auto_iter.config.batch import Batch, HTCondor, Local
+from auto_iter.config.section import (
+    Count,
+    Fraction,
+    Positive,
+    Real,
+    Seconds,
+    Section,
+    SubmitText,
+    XrootdServer,
+    as_schedule,
 )
 
 MOST_ITERATIONS = 1000
 """More is a slip of the finger: an iteration takes hours."""
-
-
-def _not_a_truth_value(value: object) -> object:
-    """Refuse `yes` where a number is meant: Python would count it as 1."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")  # noqa: TRY004 - pydantic makes it a message
-    return value
-
-
-_Numeric = BeforeValidator(_not_a_truth_value)
-Count = Annotated[int, _Numeric, Field(ge=0)]
-Positive = Annotated[int, _Numeric, Field(gt=0)]
-Real = Annotated[float, _Numeric]
-Seconds = Annotated[Real, Field(gt=0, allow_inf_nan=False)]
-Fraction = Annotated[Real, Field(gt=0, le=1)]
-
-
-def _as_written(value: object) -> object:
-    """Return a number or truth value as text: HTCondor reads it, YAML only gets it first."""
-    return str(value) if isinstance(value, bool | int | float) else value
-
-
-def _one_line(value: str) -> str:
-    """Refuse what would write further lines into the submit description."""
-    if len(value.splitlines()) > 1:
-        raise ValueError("must be one line")
-    return value
-
-
-def as_schedule(value: object) -> object:
-    """Return one number as a schedule of one value."""
-    return (value,) if isinstance(value, int | float) else value
-
-
-XrootdServer = Annotated[str, Field(pattern=r"^root://[\w.:-]+/?$")]
-SubmitText = Annotated[str, BeforeValidator(_as_written)]
-Flavour = Literal[
-    "espresso", "microcentury", "longlunch", "workday", "tomorrow", "testmatch", "nextweek"
-]
-"""CERN's names for how long a job may take."""
-
-_SUBMIT_COMMAND = re.compile(r"[+]?[A-Za-z_][\w.]*")
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
-
-
-class Section(BaseModel):
-    """A part of the configuration: immutable, and strict about unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @field_validator("*")
-    @classmethod
-    def _one_line(cls, value: object) -> object:
-        """Refuse line breaks: in a script or a submit description they begin a new command."""
-        if any(_CONTROL.search(text) for text in _texts(value)):
-            raise ValueError("holds a line break or another control character")
-        return value
-
-
-def _texts(value: object) -> Iterable[str]:
-    if isinstance(value, str | Path):
-        yield str(value)
-    elif isinstance(value, dict):
-        yield from (text for item in value.items() for text in _texts(item))
-    elif isinstance(value, tuple):
-        yield from (text for item in value for text in _texts(item))
 
 
 class Paths(Section):
@@ -132,73 +69,6 @@ class Reco(Section):
     straggler_quantile: Fraction = 0.9
     straggler_factor: Annotated[Real, Field(gt=1)] | None = None
     """Run what is left a second time when it takes so many times longer than the quantile did."""
-
-
-class Local(Section):
-    """The embedded batch system."""
-
-    slots: Positive | None = None
-    enforce_memory: bool = True
-
-
-class Holds(Section):
-    """What is done about held jobs."""
-
-    memory_factor: Annotated[Real, Field(gt=1)] = 1.5
-    memory_cap_mb: Positive = 16000
-    max_releases: Count = 3
-    release_pause_s: Seconds = 60.0
-
-
-class HTCondor(Section):
-    """The HTCondor batch system."""
-
-    schedd: str | None = None
-    pool: str | None = None
-    spool: bool = True
-    deliver_url: XrootdServer | None = None
-    job_flavour: Flavour | None = "longlunch"
-    request_cpus: Positive = 1
-    max_retries: Count = 3
-    requirements: SubmitText | None = None
-    accounting_group: SubmitText | None = None
-    send_credential: bool = False
-    max_idle: Positive | None = None
-    max_jobs_per_submission: Positive | None = None
-    max_jobs_in_queue: Positive | None = None
-    extra: dict[str, SubmitText] = Field(default_factory=dict)
-    call_timeout_s: Seconds = 60.0
-    min_poll_interval_s: Seconds = 60.0
-    holds: Holds = Field(default_factory=Holds)
-
-    @field_validator("extra")
-    @classmethod
-    def _are_submit_commands(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            if not _SUBMIT_COMMAND.fullmatch(name) or name.lower() == "queue":
-                raise ValueError(f"{name!r} is no command of a submit description to set")
-        return value
-
-    @model_validator(mode="after")
-    def _spooled_jobs_do_not_deliver(self) -> Self:
-        if self.deliver_url is not None and self.spool:
-            raise ValueError("deliver_url needs spool=false: spooled outputs come home anyway")
-        return self
-
-    @model_validator(mode="after")
-    def _late_jobs_are_not_spooled(self) -> Self:
-        if self.max_idle is not None and self.spool:
-            raise ValueError(
-                "max_idle needs spool=false: input cannot be spooled for jobs that do not exist "
-                "yet; max_jobs_in_queue limits spooled ones"
-            )
-        return self
-
-
-class Batch(Section):
-    """Which batch system runs the jobs."""
-
-    system: Literal["auto", "local", "htcondor"] = "auto"
 
 
 class Cuts(Section):

@@ -17,7 +17,7 @@ import pytest
 from auto_iter.alignment.model import Submission, Tally
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.config.schema import HTCondor
+from auto_iter.config.batch import HTCondor
 from auto_iter.errors import TransientError
 from tests.pool.alignments import (
     DONE,

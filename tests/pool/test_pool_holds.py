@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment.model import Action, Batch, Problem, Resources, Submission, Trouble
+from auto_iter.batch.holds import decide
 from auto_iter.batch.htcondor.child import ScheddProcess
-from auto_iter.batch.htcondor.holds import decide
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.config.schema import Holds
+from auto_iter.config.batch import Holds
 from tests.batch_contract import make_batch
 from tests.pool.conftest import Opener, settled
 

@@ -15,7 +15,7 @@ from auto_iter.batch.htcondor.finding import HALF_SPOOLED_AFTER_S
 from auto_iter.batch.htcondor.queued import INPUT_LOST_AFTER_S
 from auto_iter.batch.htcondor.schedd import RefusedError
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.config.schema import HTCondor
+from auto_iter.config.batch import HTCondor
 from auto_iter.errors import InputError, TransientError
 
 pytest.importorskip("classad2")

@@ -16,7 +16,7 @@ from auto_iter.batch.htcondor.fetch import Deliveries
 from auto_iter.batch.htcondor.jobs import Jobs
 from auto_iter.batch.htcondor.queued import Queue
 from auto_iter.batch.htcondor.schedd import Counts
-from auto_iter.config.schema import HTCondor
+from auto_iter.config.batch import HTCondor
 from tests.schedd_twin import Job, ScheddTwin
 from tests.twins import FrozenClock
 

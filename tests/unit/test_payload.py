@@ -14,7 +14,8 @@ from auto_iter.batch.htcondor.submit import (
     submit_text,
 )
 from auto_iter.batch.job import job_arguments, travelling
-from auto_iter.config.schema import HTCondor, Reco
+from auto_iter.config.batch import HTCondor
+from auto_iter.config.schema import Reco
 from auto_iter.errors import InputError, UsageError
 
 RAW = "/eos/raw/2023/011705/Faser-Physics-011705-00400.raw"

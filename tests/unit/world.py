@@ -11,7 +11,8 @@ from auto_iter.alignment.model import Problem, Submission, Trouble
 from auto_iter.alignment.plan import PhasePlan, Plan
 from auto_iter.alignment.policy import Policy
 from auto_iter.alignment.snapshot import Arguments, Snapshot
-from auto_iter.config.schema import Config, Holds
+from auto_iter.config.batch import Holds
+from auto_iter.config.schema import Config
 from auto_iter.daemon.loop import Daemon, Ending, SnapshotSink
 from states.step import Ports
 from tests.fakes import MemoryBatch

@@ -13,7 +13,7 @@ from auto_iter.batch.htcondor.fetch import Deliveries, Sandboxes
 from auto_iter.batch.htcondor.jobs import Jobs
 from auto_iter.batch.htcondor.queued import Queue, Sight
 from auto_iter.batch.htcondor.schedd import Counts
-from auto_iter.config.schema import HTCondor
+from auto_iter.config.batch import HTCondor
 
 LOOKS_AT_MOST = 3
 """How often a poll looks at a queue that changes while it is looked at."""

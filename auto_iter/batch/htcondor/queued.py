@@ -9,7 +9,7 @@ from auto_iter.alignment.model import Problem
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.jobs import Jobs
 from auto_iter.batch.htcondor.schedd import Counts
-from auto_iter.config.schema import HTCondor
+from auto_iter.config.batch import HTCondor
 
 INPUT_LOST_AFTER_S = 10.0
 INPUT_LOST = "the schedd lost the input"

@@ -14,7 +14,7 @@ from typing import Final
 from auto_iter.alignment.model import Batch, Job
 from auto_iter.batch.exitcodes import SETTINGS_DISAGREE
 from auto_iter.batch.job import delivering, through
-from auto_iter.config.schema import HTCondor
+from auto_iter.config.batch import HTCondor
 from auto_iter.errors import InputError, UsageError
 
 KEY_ATTRIBUTE = "AutoIterKey"

@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally
+from auto_iter.batch.holds import decide
 from auto_iter.batch.htcondor.cluster import Cluster
 from auto_iter.batch.htcondor.finding import Finder, Keys, schedd_in, short
-from auto_iter.batch.htcondor.holds import decide
 from auto_iter.batch.htcondor.jobs import Jobs
 from auto_iter.batch.htcondor.schedd import RefusedError, Schedd
 from auto_iter.batch.htcondor.submit import describe
-from auto_iter.config.schema import HTCondor
+from auto_iter.config.batch import HTCondor
 from auto_iter.errors import InputError
 
 REFUSALS = 3

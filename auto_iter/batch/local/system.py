@@ -29,7 +29,7 @@ from typing import ParamSpec, TypeVar
 import auto_iter
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally
 from auto_iter.alignment.ports import Clock
-from auto_iter.batch.htcondor.holds import decide
+from auto_iter.batch.holds import decide
 from auto_iter.batch.local.job import marker
 from auto_iter.batch.local.queue import mark_lost
 from auto_iter.batch.local.records import (
@@ -46,7 +46,7 @@ from auto_iter.batch.local.records import (
     write_submission,
 )
 from auto_iter.batch.local.watch import Watch
-from auto_iter.config.schema import Holds
+from auto_iter.config.batch import Holds
 from auto_iter.errors import InputError, TransientError
 from auto_iter.files import sync_directory
 from auto_iter.processes import ends as processes

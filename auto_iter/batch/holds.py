@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from auto_iter.alignment.model import Action, Problem, Remedy
-from auto_iter.config.schema import Holds
+from auto_iter.config.batch import Holds
 
 BY_USER: Final = 1
 BY_JOB_POLICY: Final = 3
