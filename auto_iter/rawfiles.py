@@ -16,8 +16,8 @@ from auto_iter.errors import UsageError
 
 _RANGE = re.compile(r"(\d+)(?:[-:](\d+))?", re.ASCII)
 _MAX_NUMBER = 99_999
-_MAX_RUN = 999_999
-_YEARS = range(2020, 2101)
+MOST_RUN = 999_999
+YEARS = range(2020, 2101)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _number(digits: str, text: str, largest: int = _MAX_NUMBER) -> int:
 def parse_run(text: str) -> int:
     """Return the run number that `011705` or `11705` means; UsageError for anything else."""
     digits = text.strip()
-    if not re.fullmatch(r"\d{1,6}", digits, re.ASCII) or not 0 < int(digits) <= _MAX_RUN:
+    if not re.fullmatch(r"\d{1,6}", digits, re.ASCII) or not 0 < int(digits) <= MOST_RUN:
         raise UsageError(f"run {text!r}: give a number of at most six digits, e.g. 011705")
     return int(digits)
 
@@ -100,9 +100,9 @@ def parse_run(text: str) -> int:
 def parse_year(text: str) -> int:
     """Return the year of data taking (four digits); UsageError for anything else."""
     digits = text.strip()
-    if not re.fullmatch(r"\d{4}", digits, re.ASCII) or int(digits) not in _YEARS:
+    if not re.fullmatch(r"\d{4}", digits, re.ASCII) or int(digits) not in YEARS:
         raise UsageError(
-            f"year {text!r}: give four digits from {_YEARS[0]} to {_YEARS[-1]}, e.g. 2023"
+            f"year {text!r}: give four digits from {YEARS[0]} to {YEARS[-1]}, e.g. 2023"
         )
     return int(digits)
 

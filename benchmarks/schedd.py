@@ -192,7 +192,7 @@ def measure(schedd: ScheddProcess, system: HTCondorBatch, jobs: int, root: Path)
         raise SystemExit("the child process is gone")
     compare(system, submission, psutil.Process(schedd.pid))
     timed(f"remove {jobs} jobs", lambda: system.remove(submission, "end of the benchmark"))
-    while schedd.count(f"ClusterId == {submission.cluster}", at=None).total:
+    while schedd.count(f"ClusterId == {submission.cluster}").total:
         time.sleep(0.5)
 
 

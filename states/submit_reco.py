@@ -6,8 +6,9 @@ the batch system is asked for the key before anything is submitted under it.
 
 from __future__ import annotations
 
+from auto_iter.alignment.attempt import Attempt, Intent
 from auto_iter.alignment.model import Submission
-from auto_iter.alignment.snapshot import Attempt, Intent, Snapshot
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import LimitError
 from states.decisions.portions import Portion, next_portion, not_in_flight, portion_limit, shrunk
 from states.decisions.whole_constants import in_use

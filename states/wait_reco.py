@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from auto_iter.alignment.attempt import Attempt
 from auto_iter.alignment.model import Problem, Tally, Trouble
-from auto_iter.alignment.snapshot import Attempt, Progress, Snapshot
+from auto_iter.alignment.snapshot import Progress, Snapshot
 from auto_iter.errors import JobError
 from states.decisions import held_jobs, stragglers
 from states.decisions.common_causes import avoided, common_cause, failure_notes

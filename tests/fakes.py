@@ -41,7 +41,8 @@ class MemoryBatch:
     """Machines on which jobs ended well."""
     busy: frozenset[str] = frozenset()
     """Machines on which jobs run."""
-    limits: tuple[int | None, int | None] = (None, None)
+    most: tuple[int | None, int | None] = (None, None)
+    """Jobs in a submission, and in the queue."""
     changed: bool = False
     holds_policy: Holds = field(default_factory=Holds)
 
@@ -57,8 +58,8 @@ class MemoryBatch:
     def remedy(self, problem: Problem, releases: int) -> Remedy:
         return decide(problem, releases, self.holds_policy)
 
-    def site_limits(self) -> tuple[int | None, int | None]:
-        return self.limits
+    def limits(self) -> tuple[int | None, int | None]:
+        return self.most
 
     def submit(self, batch: Batch) -> Submission:
         found = self.find(batch.key)

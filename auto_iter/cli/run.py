@@ -71,7 +71,9 @@ def add_alignment_options(parser: argparse.ArgumentParser) -> None:
                         help="raw files are <DIR>/<year>/<run>/Faser-Physics-*.raw")  # fmt: skip
     parser.add_argument("--work_dir", "--work-dir", type=Path, metavar="DIR",
                         help="where the workspace is made (default: here)")  # fmt: skip
-    parser.add_argument("--batch", choices=("auto", "local", "htcondor"), help="the batch system")
+    parser.add_argument("--batch", metavar="SYSTEM",
+                        help="where jobs run: htcondor, local … (default: auto, what is set up "
+                        "here)")  # fmt: skip
     parser.add_argument(
         "--strategy",
         help="alignment strategy: a name or a YAML file (default: 3st, with --fourst 4st)",
@@ -125,7 +127,7 @@ def alignment_arguments(
     return Arguments(
         year=parse_year(arguments.year),
         run=parse_run(arguments.run),
-        files=RawRange.parse(arguments.files).text,
+        files=RawRange.parse(arguments.files),
         iterations=iterations,
         stations=arguments.stations or (4 if strategy.needs_ift else 3),
     )

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from auto_iter.alignment.policy import Policy
-from auto_iter.alignment.ports import BatchSystem
-from auto_iter.batch.htcondor.child import ScheddProcess
-from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.batch.local.system import Limits, LocalBatch
+from auto_iter.batch.registry import driver_of
 from auto_iter.daemon.lifecycle import Opened, reconstruction, the_strategy
 from auto_iter.daemon.signals import SystemClock
 from auto_iter.iteration.chain import Chain
@@ -34,19 +30,27 @@ class Parts:
         self.resources.close()
 
 
-def compose(opened: Opened, should_stop: Callable[[], bool]) -> Parts:
-    """Return the parts for one workspace; calls to a schedd give up when `should_stop`."""
+def compose(
+    opened: Opened, should_stop: Callable[[], bool], patience_s: float | None = None
+) -> Parts:
+    """Return the parts for one workspace.
+
+    Calls to a batch system give up when `should_stop`, and after `patience_s` where a person waits.
+    """
     resources = ExitStack()
-    strategy = the_strategy(opened)
     chain = chain_of(opened)
     resources.callback(chain.stop)
+    driver, clock = driver_of(opened.config), SystemClock()
+    prefix = opened.workspace.key_prefix(opened.snapshot.workspace_id)
+    records = opened.workspace.batch_records
+    batch = driver.opened(prefix, records, clock, should_stop, patience_s)
     ports = Ports(
-        batch=_batch_system(opened, should_stop, resources),
+        batch=resources.enter_context(batch),
         reconstruction=reconstruction(opened),
         millepede=chain,
-        clock=SystemClock(),
-        policy=Policy.of(opened.config),
-        plan=plan_of(strategy, opened.config),
+        clock=clock,
+        policy=Policy.of(opened.config, driver.pace),
+        plan=plan_of(the_strategy(opened), opened.config),
     )
     return Parts(ports, chain, resources)
 
@@ -56,30 +60,3 @@ def chain_of(opened: Opened) -> Chain:
     arguments = opened.snapshot.arguments
     workers = Workers(opened.workspace, os.environ)
     return Chain(opened.workspace, arguments, the_strategy(opened), opened.config, workers)
-
-
-def _batch_system(
-    opened: Opened, should_stop: Callable[[], bool], resources: ExitStack
-) -> BatchSystem:
-    config, workspace = opened.config, opened.workspace
-    prefix = workspace.key_prefix(opened.snapshot.workspace_id)
-    if config.batch.system == "htcondor":
-        schedd = ScheddProcess(
-            pool=config.htcondor.pool,
-            schedd=config.htcondor.schedd,
-            timeout_s=config.htcondor.call_timeout_s,
-            should_stop=should_stop,
-        )
-        resources.callback(schedd.close)
-        keys = workspace.submission_keys
-        return HTCondorBatch(prefix, config.htcondor, schedd, records=keys)
-    local = LocalBatch(
-        workspace.batch_records,
-        prefix,
-        clock=SystemClock(),
-        rng=random.SystemRandom(),
-        limits=Limits(config.local.slots, config.local.enforce_memory),
-        holds=config.htcondor.holds,
-    )
-    resources.callback(local.close)
-    return local

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from auto_iter.alignment import checkpoint
 from auto_iter.alignment.snapshot import Arguments
-from auto_iter.config.resolve import resolve_config
+from auto_iter.batch.registry import resolve_config
 from auto_iter.config.schema import Config
 from auto_iter.daemon import acceptance
 from auto_iter.daemon import lifecycle as app

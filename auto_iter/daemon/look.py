@@ -13,7 +13,7 @@ from auto_iter.daemon.status import Status
 from auto_iter.errors import AutoIterError
 
 LOOK_TIMEOUT_S = 15.0
-"""A person waits for the answer, so a schedd gets no longer for each call."""
+"""A person waits for the answer, so no call may take longer."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def look(opened: Opened, *, fetch: bool) -> Look:
     Nothing is written down.
     """
     snapshot, trouble, tallies = opened.snapshot, None, []
-    parts = compose(_impatient(opened), lambda: False)
+    parts = compose(opened, lambda: False, LOOK_TIMEOUT_S)
     try:
         for attempt in snapshot.live_attempts:
             tallies.append(parts.ports.batch.poll(attempt.submission))
@@ -92,11 +92,3 @@ def look_for(opened: Opened, status: Status) -> Status:
             "fetched by whoever goes on, jobs that failed are submitted again"
         )
     return replace(status, snapshot=opened.snapshot.but(progress=progress), remark=remark)
-
-
-def _impatient(opened: Opened) -> Opened:
-    htcondor = opened.config.htcondor
-    limit = min(htcondor.call_timeout_s, LOOK_TIMEOUT_S)
-    changed = htcondor.model_copy(update={"call_timeout_s": limit})
-    config = opened.config.model_copy(update={"htcondor": changed})
-    return Opened(opened.workspace, opened.snapshot, config, opened.remark)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import states
 from auto_iter.alignment import checkpoint
+from auto_iter.alignment.attempt import Attempt
 from auto_iter.alignment.ports import BatchSystem
-from auto_iter.alignment.snapshot import Arguments, Attempt, Snapshot
+from auto_iter.alignment.snapshot import Arguments, Snapshot
 from auto_iter.batch.local.system import LocalBatch
-from auto_iter.config.resolve import resolve_config
+from auto_iter.batch.registry import resolve_config
 from auto_iter.config.schema import Config
 from auto_iter.daemon import acceptance
 from auto_iter.daemon import lifecycle as app

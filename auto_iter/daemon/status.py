@@ -54,7 +54,7 @@ class Status:
             "iterations": snapshot.arguments.iterations,
             "year": snapshot.arguments.year,
             "run": f"{snapshot.arguments.run:06d}",
-            "files": snapshot.arguments.files,
+            "files": snapshot.arguments.files.text,
             "stations": snapshot.arguments.stations,
             "strategy": snapshot.strategy,
             "phase": snapshot.phase_name,

@@ -8,14 +8,12 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from auto_iter.batch.htcondor.ads import NONE
-from auto_iter.batch.htcondor.child import ScheddProcess
-from auto_iter.batch.htcondor.submit import EOS, refuse_path
-from auto_iter.config.resolve import condor_config, with_absolute_paths
+from auto_iter.batch.driver import BatchDriver
+from auto_iter.batch.registry import driver_of, resolve_config
 from auto_iter.config.schema import Config
 from auto_iter.detector.constants import read_constants
 from auto_iter.errors import AutoIterError, PermanentError
@@ -49,13 +47,12 @@ class Finding:
     remedy: str = ""
 
 
-def examine(
-    config: Config, env: Mapping[str, str], schedd: ScheddProcess | None = None
-) -> list[Finding]:
+def examine(config: Config, env: Mapping[str, str]) -> list[Finding]:
     """Return all findings, in the order in which things are needed: what `run` would look for."""
-    config = with_absolute_paths(config)
+    was_auto = config.batch.system == "auto"
+    config = resolve_config(config, env)
     return [
-        *_htcondor(config, env, schedd),
+        *_batch_system(driver_of(config), env, was_auto=was_auto),
         _raw_directory(config.paths.raw_dir),
         *_calypso(config),
         _strategy(config),
@@ -70,78 +67,19 @@ def is_healthy(findings: list[Finding]) -> bool:
     return all(finding.verdict is not Verdict.BAD for finding in findings)
 
 
-def _htcondor(
-    config: Config, env: Mapping[str, str], schedd: ScheddProcess | None
+def _batch_system(
+    driver: BatchDriver, env: Mapping[str, str], *, was_auto: bool
 ) -> Iterator[Finding]:
-    where = condor_config(env)
-    if config.batch.system == "local" or (config.batch.system == "auto" and where is None):
-        why = "local" if config.batch.system == "local" else "auto, and no HTCondor is configured"
-        yield Finding("htcondor", Verdict.SKIPPED, f"not used: batch.system is {why}")
-        return
-    if where is None:
-        yield Finding(
-            "htcondor configuration",
-            Verdict.BAD,
-            "neither CONDOR_CONFIG nor /etc/condor/condor_config leads to a file",
-            "log in where HTCondor is set up (lxplus), or set CONDOR_CONFIG",
-        )
-    else:
-        yield Finding("htcondor configuration", Verdict.OK, str(where))
-    process = schedd or ScheddProcess(
-        pool=config.htcondor.pool,
-        schedd=config.htcondor.schedd,
-        timeout_s=config.htcondor.call_timeout_s,
+    how = (
+        "the first one that is set up here (batch.system is auto)" if was_auto else "as configured"
     )
-    try:
-        yield from _schedd(process, config)
-    finally:
-        process.close()
-
-
-def _schedd(process: ScheddProcess, config: Config) -> Iterator[Finding]:
-    """Check bindings, schedd and authentication; each makes sense only after the one before."""
-    checks: tuple[tuple[str, Callable[[], str], str], ...] = (
-        ("htcondor bindings", process.version, "pip install 'htcondor>=24.12.20,<26'"),
-        (
-            "schedd",
-            lambda: _described(process.locate()),
-            "check htcondor.schedd and htcondor.pool; `condor_status -schedd` lists what there is",
-        ),
-        ("queue", lambda: _queue(process), "the schedd is slow or down: try again later"),
-        (
-            "authentication",
-            lambda: _write_nothing(process),
-            "renew the Kerberos ticket (kinit); check SEC_CLIENT_AUTHENTICATION_METHODS",
-        ),
-    )
-    if config.htcondor.send_credential:
-        remedy = "kinit; or htcondor.send_credential=false where jobs need no ticket"
-        checks += (("credential", lambda: _store_credential(process), remedy),)
-    for subject, check, remedy in checks:
-        try:
-            yield Finding(subject, Verdict.OK, check())
-        except AutoIterError as error:
-            yield Finding(subject, Verdict.BAD, str(error), remedy)
-            return
-
-
-def _described(located: Mapping[str, str]) -> str:
-    return f"{located['name']}, {located['version'].strip('$ ')}"
-
-
-def _queue(process: ScheddProcess) -> str:
-    return f"answers; {process.count('true', at=None).total} jobs of all users in it"
-
-
-def _write_nothing(process: ScheddProcess) -> str:
-    # Reading is allowed to anybody: only an attempt to change something shows who we are.
-    process.act("release", NONE, "auto-iter doctor", at=None)
-    return "we may change our jobs"
-
-
-def _store_credential(process: ScheddProcess) -> str:
-    process.store_credential(at=None)
-    return "stored for our jobs"
+    yield Finding("batch system", Verdict.OK, f"{driver.name}, {how}")
+    with driver.checks(env) as checks:
+        for check in checks:
+            found = _judged(check.subject, check.look, remedy=check.remedy)
+            yield found
+            if found.verdict is Verdict.BAD:
+                return
 
 
 def _raw_directory(raw_dir: Path) -> Finding:
@@ -157,15 +95,10 @@ def _raw_directory(raw_dir: Path) -> Finding:
 def _calypso(config: Config) -> Iterator[Finding]:
     script, install = config.paths.env_script, config.paths.calypso_install
     found = str(script) if script.exists() else f"{script} will be made"
-    try:
-        configured_env_script(config)
-    except AutoIterError as error:
-        remedy = "give --calypso_path (paths.calypso_install) or --env_script"
-        yield Finding("environment script", Verdict.BAD, str(error), remedy)
-    else:
-        remark = overruled_calypso(config, script)
-        verdict = Verdict.OK if remark is None else Verdict.WARNING
-        yield Finding("environment script", verdict, remark or found)
+    remedy = "give --calypso_path (paths.calypso_install) or --env_script"
+    judged = _judged("environment script", lambda: configured_env_script(config), found, remedy)
+    remark = overruled_calypso(config, script) if judged.verdict is Verdict.OK else None
+    yield judged if remark is None else replace(judged, verdict=Verdict.WARNING, text=remark)
     if install is not None:
         yield _judged("calypso", lambda: check_calypso(config), str(install))
 
@@ -183,42 +116,40 @@ def _initial_constants(config: Config) -> Iterator[Finding]:
         yield _judged("initial constants", lambda: read_constants(path), str(path))
 
 
-def _judged(subject: str, check: Callable[[], object], found: str) -> Finding:
-    """Return the finding of a check that raises what `run` would say."""
+def _judged(
+    subject: str, look: Callable[[], object], found: str | None = None, remedy: str = ""
+) -> Finding:
+    """Return the finding of a look that raises what `run` would say; `found` stands for its answer.
+
+    `remedy` is for errors that have none.
+    """
     try:
-        check()
+        answer = look()
     except PermanentError as error:
-        return Finding(subject, Verdict.BAD, error.reason, error.remedy)
-    return Finding(subject, Verdict.OK, found)
+        return Finding(subject, Verdict.BAD, error.reason, error.remedy or remedy)
+    except AutoIterError as error:
+        return Finding(subject, Verdict.BAD, str(error), remedy)
+    return Finding(subject, Verdict.OK, str(answer) if found is None else found)
 
 
 def _pede(config: Config, env: Mapping[str, str]) -> Finding:
     if config.millepede.solver == "builtin":
         return Finding("pede", Verdict.SKIPPED, "not used: millepede.solver is builtin")
     find = require_pede if config.millepede.solver == "pede" else find_pede
-    try:
-        found = find(config.paths.pede_install, env.get("PATH"))
-    except PermanentError as error:
-        return Finding("pede", Verdict.BAD, error.reason, error.remedy)
-    if found is None:
-        return Finding("pede", Verdict.OK, "not installed: the built-in solver is used")
-    return Finding("pede", Verdict.OK, str(found))
+    missing = "not installed: the built-in solver is used"
+    return _judged("pede", lambda: find(config.paths.pede_install, env.get("PATH")) or missing)
 
 
 def _work_directory(config: Config) -> Iterator[Finding]:
     place = config.paths.work_dir
-    if config.batch.system != "local" and not config.htcondor.spool and place.is_relative_to(EOS):
-        remedy = "set htcondor.spool=true, or paths.work_dir to a place on AFS"
-        text = f"{place} is on EOS, from where only spooled jobs are accepted"
-        yield Finding("work directory", Verdict.BAD, text, remedy)
+    refused = _judged(
+        "work directory",
+        lambda: driver_of(config).refuse_place(place),
+        remedy="set paths.work_dir to another place; batch.system=local takes any",
+    )
+    if refused.verdict is Verdict.BAD:
+        yield refused
         return
-    if config.batch.system == "htcondor":
-        try:
-            refuse_path(place)
-        except AutoIterError as error:
-            remedy = "set paths.work_dir to another place; batch.system=local takes any"
-            yield Finding("work directory", Verdict.BAD, str(error), remedy)
-            return
     while not place.exists():
         place = place.parent
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -12,28 +11,21 @@ from pathlib import Path
 
 from auto_iter.alignment.model import Batch, Job, Problem, Resources, Stage
 from auto_iter.alignment.ports import Mended
-from auto_iter.batch.exitcodes import CANNOT_DELIVER, DISK_FULL, describe_exit
-from auto_iter.batch.htcondor.submit import (
-    refuse_eos,
-    refuse_path,
-    submit_description,
-    submit_text,
-)
+from auto_iter.batch.driver import BatchDriver
 from auto_iter.batch.job import job_arguments, through, travelling
+from auto_iter.batch.registry import driver_of
 from auto_iter.config.schema import Config
 from auto_iter.detector.constants import parse_constants, read_constants, read_text
 from auto_iter.errors import InputError, PhysicsError, TransientError
 from auto_iter.files import digest, refuse_full_disk, sync_directory, write_atomically
 from auto_iter.iteration.envscript import find_env_script, install_env_script
+from auto_iter.iteration.evidence import evidence, met_full_disk
 from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.rawfiles import RawRange, describe_missing, missing, raw_path
 from auto_iter.workspace.heritage import Heritage
 from auto_iter.workspace.paths import Iteration, Workspace
 
 _OUTPUT = re.compile(r"kfalignment_(\d{6})_(\d{5})\.root")
-_TAIL_BYTES = 4000
-_TAIL_LINES = 15
-_FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 
 DISK_AGAIN_S = 10.0
 """How often a full disk is looked at again."""
@@ -76,19 +68,14 @@ class WorkspaceReconstruction:
         for program in travelling(self.config.reco):
             _program_text(program)
         for number in sorted(self.wanted())[:1]:
-            self._arguments(number, self.stations)
-            self._refuse_for_htcondor(number)
+            self._driver.refuse_batch(self.batch(Stage(1), "", [number], {}, ()))
         initial = self.config.alignment.initial_constants
         if initial is not None:
             read_text(initial)
 
-    def _refuse_for_htcondor(self, number: int) -> None:
-        """Raise UsageError or InputError for paths that a submission could not have."""
-        if self.config.batch.system == "htcondor":
-            one = self.batch(Stage(1), "", [number], {}, ())
-            for path in (one.directory, one.executable, *one.inputs, one.deliver_to):
-                refuse_path(path)
-            refuse_eos(submit_description(one, self.config.htcondor), self.config.htcondor)
+    @property
+    def _driver(self) -> BatchDriver:
+        return driver_of(self.config)
 
     def mend_found(self, iteration: int, expected: str) -> str | None:
         """See `Heritage.mend_found`."""
@@ -132,7 +119,8 @@ class WorkspaceReconstruction:
                 _write(paths.reco / program.name, _program_text(program), mode)
             _write(paths.constants, constants)
             everything = self.batch(stage, "", self.wanted(), {}, ())
-            _write(paths.submit_description, submit_text(everything, self.config.htcondor))
+            name, text = self._driver.submit_file(everything)
+            _write(paths.reco / name, text)
             # Jobs are submitted next, and bring their outputs into these whatever happens to us.
             for directory in (paths.root, self.workspace.root):
                 sync_directory(directory)
@@ -247,20 +235,11 @@ class WorkspaceReconstruction:
                 refuse_full_disk(directory)
 
     def met_full_disk(self, iteration: int, problem: Problem, *, was_full: bool) -> bool:
-        """Tell whether a job failed because the workspace's disk is, or was, full.
+        """Tell whether a job failed because the workspace's disk is, or was, full."""
+        paths, use = self._paths(iteration), self._driver.disk_use
+        return met_full_disk(paths, problem, use, self._is_full, was_full=was_full)
 
-        A local job's sandbox lies there; a direct HTCondor job only delivers there. What jobs say
-        themselves counts: the disk may have room again, by the very output that they gave up. What
-        else fails while the disk is full can say nothing, or says anything.
-        """
-        is_local = self.config.batch.system == "local"
-        if not is_local and (self.config.htcondor.spool or problem.exit_code != CANNOT_DELIVER):
-            return False
-        if was_full or (is_local and problem.exit_code == DISK_FULL):
-            return True
-        said = [problem.reason, *_tail(self._paths(iteration).job_log(problem.number, "err"))]
-        if any(words in line for line in said for words in _FULL):
-            return True
+    def _is_full(self) -> bool:
         try:
             self._refuse_full_disks()
         except OSError:
@@ -269,15 +248,7 @@ class WorkspaceReconstruction:
 
     def evidence(self, iteration: int, problem: Problem) -> str:
         """Return what is known of a problem: reason, exit code's meaning, end of the error log."""
-        log = self._paths(iteration).job_log(problem.number, "err")
-        lines = [f"raw file {problem.number:05d} {problem.trouble}: {problem.reason}"]
-        if problem.machine:
-            lines[0] += f" (on {problem.machine})"
-        if problem.exit_code is not None or problem.signal is not None:
-            lines.append(describe_exit(problem.exit_code, problem.signal))
-        tail = _tail(log)
-        lines.append(f"end of {log}:" if tail else f"{log} is empty or not there")
-        return "\n".join(lines + [f"  {line}" for line in tail])
+        return evidence(self._paths(iteration), problem)
 
     def _paths(self, iteration: int) -> Iteration:
         return self.workspace.iteration(iteration, self.run)
@@ -303,7 +274,7 @@ class WorkspaceReconstruction:
     def _resources(self) -> Resources:
         reco = self.config.reco
         return Resources(
-            cpus=self.config.htcondor.request_cpus,
+            cpus=self._driver.cpus,
             memory_mb=reco.memory_mb,
             disk_mb=reco.disk_mb,
             time_limit_s=reco.time_limit_s,
@@ -338,12 +309,3 @@ def _write(path: Path, text: str, mode: int = 0o644) -> None:
     except (FileNotFoundError, UnicodeDecodeError):
         pass
     write_atomically(path, text, mode=mode)
-
-
-def _tail(log: Path) -> list[str]:
-    try:
-        with log.open("rb") as lines:
-            lines.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            return lines.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
-    except OSError:
-        return []

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from auto_iter.alignment.attempt import Attempt
 from auto_iter.alignment.model import Action, Problem, Remedy, Resources, Trouble
-from auto_iter.alignment.snapshot import Attempt, Snapshot
+from auto_iter.alignment.snapshot import Snapshot
 from states.step import Note, Ports
 
 Treated = list[tuple[Problem, Remedy]]

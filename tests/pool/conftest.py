@@ -90,8 +90,8 @@ def _empty_queue(calls: ScheddProcess) -> Iterator[None]:
     yield
 
     def is_empty() -> bool:
-        calls.act("remove", "true", "end of the test", at=None)
-        return calls.count("true", at=None).total == 0
+        calls.act("remove", "true", "end of the test")
+        return calls.count("true").total == 0
 
     wait_for(is_empty, "the queue does not empty")
 

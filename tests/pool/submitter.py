@@ -36,11 +36,10 @@ class DyingSchedd(ScheddProcess):
         rows: Sequence[Mapping[str, str]],
         *,
         spool: bool,
-        at: str | None,
     ) -> Placed:
         if self.window == "before submit":
             die()
-        placed = super().submit(description, rows, spool=spool, at=at)
+        placed = super().submit(description, rows, spool=spool)
         if self.window == "after submit":
             die()
         return placed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.config.resolve import resolve_config
+from auto_iter.batch.registry import resolve_config
 from auto_iter.config.schema import Config
 from auto_iter.doctor.checks import Verdict, examine, is_healthy, quota_finding
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment import checkpoint
-from auto_iter.alignment.snapshot import Arguments, Attempt, Progress, Snapshot
+from auto_iter.alignment.attempt import Attempt
+from auto_iter.alignment.snapshot import Arguments, Progress, Snapshot
 from auto_iter.config.file import dump_config
 from auto_iter.config.schema import Config
 from auto_iter.daemon.lifecycle import Opened, open_workspace

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from auto_iter.alignment.policy import Policy
+from auto_iter.batch.registry import driver_of
 from auto_iter.config.schema import Config
 
 
@@ -22,14 +23,14 @@ def test_a_schedd_is_not_asked_more_often_than_the_minimum(
             "htcondor": {"min_poll_interval_s": 60},
         }
     )
-    assert Policy.of(config).poll_interval_s == interval_s
+    assert Policy.of(config, driver_of(config).pace).poll_interval_s == interval_s
 
 
 def test_only_spooled_jobs_are_asked_for_more_often_at_the_end() -> None:
     def interval_s(system: str, *, spool: bool) -> float | None:
         batch, htcondor = {"system": system}, {"spool": spool, "min_poll_interval_s": 42}
         config = Config.model_validate({"batch": batch, "htcondor": htcondor})
-        return Policy.of(config).poll_interval_at_end_s
+        return Policy.of(config, driver_of(config).pace).poll_interval_at_end_s
 
     assert interval_s("htcondor", spool=True) == 42
     assert interval_s("htcondor", spool=False) is None

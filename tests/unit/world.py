@@ -78,6 +78,8 @@ class World:
     holds: dict[int, list[Problem]] = field(default_factory=dict)
     """Raw file → how its jobs are held, one after the other, before they run."""
     settings: dict[str, Any] = field(default_factory=dict)
+    limits: tuple[int | None, int | None] = (None, None)
+    """Jobs in a submission and in the queue at most."""
     exit_code: int = 40
     """Of jobs that fail."""
     slots: int = 1_000_000
@@ -87,7 +89,7 @@ class World:
     def __post_init__(self) -> None:
         self.clock = FrozenClock()
         policy = Holds(memory_cap_mb=3000, max_releases=2, release_pause_s=100.0)
-        self.batch = MemoryBatch(self.clock, holds_policy=policy)
+        self.batch = MemoryBatch(self.clock, holds_policy=policy, most=self.limits)
         self.reconstruction = TwinReconstruction(self.files)
         self.millepede = TwinMillepede()
         self.ran: list[tuple[str, int]] = []
@@ -105,7 +107,6 @@ class World:
         values = {
             "poll_interval_s": 60.0, "poll_jitter": 0.0, "max_attempts": 3,
             "min_success_fraction": 1.0, "stop_when_converged": False,
-            "memory_mb": 1000,
         }  # fmt: skip
         return Policy(**{**vars(Policy.of(Config())), **values, **self.settings})
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from auto_iter.alignment.model import Problem
 from auto_iter.batch.htcondor import ads
-from auto_iter.batch.htcondor.jobs import Jobs
-from auto_iter.batch.htcondor.schedd import Counts
+from auto_iter.batch.htcondor.schedd import Counts, Jobs
 from auto_iter.config.batch import HTCondor
 
 INPUT_LOST_AFTER_S = 10.0
@@ -57,7 +56,7 @@ class Queue:
 
     def ask_where_jobs_run(self) -> None:
         """Bring `busy` up to date: the machine on which jobs fail may be the only one."""
-        found = self._jobs.of_everybody("JobStatus == 2", ("RemoteHost",), limit=BUSY_SAMPLE)
+        found = self._jobs.schedd.query("JobStatus == 2", ("RemoteHost",), limit=BUSY_SAMPLE)
         hosts = (str(ad["RemoteHost"]) for ad in found if "RemoteHost" in ad)
         self.busy = frozenset(host.rpartition("@")[2] for host in hosts)
 
@@ -80,8 +79,9 @@ class Queue:
     def _not_materialised(self) -> int:
         if self._config.max_idle is None:
             return 0
-        ad = self._jobs.cluster_ad((_NEXT_PROC,))
-        total = self._jobs.total
+        cluster = int(self._jobs.submission.cluster)
+        ad = self._jobs.schedd.cluster_ad(cluster, (_NEXT_PROC,))
+        total = self._jobs.submission.jobs
         return 0 if ad is None else total - int(ad.get(_NEXT_PROC, total))
 
     def _exceptional(self, counts: Counts) -> tuple[Problem, ...]:

@@ -144,7 +144,7 @@ class LocalBatch:
                 return Submission(key, cluster, header.jobs, header.submitted_at)
         return None
 
-    def site_limits(self) -> tuple[int | None, int | None]:
+    def limits(self) -> tuple[int | None, int | None]:
         """Return that there are none."""
         return None, None
 
