@@ -27,7 +27,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _stop(arguments: argparse.Namespace) -> int:
     from auto_iter.daemon.lifecycle import open_to_stop
-    from auto_iter.daemon.session import declare_lost, remove_jobs, stop_daemon
+    from auto_iter.daemon.stopping import declare_lost, remove_jobs, stop_daemon
 
     opened = open_to_stop(the_workspace(arguments.workspace))
     if arguments.lost is not None:

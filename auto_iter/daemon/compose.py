@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from auto_iter.alignment.policy import Policy
 from auto_iter.batch.registry import driver_of
 from auto_iter.daemon.lifecycle import Opened, reconstruction, the_strategy
-from auto_iter.daemon.signals import SystemClock
+from auto_iter.daemon.signals import SystemClock, never
 from auto_iter.iteration.chain import Chain
 from auto_iter.iteration.workers import Workers
 from auto_iter.millepede.strategy.plan import plan_of
@@ -19,40 +19,36 @@ from states.step import Ports
 
 @dataclass(frozen=True)
 class Parts:
-    """What a daemon runs on; `close` gives its processes and descriptors back."""
+    """What a daemon runs on."""
 
     ports: Ports
     chain: Chain
-    resources: ExitStack
-
-    def close(self) -> None:
-        """Release what the parts hold. Jobs are not touched."""
-        self.resources.close()
 
 
-def compose(
-    opened: Opened, should_stop: Callable[[], bool], patience_s: float | None = None
-) -> Parts:
-    """Return the parts for one workspace.
+@contextmanager
+def composed(
+    opened: Opened, should_stop: Callable[[], bool] = never, patience_s: float | None = None
+) -> Iterator[Parts]:
+    """Give the parts for one workspace; their processes and descriptors end with it, no job does.
 
     Calls to a batch system give up when `should_stop`, and after `patience_s` where a person waits.
     """
-    resources = ExitStack()
-    chain = chain_of(opened)
-    resources.callback(chain.stop)
-    driver, clock = driver_of(opened.config), SystemClock()
+    driver, clock, chain = driver_of(opened.config), SystemClock(), chain_of(opened)
     prefix = opened.workspace.key_prefix(opened.snapshot.workspace_id)
     records = opened.workspace.batch_records
-    batch = driver.opened(prefix, records, clock, should_stop, patience_s)
-    ports = Ports(
-        batch=resources.enter_context(batch),
-        reconstruction=reconstruction(opened),
-        millepede=chain,
-        clock=clock,
-        policy=Policy.of(opened.config, driver.pace),
-        plan=plan_of(the_strategy(opened), opened.config),
-    )
-    return Parts(ports, chain, resources)
+    with ExitStack() as resources:
+        resources.callback(chain.stop)
+        ports = Ports(
+            batch=resources.enter_context(
+                driver.opened(prefix, records, clock, should_stop, patience_s)
+            ),
+            reconstruction=reconstruction(opened),
+            millepede=chain,
+            clock=clock,
+            policy=Policy.of(opened.config, driver.pace),
+            plan=plan_of(the_strategy(opened), opened.config),
+        )
+        yield Parts(ports, chain)
 
 
 def chain_of(opened: Opened) -> Chain:

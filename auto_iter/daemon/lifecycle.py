@@ -163,18 +163,14 @@ def reconstruction(opened: Opened, strategy: Strategy | None = None) -> Workspac
 
 def missing_files(arguments: Arguments, config: Config, *, allow_missing: bool) -> frozenset[int]:
     """Return the raw files that are left out. Raises InputError unless that is allowed."""
-    raw_dir = config.paths.raw_dir
-    if not raw_dir.is_dir():
-        raise InputError(f"{raw_dir}: no such raw directory", "set paths.raw_dir or --raw_dir")
     wanted = arguments.files
-    absent = missing(raw_dir, arguments.year, arguments.run, wanted.numbers)
+    absent = missing(config.paths.raw_dir, arguments.year, arguments.run, wanted.numbers)
     if not absent:
         return frozenset()
     if allow_missing and len(absent) < len(wanted):
         return frozenset(one.number for one in absent)
-    where = absent[0].path.parent
     raise InputError(
-        f"{where}: {len(absent)} of {len(wanted)} raw files: {describe_missing(absent)}",
+        describe_missing(absent, len(wanted)),
         "choose other files"
         + ("" if len(absent) == len(wanted) else ", or go on without them with --allow-missing"),
     )

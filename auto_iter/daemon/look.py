@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from auto_iter.alignment.snapshot import Progress
 from auto_iter.daemon import lifecycle as app
-from auto_iter.daemon.compose import compose
+from auto_iter.daemon.compose import composed
 from auto_iter.daemon.lifecycle import Opened
 from auto_iter.daemon.status import Status
 from auto_iter.errors import AutoIterError
@@ -49,16 +49,15 @@ def look(opened: Opened, *, fetch: bool) -> Look:
     Nothing is written down.
     """
     snapshot, trouble, tallies = opened.snapshot, None, []
-    parts = compose(opened, lambda: False, LOOK_TIMEOUT_S)
-    try:
-        for attempt in snapshot.live_attempts:
-            tallies.append(parts.ports.batch.poll(attempt.submission))
-            if fetch:
-                parts.ports.batch.fetch(attempt.submission)
-    except AutoIterError as error:
-        trouble = str(error)
-    finally:
-        parts.close()
+    with composed(opened, patience_s=LOOK_TIMEOUT_S) as parts:
+        batch = parts.ports.batch
+        try:
+            for attempt in snapshot.live_attempts:
+                tallies.append(batch.poll(attempt.submission))
+                if fetch:
+                    batch.fetch(attempt.submission)
+        except AutoIterError as error:
+            trouble = str(error)
     mine = app.reconstruction(opened)
     now: dict[str, object] = {
         "wanted": len(mine.wanted()),

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib.resources import files as shipped
 from pathlib import Path
 
 from auto_iter.alignment.model import Batch, Job, Problem, Resources, Stage
 from auto_iter.alignment.ports import Mended
 from auto_iter.batch.driver import BatchDriver
-from auto_iter.batch.job import job_arguments, through, travelling
+from auto_iter.batch.job import job_arguments, through
 from auto_iter.batch.registry import driver_of
 from auto_iter.config.schema import Config
 from auto_iter.detector.constants import parse_constants, read_constants, read_text
 from auto_iter.errors import InputError, PhysicsError, TransientError
-from auto_iter.files import digest, refuse_full_disk, sync_directory, write_atomically
+from auto_iter.files import digest, refuse_full_disk, sync_directory
+from auto_iter.iteration import payload
 from auto_iter.iteration.envscript import find_env_script, install_env_script
 from auto_iter.iteration.evidence import evidence, met_full_disk
 from auto_iter.millepede.strategy.whole import Strategy
@@ -54,20 +53,13 @@ class WorkspaceReconstruction:
 
         Writes nothing. All missing raw files are named at once.
         """
-        raw_dir = self.config.paths.raw_dir
-        if not raw_dir.is_dir():
-            raise InputError(f"{raw_dir}: no such raw directory", "set paths.raw_dir")
-        lost = missing(raw_dir, self.year, self.run, self.wanted())
+        raw_dir, wanted = self.config.paths.raw_dir, self.wanted()
+        lost = missing(raw_dir, self.year, self.run, wanted)
         if lost:
-            raise InputError(
-                f"{lost[0].path.parent}: {len(lost)} of {len(self.wanted())} raw files: "
-                f"{describe_missing(lost)}",
-                "bring them back and resume",
-            )
+            raise InputError(describe_missing(lost, len(wanted)), "bring them back and resume")
         find_env_script(self.workspace, self.config)
-        for program in travelling(self.config.reco):
-            _program_text(program)
-        for number in sorted(self.wanted())[:1]:
+        payload.refuse_missing_programs(self.config.reco)
+        for number in sorted(wanted)[:1]:
             self._driver.refuse_batch(self.batch(Stage(1), "", [number], {}, ()))
         initial = self.config.alignment.initial_constants
         if initial is not None:
@@ -110,17 +102,11 @@ class WorkspaceReconstruction:
             for number in self.wanted():
                 paths.job_directory(number).mkdir(parents=True, exist_ok=True)
             install_env_script(self.workspace, self.config)
-            _write(paths.reco / "reco_condor_env.sh", self.workspace.env_script.read_text(), 0o755)
-            for name in (paths.job_script.name, "aligndb_copy.sh", "check_tags.py"):
-                script = shipped("conf").joinpath("job", name).read_text()
-                _write(paths.reco / name, script, 0o755)
-            for program in travelling(self.config.reco):
-                mode = 0o755 if os.access(program, os.X_OK) else 0o644
-                _write(paths.reco / program.name, _program_text(program), mode)
-            _write(paths.constants, constants)
+            env_script = self.workspace.env_script.read_text()
+            payload.install(paths, env_script, constants, self.config.reco)
             everything = self.batch(stage, "", self.wanted(), {}, ())
             name, text = self._driver.submit_file(everything)
-            _write(paths.reco / name, text)
+            payload.write_changed(paths.reco / name, text)
             # Jobs are submitted next, and bring their outputs into these whatever happens to us.
             for directory in (paths.root, self.workspace.root):
                 sync_directory(directory)
@@ -207,13 +193,7 @@ class WorkspaceReconstruction:
             key=key,
             directory=paths.reco,
             executable=paths.job_script,
-            inputs=(
-                paths.reco / "reco_condor_env.sh",
-                paths.reco / "aligndb_copy.sh",
-                paths.reco / "check_tags.py",
-                paths.constants,
-                *(paths.reco / program.name for program in travelling(self.config.reco)),
-            ),
+            inputs=payload.inputs(paths, self.config.reco),
             deliver_to=self._outputs_directory(paths),
             jobs=tuple(self._job(paths, number, stations, memory_mb) for number in sorted(numbers)),
             resources=self._resources(),
@@ -288,24 +268,3 @@ class WorkspaceReconstruction:
             return read_text(self._paths(stage.iteration - 1).new_constants)
         initial = self.config.alignment.initial_constants
         return "" if initial is None else read_text(initial)
-
-
-def _program_text(program: Path) -> str:
-    """Return a program that travels with the jobs. Raises InputError when it cannot be read."""
-    try:
-        return program.expanduser().read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{program}: cannot be read: {error}",
-            "reco.writer and reco.program are names on PATH, or paths of scripts that travel",
-        ) from None
-
-
-def _write(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write what is not there yet: jobs of a killed daemon may be reading it."""
-    try:
-        if path.read_text() == text:
-            return
-    except (FileNotFoundError, UnicodeDecodeError):
-        pass
-    write_atomically(path, text, mode=mode)

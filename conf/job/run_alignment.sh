@@ -47,26 +47,18 @@ give_up() {
     exit "$code"
 }
 
-# Tells whether a disk is full; a file system that tells no sizes is not.
-is_full() {
-    local left size
-    read -r left size < <(df --output=avail,size -B1 -- "$1" 2>/dev/null | tail -n 1)
-    [ "${size:-0}" -gt 0 ] && [ "$left" -lt 1000000 ]
-} 2>/dev/null
-
-# Remembers a full disk: it may have room again, by what failed, when the failure comes to light.
+# Remembers a full disk: it may have room again, by what failed, when the failure comes to light. A
+# file system that tells no sizes is not full.
 look_at_disk() {
-    is_full "$sandbox" && was_full=yes
-}
+    local left size
+    read -r left size < <(df --output=avail,size -B1 -- "$sandbox" 2>/dev/null | tail -n 1)
+    [ "${size:-0}" -gt 0 ] && [ "$left" -lt 1000000 ] && was_full=yes
+} 2>/dev/null
 
 HOSTNAME=${HOSTNAME:-unknown}
 sandbox=$PWD
-was_full=
 beside=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-scratch=
-child=
-sourcing=
-partial=
+was_full='' scratch='' child='' sourcing='' partial=''
 
 clean_up() {
     local code=$?

@@ -23,11 +23,6 @@ PATIENCE_WITH_HISTORY = 5
 """A look into the history reads all of it when nothing matches: minutes on a busy schedd."""
 
 
-def never() -> bool:
-    """Nobody asks to stop."""
-    return False
-
-
 class ScheddProcess:
     """Implements `schedd.Schedd`; all that `at` returns use the same child process."""
 
@@ -37,7 +32,7 @@ class ScheddProcess:
         pool: str | None = None,
         schedd: str | None = None,
         timeout_s: float = 60.0,
-        should_stop: Callable[[], bool] = never,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._pool = pool
         self._schedd = schedd

@@ -12,7 +12,7 @@ from auto_iter.alignment.model import Batch
 from auto_iter.alignment.policy import Pace
 from auto_iter.alignment.ports import BatchSystem, Clock
 from auto_iter.batch.driver import Check, DiskUse
-from auto_iter.batch.htcondor.child import ScheddProcess, never
+from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.schedd import make_sure_we_are_known
 from auto_iter.batch.htcondor.submit import refuse_eos, refuse_path, submit_description, submit_file
 from auto_iter.batch.htcondor.system import HTCondorBatch
@@ -147,7 +147,7 @@ class HTCondorDriver:
             yield HTCondorBatch(workspace_id, self._config, schedd, records=records / "keys")
 
     def _schedd(
-        self, should_stop: Callable[[], bool] = never, patience_s: float | None = None
+        self, should_stop: Callable[[], bool] = lambda: False, patience_s: float | None = None
     ) -> ScheddProcess:
         return ScheddProcess(
             pool=self._config.pool,
