@@ -7,14 +7,14 @@ is configured.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from auto_iter.alignment.model import Batch
-from auto_iter.alignment.policy import Pace
+from auto_iter.alignment.policy import ANY_PACE, Pace
 from auto_iter.alignment.ports import BatchSystem, Clock
 from auto_iter.config.schema import Config
 
@@ -25,6 +25,15 @@ class DiskUse(StrEnum):
     NOTHING = "nothing"
     DELIVER = "deliver"
     RUN = "run"
+
+
+@dataclass(frozen=True)
+class Home:
+    """What a batch system is given of a workspace: how its keys begin, and where it keeps notes."""
+
+    workspace_id: str
+    records: Path
+    clock: Clock
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,10 @@ class Check:
 
 
 class BatchDriver(Protocol):
-    """A batch system as it is configured. Cheap to make, and holds nothing open."""
+    """A batch system as it is configured. Cheap to make, and holds nothing open.
+
+    Each is a subclass: what has a body here is right for one that asks for nothing special.
+    """
 
     name: ClassVar[str]
     """As in `batch.system`."""
@@ -58,11 +70,6 @@ class BatchDriver(Protocol):
         ...
 
     @property
-    def pace(self) -> Pace:
-        """How often it may be polled."""
-        ...
-
-    @property
     def cpus(self) -> int:
         """Processors of one job."""
         ...
@@ -72,35 +79,33 @@ class BatchDriver(Protocol):
         """What its jobs do on the workspace's disk."""
         ...
 
+    @property
+    def pace(self) -> Pace:
+        """How often it may be polled."""
+        return ANY_PACE
+
     def submit_file(self, batch: Batch) -> tuple[str, str]:
         """Return name and content of a file with which a person can submit `batch` by hand."""
         ...
 
     def refuse_machine(self, env: Mapping[str, str]) -> None:
         """Raise InputError where nothing could ever be submitted from this machine."""
-        ...
 
     def refuse_place(self, directory: Path) -> None:
         """Raise UsageError or InputError where no workspace can be in `directory`."""
-        ...
 
     def refuse_batch(self, batch: Batch) -> None:
         """Raise UsageError or InputError for paths that a submission could not have."""
-        ...
 
     def checks(self, env: Mapping[str, str]) -> AbstractContextManager[Sequence[Check]]:
         """Give what is to be checked; each makes sense only where the ones before are right."""
-        ...
+        del env
+        return nullcontext(())
 
     def opened(
-        self,
-        workspace_id: str,
-        records: Path,
-        clock: Clock,
-        should_stop: Callable[[], bool],
-        patience_s: float | None = None,
+        self, home: Home, should_stop: Callable[[], bool], patience_s: float | None = None
     ) -> AbstractContextManager[BatchSystem]:
-        """Give the batch system of one workspace, which keeps what it has to note in `records`.
+        """Give the batch system of one workspace.
 
         Calls give up when `should_stop`, and after `patience_s` where a person waits for them.
         """

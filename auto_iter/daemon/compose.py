@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from auto_iter.alignment.policy import Policy
+from auto_iter.batch.driver import Home
 from auto_iter.batch.registry import driver_of
 from auto_iter.daemon.lifecycle import Opened, reconstruction, the_strategy
 from auto_iter.daemon.signals import SystemClock, never
@@ -35,13 +36,11 @@ def composed(
     """
     driver, clock, chain = driver_of(opened.config), SystemClock(), chain_of(opened)
     prefix = opened.workspace.key_prefix(opened.snapshot.workspace_id)
-    records = opened.workspace.batch_records
+    home = Home(prefix, opened.workspace.batch_records, clock)
     with ExitStack() as resources:
         resources.callback(chain.stop)
         ports = Ports(
-            batch=resources.enter_context(
-                driver.opened(prefix, records, clock, should_stop, patience_s)
-            ),
+            batch=resources.enter_context(driver.opened(home, should_stop, patience_s)),
             reconstruction=reconstruction(opened),
             millepede=chain,
             clock=clock,

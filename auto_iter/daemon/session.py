@@ -111,7 +111,8 @@ def _run(
     signals.install()
     parts = stack.enter_context(composed(opened, signals.should_stop))
     _greet(opened, snapshot, parts)
-    display = stack.enter_context(Display(opened.workspace.root.name, sys.stderr))
+    display = Display(opened.workspace.root.name, sys.stderr)
+    stack.callback(display.close)
     daemon = Daemon(
         snapshot,
         states.ALL,

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from auto_iter.alignment.model import Batch
 from auto_iter.alignment.policy import Pace
-from auto_iter.alignment.ports import BatchSystem, Clock
-from auto_iter.batch.driver import Check, DiskUse
+from auto_iter.alignment.ports import BatchSystem
+from auto_iter.batch.driver import BatchDriver, Check, DiskUse, Home
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.schedd import make_sure_we_are_known
 from auto_iter.batch.htcondor.submit import refuse_eos, refuse_path, submit_description, submit_file
@@ -26,8 +26,20 @@ def condor_config(env: Mapping[str, str]) -> Path | None:
     return next((Path(place) for place in places if place and Path(place).exists()), None)
 
 
-class HTCondorDriver:
-    """Implements `driver.BatchDriver`."""
+def _configured(env: Mapping[str, str]) -> str:
+    found = condor_config(env)
+    if found is None:
+        raise InputError(
+            "HTCondor is not configured on this machine: neither CONDOR_CONFIG nor "
+            "/etc/condor/condor_config leads to a file",
+            "log in where it is (lxplus), set CONDOR_CONFIG, or run the jobs here with "
+            "--batch local",
+        )
+    return str(found)
+
+
+class HTCondorDriver(BatchDriver):
+    """Jobs on a schedd, which is others' too, and refuses what it cannot read."""
 
     name: ClassVar[str] = "htcondor"
 
@@ -66,18 +78,7 @@ class HTCondorDriver:
 
     def refuse_machine(self, env: Mapping[str, str]) -> None:
         """Refuse one on which HTCondor is not configured."""
-        self._configured(env)
-
-    def _configured(self, env: Mapping[str, str]) -> str:
-        found = condor_config(env)
-        if found is None:
-            raise InputError(
-                "HTCondor is not configured on this machine: neither CONDOR_CONFIG nor "
-                "/etc/condor/condor_config leads to a file",
-                "log in where it is (lxplus), set CONDOR_CONFIG, or run the jobs here with "
-                "--batch local",
-            )
-        return str(found)
+        _configured(env)
 
     def refuse_place(self, directory: Path) -> None:
         """Refuse what a submit description cannot name, and EOS for jobs that are not spooled."""
@@ -112,7 +113,7 @@ class HTCondorDriver:
                 return "stored for our jobs"
 
             checks = [
-                Check("htcondor configuration", lambda: self._configured(env)),
+                Check("htcondor configuration", lambda: _configured(env)),
                 Check("htcondor bindings", schedd.version),
                 Check(
                     "schedd",
@@ -134,17 +135,12 @@ class HTCondorDriver:
 
     @contextmanager
     def opened(
-        self,
-        workspace_id: str,
-        records: Path,
-        clock: Clock,
-        should_stop: Callable[[], bool],
-        patience_s: float | None = None,
+        self, home: Home, should_stop: Callable[[], bool], patience_s: float | None = None
     ) -> Iterator[BatchSystem]:
-        """Give the clusters of a workspace; the keys that were used are noted in `records`."""
-        del clock  # what counts are intervals
+        """Give the clusters of a workspace; the keys that were used are noted."""
         with closing(self._schedd(should_stop, patience_s)) as schedd:
-            yield HTCondorBatch(workspace_id, self._config, schedd, records=records / "keys")
+            keys = home.records / "keys"
+            yield HTCondorBatch(home.workspace_id, self._config, schedd, records=keys)
 
     def _schedd(
         self, should_stop: Callable[[], bool] = lambda: False, patience_s: float | None = None
