@@ -167,7 +167,7 @@ def _stopped(
         ports.batch.remove(attempt.submission, "jobs like it all fail the same way")
     if going_on:
         return Stay(snapshot.all_ended_by_us(), wait_s=0, notes=tuple(notes))
-    raise JobError(cause, "mend the cause, then `auto-iter resume` goes on")
+    raise JobError(cause, "fix the cause, then `auto-iter resume`")
 
 
 def _victims_of_the_disk(
@@ -251,11 +251,11 @@ def _judged(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outcome:
     if outstanding_files(snapshot, ports):
         return Fire("reco_incomplete", snapshot, tuple(notes))
     if (len(wanted) - len(missing)) / len(wanted) >= ports.policy.min_success_fraction:
-        left_out = Note("going on without", {"files": sorted(missing)}, "warning")
+        left_out = Note("continuing without", {"files": sorted(missing)}, "warning")
         return Fire("reco_finished", snapshot, (*notes, left_out))
     raise JobError(
         _verdict(snapshot, missing, len(wanted), ports),
-        "mend the cause, then `auto-iter resume` continues with just these files",
+        "fix the cause, then `auto-iter resume` continues with just these files",
     )
 
 

@@ -105,7 +105,7 @@ KINDS: Final[Mapping[int, HoldKind]] = MappingProxyType(
     }
 )
 
-_UNKNOWN: Final = HoldKind("held", Action.RELEASE, "look the hold code up", limit=1)
+_UNKNOWN: Final = HoldKind("held", Action.RELEASE, "look up the hold code", limit=1)
 
 
 def decide(problem: Problem, releases_so_far: int, policy: Holds) -> Remedy:

@@ -24,9 +24,9 @@ def add_parser(subparsers: Subparsers) -> None:
     validate.set_defaults(call=_validate)
     imported = actions.add_parser(
         "import",
-        help="take over the collaboration's config.json (raw, workflow, dag …)",
+        help="convert the collaboration's config.json (raw, workflow, dag …)",
         description="Show what OLD means here: configuration, strategy, the command to run, and "
-        "what was not taken. With FILE, configuration and strategy are written there.",
+        "what could not be converted. With FILE, configuration and strategy are written there.",
     )
     imported.add_argument("old", type=Path, metavar="OLD", help="a config.json of the DAG scripts")
     imported.add_argument("file", nargs="?", type=Path, metavar="FILE", help="e.g. auto_iter.yaml")

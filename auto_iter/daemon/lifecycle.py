@@ -98,7 +98,7 @@ def create_workspace(
     if next(workspace.root.glob("iter[0-9]*"), None) is not None:
         raise UsageError(
             f"{workspace.root}: has iterations, but no state.yaml; restore that, or move the "
-            "directory away to begin anew"
+            "directory away to start afresh"
         )
     check_calypso(config)
     excluded = missing_files(arguments, config, allow_missing=allow_missing)
@@ -135,7 +135,7 @@ def _refuse_missing_places(workspace: Workspace, config: Config) -> None:
     """Raise InputError for what would only be tried again for ever, or made where nobody looks."""
     work_dir = workspace.root.parent
     if not work_dir.parent.is_dir():
-        raise InputError(f"{work_dir}: no such directory", "make it, or correct --work_dir")
+        raise InputError(f"{work_dir}: no such directory", "create it, or correct --work_dir")
     driver_of(config).refuse_machine(os.environ)
 
 
@@ -172,7 +172,7 @@ def missing_files(arguments: Arguments, config: Config, *, allow_missing: bool) 
     raise InputError(
         describe_missing(absent, len(wanted)),
         "choose other files"
-        + ("" if len(absent) == len(wanted) else ", or go on without them with --allow-missing"),
+        + ("" if len(absent) == len(wanted) else ", or continue without them with --allow-missing"),
     )
 
 
@@ -202,7 +202,7 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
         refuse_iterations(iterations)
         done = snapshot.iteration if snapshot.state == "done" else snapshot.iteration - 1
         if iterations < max(done, 1):
-            raise UsageError(f"-i {iterations}: {done} iterations are done already")
+            raise UsageError(f"-i {iterations}: {done} iterations are already done")
         longer = snapshot.arguments.model_copy(update={"iterations": iterations})
         goes_on = snapshot.converged and iterations <= done
         snapshot = snapshot.but(arguments=longer, converged=goes_on)
@@ -235,7 +235,7 @@ def _change_strategy(opened: Opened, config: Config) -> None:
         raise InputError(
             f"strategy {name}: has {len(strategy.phases)} phases, and this alignment is in its "
             f"phase {opened.snapshot.phase + 1}",
-            "begin another alignment from these constants: alignment.initial_constants",
+            "start another alignment from these constants: alignment.initial_constants",
         )
     write_atomically(opened.workspace.strategy, text)
 

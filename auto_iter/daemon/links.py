@@ -29,9 +29,7 @@ from auto_iter.millepede.place import is_workspace
 from auto_iter.workspace.heritage import differs
 from states.machine import StateMachine
 from states.next_iteration import begin_next
-
-RECONSTRUCTED = frozenset({"mille", "pede", "next_iteration"})
-"""States of an iteration whose reconstruction is over."""
+from states.table import RECONSTRUCTED
 
 
 @contextmanager
@@ -112,7 +110,7 @@ def _finished(opened: Opened, number: int) -> Opened:
     if why is not None:
         raise UsageError(
             f"iteration {number}: iteration {before} has no constants yet: {why}; `auto-iter reco "
-            f"… -i {before}` looks again, and submits what failed"
+            f"… -i {before}` looks again, and resubmits what failed"
         )
     paths = opened.workspace.iteration(before, opened.snapshot.arguments.run)
     if not (paths.solution.is_file() and paths.new_constants.is_file()):
@@ -131,7 +129,7 @@ def why_not_own(root: Path, number: int) -> str | None:
     """
     holder = live_holder(app.open_workspace(root).workspace.lock)
     if holder is not None:
-        return f"auto-iter is at work on it (pid {holder.pid} on {holder.host})"
+        return f"auto-iter is already working on it (pid {holder.pid} on {holder.host})"
     with _locked(root) as opened:
         snapshot = opened.snapshot
         if number != snapshot.iteration or snapshot.state == "done":

@@ -20,7 +20,7 @@ LOOK_TIMEOUT_S = 15.0
 class Look:
     """How the current iteration's jobs stand just now. `ended`: jobs that will not run again.
 
-    `trouble`: why the batch system could not be asked; then the jobs are as last seen.
+    `trouble`: why the batch system could not be asked; then the numbers of jobs are as last seen.
     """
 
     progress: Progress
@@ -40,7 +40,7 @@ class Look:
         jobs = {"running": seen.running, "idle": seen.idle, "held": seen.held}
         jobs |= {"not to be found": seen.unknown}
         counts = ", ".join(f"{count} {name}" for name, count in jobs.items() if count)
-        return f"{text}; jobs: {counts}" if counts else f"{text}, and no job runs"
+        return f"{text}; jobs: {counts}" if counts else f"{text}, and no job is running"
 
 
 def look(opened: Opened, *, fetch: bool) -> Look:
@@ -76,18 +76,18 @@ def look_for(opened: Opened, status: Status) -> Status:
     try:
         seen = look(opened, fetch=False)
     except AutoIterError as error:  # a strategy that is gone, say: status has more to tell
-        return replace(status, remark=f"the jobs are as last seen: {error}")
+        return replace(status, remark=f"the numbers of jobs are as last seen: {error}")
     progress = seen.progress.model_copy(update={"expected_end": None})
     unfetched = min(seen.ended, progress.wanted) - progress.delivered
     remark = None
     if seen.trouble is not None:
-        remark = f"the jobs are as last seen: {seen.trouble}"
+        remark = f"the numbers of jobs are as last seen: {seen.trouble}"
     elif seen.is_whole:
         paths = opened.workspace.iteration(opened.snapshot.iteration, opened.snapshot.arguments.run)
         remark = f"all outputs are there; next by hand: auto-iter millepede -i {paths.root}"
     elif unfetched > 0:
         remark = (
-            f"{unfetched} more jobs have ended: outputs that wait with the batch system are "
-            "fetched by whoever goes on, jobs that failed are submitted again"
+            f"{unfetched} more jobs have ended; whoever continues fetches the outputs that are "
+            "still with the batch system, and submits again what failed"
         )
     return replace(status, snapshot=opened.snapshot.but(progress=progress), remark=remark)

@@ -134,7 +134,7 @@ class Status:
             return []
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(hindrance.since))
         if self.holder is None:
-            return [f"was waiting since {since}: {hindrance.reason}"]
+            return [f"had been waiting since {since}: {hindrance.reason}"]
         return [f"waiting since {since}; retries automatically: {hindrance.reason}"]
 
     def _remark(self) -> list[str]:
@@ -181,7 +181,7 @@ class Status:
         lines = [f"failed in {failure.state}: {failure.reason}"]
         if failure.remedy:
             lines.append(f"what to do: {failure.remedy}")
-        return [*lines, f"then: {self.workspace.resume_command}"]
+        return [*lines, f"then run: {self.workspace.resume_command}"]
 
     def _history(self) -> list[str]:
         if not self.snapshot.history:

@@ -85,10 +85,10 @@ def _batch_system(
 def _raw_directory(raw_dir: Path) -> Finding:
     if not raw_dir.is_dir():
         remedy = "set paths.raw_dir; is EOS mounted here (`ls /eos/experiment`)?"
-        return Finding("raw data", Verdict.BAD, f"{raw_dir} is no directory", remedy)
+        return Finding("raw data", Verdict.BAD, f"{raw_dir} is not a directory", remedy)
     if not os.access(raw_dir, os.R_OK | os.X_OK):
         remedy = "ask for access, or renew the Kerberos ticket (kinit)"
-        return Finding("raw data", Verdict.BAD, f"{raw_dir} may not be read", remedy)
+        return Finding("raw data", Verdict.BAD, f"{raw_dir} cannot be read", remedy)
     return Finding("raw data", Verdict.OK, str(raw_dir))
 
 
@@ -160,7 +160,10 @@ def _work_directory(config: Config) -> Iterator[Finding]:
     if open_to_others is None or place.stat().st_mode & stat.S_ISVTX:  # as /tmp: each his own
         yield Finding("work directory", Verdict.OK, str(place))
     else:
-        remedy = "others could change what runs as you there: close it, or set paths.work_dir"
+        remedy = (
+            "others could change what runs there in your name: restrict its permissions, or set "
+            "paths.work_dir"
+        )
         yield Finding("work directory", Verdict.WARNING, open_to_others, remedy)
     free_mb = shutil.disk_usage(place).free // 1_000_000
     enough = free_mb >= ROOM_MB

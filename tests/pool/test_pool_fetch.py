@@ -66,7 +66,7 @@ def test_a_sandbox_that_the_schedd_cannot_read_is_the_jobs_problem_and_no_one_el
     (Path(os.environ["POOL_DIR"] + str(ad["Iwd"])) / "result_10").unlink()
     managed(lambda: system.fetch(submission))
     (problem,) = system.poll(submission).problems
-    assert (problem.number, "did not come" in problem.reason) == (10, True)
+    assert (problem.number, "could not be fetched" in problem.reason) == (10, True)
     assert [path.name for path in (tmp_path / "2kfalignment").iterdir()] == ["result_11"]
     assert calls.count(ads.of(submission)).total >= 1
 

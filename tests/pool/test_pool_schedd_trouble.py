@@ -103,7 +103,7 @@ def test_a_child_that_dies_leaves_its_last_words(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     process = ScheddProcess(timeout_s=20)
     try:
-        with pytest.raises(TransientError, match=r"the process for it died: <no Python frame>"):
+        with pytest.raises(TransientError, match=r"its helper process died: <no Python frame>"):
             process.count("true")
     finally:
         process.close()

@@ -245,7 +245,7 @@ def test_what_is_waited_for_is_known_to_others_and_since_when_also_after_a_kill(
     text = Status(Workspace(Path("w")), world.saved, at_work, 0.0).as_text()
     assert "retries automatically: schedd unreachable" in text
     text = Status(Workspace(Path("w")), world.saved, None, 0.0).as_text()
-    assert "was waiting since" in text
+    assert "had been waiting since" in text
     assert "automatically" not in text
     down = False
     assert world.run() is Ending.DONE

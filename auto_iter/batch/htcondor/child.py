@@ -141,7 +141,7 @@ class ScheddProcess:
             raise self._trouble(call, f"took longer than {limit_s:g} s") from None
         except EOFError as last_words:
             why = f": {last_words}" if str(last_words) else ""
-            raise self._trouble(call, f"the process for it died{why}") from None
+            raise self._trouble(call, f"its helper process died{why}") from None
         if "ok" in answer:
             # Only of this call: a schedd that does not know us answers questions all the same.
             self._trouble_since.pop((self._schedd, call), None)

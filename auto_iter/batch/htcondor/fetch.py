@@ -69,7 +69,7 @@ class Sandboxes:
         again = [number for number in failed if number not in self.unfetchable]
         if again:
             raise TransientError(
-                f"files of {len(again)} jobs did not come, of raw file {again[0]:05d} because "
+                f"the files of {len(again)} jobs could not be fetched; raw file {again[0]:05d}: "
                 f"{failed[again[0]]}",
                 delay_s=AGAIN_AFTER_S,
             )
@@ -106,7 +106,7 @@ class Sandboxes:
         number = ads.number_of(ad)
         self._tries[number] += 1
         if self._tries[number] >= TRIES:
-            reason = f"its files did not come in {TRIES} tries: {complaint}"
+            reason = f"its files could not be fetched in {TRIES} tries: {complaint}"
             self.unfetchable[number] = ads.problem_of(ad) or ads.failed(ad, reason)
 
 
@@ -114,10 +114,10 @@ def _ours(error: WriteError) -> TransientError | InputError:
     """Return what a person hears of an output that cannot be written here."""
     what = f"{error.path}: {os.strerror(error.number)}"
     if error.number in TRANSIENT_ERRNOS:
-        return TransientError(f"{what}: make room; the outputs wait with the schedd", AGAIN_AFTER_S)
+        return TransientError(f"{what}: make room; the outputs stay with the schedd", AGAIN_AFTER_S)
     return InputError(
-        f"{what}: an output cannot be written there, and waits with the schedd",
-        "mend that, then `auto-iter resume` fetches it",
+        f"{what}: an output cannot be written there, and stays with the schedd",
+        "fix that, then `auto-iter resume` fetches it",
     )
 
 

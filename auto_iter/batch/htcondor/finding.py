@@ -103,8 +103,8 @@ class Finder:
         since = self._half_spooled_since.setdefault(key, self._now())
         wait_s = since + HALF_SPOOLED_AFTER_S - self._now()
         if wait_s > 0:
-            raise TransientError("the input of a cluster is on its way, or got lost", wait_s)
+            raise TransientError("the input of a cluster is on its way, or was lost", wait_s)
         schedd.act("remove", half, "auto-iter: its input never arrived")
         if schedd.query(half, ("ClusterId",), limit=1):
-            raise TransientError("a cluster without input does not go away", HALF_SPOOLED_AFTER_S)
+            raise TransientError("a cluster without input cannot be removed", HALF_SPOOLED_AFTER_S)
         del self._half_spooled_since[key]

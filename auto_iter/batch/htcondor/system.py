@@ -97,7 +97,7 @@ class HTCondorBatch:
             if self._refusals[str(error)] < REFUSALS:
                 raise
             raise InputError(
-                str(error), "ask the site, or mend what the words name; `auto-iter resume` goes on"
+                str(error), "ask the site, or fix what the message names; then `auto-iter resume`"
             ) from None
         self._refusals.clear()
         return submission
