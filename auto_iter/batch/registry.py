@@ -37,5 +37,6 @@ def with_system(config: Config, name: str) -> Config:
 
 
 def system_of(keys: Collection[str]) -> str:
-    """Return the name of the batch system that made all of these keys; of none, the last one's."""
-    return next(each.name for each in reversed(DRIVERS) if all(map(each.made, keys)))
+    """Return the name of the batch system that made these keys; without any, the last one's."""
+    makers = (each.name for each in DRIVERS if any(map(each.made, keys)))
+    return next(makers, DRIVERS[-1].name)
