@@ -54,7 +54,7 @@ def _meant(snapshot: Snapshot, intent: Intent, outstanding: frozenset[int]) -> f
 
 def outstanding_files(snapshot: Snapshot, ports: Ports) -> frozenset[int]:
     """Return the raw files that have no output and have tries left."""
-    failed, lost = ports.policy.max_attempts, ports.policy.max_losses
+    failed, lost = ports.policy.reco.max_attempts, ports.policy.reco.max_losses
     exhausted = {number for number, count in snapshot.failures.items() if count >= failed}
     exhausted |= {number for number, count in snapshot.losses.items() if count >= lost}
     delivered = ports.reconstruction.delivered(snapshot.iteration)

@@ -96,7 +96,7 @@ def _until_next_poll(snapshot: Snapshot, ports: Ports) -> float | None:
     left = snapshot.progress.wanted - snapshot.progress.delivered
     if left > max(1, snapshot.progress.wanted * LAST_PART):
         return None
-    return ports.policy.poll_interval_at_end_s
+    return ports.policy.pace.at_end_s
 
 
 def _accounted(
@@ -250,7 +250,7 @@ def _judged(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outcome:
         return Fire("reco_finished", snapshot, tuple(notes))
     if outstanding_files(snapshot, ports):
         return Fire("reco_incomplete", snapshot, tuple(notes))
-    if (len(wanted) - len(missing)) / len(wanted) >= ports.policy.min_success_fraction:
+    if (len(wanted) - len(missing)) / len(wanted) >= ports.policy.reco.min_success_fraction:
         left_out = Note("continuing without", {"files": sorted(missing)}, "warning")
         return Fire("reco_finished", snapshot, (*notes, left_out))
     raise JobError(

@@ -44,7 +44,7 @@ def composed(
             reconstruction=reconstruction(opened),
             millepede=chain,
             clock=clock,
-            policy=Policy.of(opened.config, driver.pace),
+            policy=Policy(opened.config.reco, opened.config.alignment, driver.pace),
             plan=plan_of(the_strategy(opened), opened.config),
         )
         yield Parts(ports, chain)

@@ -178,7 +178,7 @@ class Daemon:
     def _until_next_poll(self) -> float:
         """Return the poll interval and a little more: who started together shall not poll so."""
         policy = self._ports.policy
-        return policy.poll_interval_s * random.uniform(1, 1 + policy.poll_jitter)  # noqa: S311
+        return policy.poll_interval_s * random.uniform(1, 1 + policy.pace.jitter)  # noqa: S311
 
     def _move(self, fired: Fire) -> None:
         before = self._machine.state

@@ -13,26 +13,8 @@
 # whole or not at all. Works in a scratch directory under $_CONDOR_SCRATCH_DIR that does not outlive
 # it.
 #
-# Exit codes (auto_iter/batch/exitcodes.py has the same list, with remedies):
-#   0    the output was delivered
-#   10   the arguments make no sense
-#   11   an input that travels with the job is missing
-#   12   the raw file cannot be read
-#   20   the environment script failed, or a program is missing after it
-#   21   no scratch directory could be made
-#   22   the conditions database cannot be copied
-#   30   the writer of the alignment database failed
-#   31   the writer's sqlite file is not the expected one, or holds no alignment
-#   32   AtlCoolCopy did not put the constants under the tag
-#   33   the constants' pool files were not written, or are not the expected ones
-#   34   the reconstruction reads another alignment tag than was written
-#   40   the reconstruction failed
-#   41   the reconstruction left no kfalignment file
-#   42   the kfalignment file is empty, cut short or no ROOT file
-#   43   the kfalignment file holds no track
-#   50   the output could not be delivered
-#   51   the disk that the job ran on is full
-#   143  the job was told to end (SIGTERM) and cleaned up
+# Exit codes are in the table of auto_iter/batch/exitcodes.py, with remedies; here each is given with
+# words of its own.
 set -u
 
 say() { echo "$(date '+%F %T') run_alignment.sh: $*"; }

@@ -387,7 +387,7 @@ def test_a_machine_on_which_jobs_also_succeed_is_no_black_hole() -> None:
 
 
 def test_polls_are_spread_in_time_but_never_closer_than_the_interval() -> None:
-    world = World(iterations=1, settings={"poll_jitter": 0.1})
+    world = World(iterations=1, settings={"jitter": 0.1})
     daemon = world.daemon()
     while daemon.step() == 0:
         pass

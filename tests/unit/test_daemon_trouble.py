@@ -275,7 +275,7 @@ def test_limits_that_are_known_are_kept_to_from_the_start() -> None:
 
 
 def test_at_the_end_of_spooled_jobs_polls_come_sooner() -> None:
-    world = World(files=MANY, iterations=1, settings={"poll_interval_at_end_s": 7.0})
+    world = World(files=MANY, iterations=1, settings={"at_end_s": 7.0})
     world.slots = 18  # 36 of 40 are in after two rounds
     waits: list[float] = []
     pass_time = world.pass_time

@@ -316,7 +316,7 @@ def test_a_full_disk_of_ours_leaves_the_outputs_with_the_schedd_and_blames_no_jo
         world.schedd.end(each)
     for _ in range(10):
         assert system.poll(submission).problems == ()
-        with pytest.raises(TransientError, match=f"{os.strerror(number)}.*wait with the schedd"):
+        with pytest.raises(TransientError, match=f"{os.strerror(number)}.*stay with the schedd"):
             system.fetch(submission)
     world.schedd.write_error = None
     system.fetch(submission)

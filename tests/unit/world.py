@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import states
 from auto_iter.alignment.model import Problem, Submission, Trouble
 from auto_iter.alignment.plan import PhasePlan, Plan
-from auto_iter.alignment.policy import Policy
+from auto_iter.alignment.policy import ANY_PACE, Pace, Policy
 from auto_iter.alignment.snapshot import Arguments, Snapshot
 from auto_iter.config.batch import Holds
-from auto_iter.config.schema import Config
+from auto_iter.config.schema import Alignment, Reco
 from auto_iter.daemon.loop import Daemon, Ending, SnapshotSink
 from states.step import Ports
 from tests.fakes import MemoryBatch
@@ -104,11 +104,15 @@ class World:
 
     @property
     def policy(self) -> Policy:
-        values = {
-            "poll_interval_s": 60.0, "poll_jitter": 0.0, "max_attempts": 3,
-            "min_success_fraction": 1.0, "stop_when_converged": False,
-        }  # fmt: skip
-        return Policy(**{**vars(Policy.of(Config())), **values, **self.settings})
+        usual = {"polling_interval_seconds": 60.0, "stop_when_converged": False, "jitter": 0.0}
+        settings = {**usual, **self.settings}
+
+        def chosen(names: Iterable[str]) -> dict[str, Any]:
+            return {name: settings[name] for name in names if name in settings}
+
+        reco = Reco().model_copy(update=chosen(Reco.model_fields))
+        alignment = Alignment().model_copy(update=chosen(Alignment.model_fields))
+        return Policy(reco, alignment, Pace(**chosen(vars(ANY_PACE))))
 
     def daemon(self, killer: Killer | None = None, stop_after: int | None = None) -> Daemon:
         watch: Callable[[Any], Any] = killer.watching if killer else lambda port: port
