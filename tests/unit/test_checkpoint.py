@@ -50,6 +50,12 @@ def test_what_was_saved_is_loaded(path: Path, snapshot: Snapshot) -> None:
     assert checkpoint.load(path) == (snapshot, None)
 
 
+def test_a_range_of_raw_files_is_text_in_the_file_and_a_value_in_memory(path: Path) -> None:
+    checkpoint.save(path, FRESH)
+    assert "    files: 400-450\n" in path.read_text()
+    assert checkpoint.load(path)[0].arguments.files == RawRange(400, 450)
+
+
 @given(
     text=st.text(max_size=40),
     number=st.floats(allow_nan=False, allow_infinity=False),
