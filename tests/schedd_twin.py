@@ -11,9 +11,9 @@ import classad2
 
 from auto_iter.batch.htcondor.ads import Ad, Value
 from auto_iter.batch.htcondor.schedd import (
-    Counts,
     JobAction,
     Placed,
+    QueueCounts,
     RefusedError,
     SandboxError,
     WriteError,
@@ -91,11 +91,11 @@ class ScheddTwin:
         self._reached("name")
         return self.called
 
-    def count(self, constraint: str) -> Counts:
+    def count(self, constraint: str) -> QueueCounts:
         self._reached("count")
         found = [job["JobStatus"] for job in _matching(self._shown(self.queue), constraint)]
         numbers = {name: found.count(status) for name, status in _STATUS.items()}
-        return Counts(total=len(found), **numbers)
+        return QueueCounts(total=len(found), **numbers)
 
     def query(self, constraint: str, projection: Sequence[str], *, limit: int = -1) -> list[Ad]:
         self._reached("query")

@@ -86,7 +86,7 @@ class HTCondor(Section):
         return self
 
 
-class Batch(Section):
+class BatchChoice(Section):
     """Which batch system runs the jobs."""
 
     system: Literal["auto", "local", "htcondor"] = "auto"

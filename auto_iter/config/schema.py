@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from auto_iter.config.batch import Batch, HTCondor, Local
+from auto_iter.config.batch import BatchChoice, HTCondor, Local
 from auto_iter.config.section import (
     Count,
     Fraction,
@@ -155,7 +155,7 @@ class Config(Section):
 
     paths: Paths = Field(default_factory=Paths)
     reco: Reco = Field(default_factory=Reco)
-    batch: Batch = Field(default_factory=Batch)
+    batch: BatchChoice = Field(default_factory=BatchChoice)
     local: Local = Field(default_factory=Local)
     htcondor: HTCondor = Field(default_factory=HTCondor)
     millepede: Millepede = Field(default_factory=Millepede)

@@ -17,7 +17,7 @@ LOOK_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True)
-class Look:
+class JobsSeen:
     """How the current iteration's jobs stand just now. `ended`: jobs that will not run again.
 
     `trouble`: why the batch system could not be asked; then the numbers of jobs are as last seen.
@@ -43,7 +43,7 @@ class Look:
         return f"{text}; jobs: {counts}" if counts else f"{text}, and no job is running"
 
 
-def look(opened: Opened, *, fetch: bool) -> Look:
+def look(opened: Opened, *, fetch: bool) -> JobsSeen:
     """Ask the batch system once, and count outputs; with `fetch` (under the lock) bring them home.
 
     Nothing is written down.
@@ -68,7 +68,7 @@ def look(opened: Opened, *, fetch: bool) -> Look:
         for name in ("idle", "running", "held", "unknown"):
             now[name] = sum(getattr(tally, name) for tally in tallies)
     progress = snapshot.progress.model_copy(update=now)
-    return Look(progress, sum(tally.ended for tally in tallies), trouble)
+    return JobsSeen(progress, sum(tally.ended for tally in tallies), trouble)
 
 
 def look_for(opened: Opened, status: Status) -> Status:

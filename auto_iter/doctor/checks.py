@@ -28,7 +28,7 @@ ROOM_MB = 2000
 FULL_PERCENT = 90.0
 
 
-class Verdict(StrEnum):
+class Health(StrEnum):
     """How a check ended."""
 
     OK = "ok"
@@ -38,16 +38,16 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """What one check found; `remedy` is for the reader to do."""
 
     subject: str
-    verdict: Verdict
+    health: Health
     text: str
     remedy: str = ""
 
 
-def examine(config: Config, env: Mapping[str, str]) -> list[Finding]:
+def examine(config: Config, env: Mapping[str, str]) -> list[Diagnosis]:
     """Return all findings, in the order in which things are needed: what `run` would look for."""
     was_auto = config.batch.system == "auto"
     config = resolve_config(config, env)
@@ -62,55 +62,55 @@ def examine(config: Config, env: Mapping[str, str]) -> list[Finding]:
     ]
 
 
-def is_healthy(findings: list[Finding]) -> bool:
+def is_healthy(findings: list[Diagnosis]) -> bool:
     """Tell whether nothing that is needed is missing."""
-    return all(finding.verdict is not Verdict.BAD for finding in findings)
+    return all(finding.health is not Health.BAD for finding in findings)
 
 
 def _batch_system(
     driver: BatchDriver, env: Mapping[str, str], *, was_auto: bool
-) -> Iterator[Finding]:
+) -> Iterator[Diagnosis]:
     how = (
         "the first one that is set up here (batch.system is auto)" if was_auto else "as configured"
     )
-    yield Finding("batch system", Verdict.OK, f"{driver.name}, {how}")
+    yield Diagnosis("batch system", Health.OK, f"{driver.name}, {how}")
     with driver.checks(env) as checks:
         for check in checks:
             found = _judged(check.subject, check.look, remedy=check.remedy)
             yield found
-            if found.verdict is Verdict.BAD:
+            if found.health is Health.BAD:
                 return
 
 
-def _raw_directory(raw_dir: Path) -> Finding:
+def _raw_directory(raw_dir: Path) -> Diagnosis:
     if not raw_dir.is_dir():
         remedy = "set paths.raw_dir; is EOS mounted here (`ls /eos/experiment`)?"
-        return Finding("raw data", Verdict.BAD, f"{raw_dir} is not a directory", remedy)
+        return Diagnosis("raw data", Health.BAD, f"{raw_dir} is not a directory", remedy)
     if not os.access(raw_dir, os.R_OK | os.X_OK):
         remedy = "ask for access, or renew the Kerberos ticket (kinit)"
-        return Finding("raw data", Verdict.BAD, f"{raw_dir} cannot be read", remedy)
-    return Finding("raw data", Verdict.OK, str(raw_dir))
+        return Diagnosis("raw data", Health.BAD, f"{raw_dir} cannot be read", remedy)
+    return Diagnosis("raw data", Health.OK, str(raw_dir))
 
 
-def _calypso(config: Config) -> Iterator[Finding]:
+def _calypso(config: Config) -> Iterator[Diagnosis]:
     script, install = config.paths.env_script, config.paths.calypso_install
     found = str(script) if script.exists() else f"{script} will be made"
     remedy = "give --calypso_path (paths.calypso_install) or --env_script"
     judged = _judged("environment script", lambda: configured_env_script(config), found, remedy)
-    remark = overruled_calypso(config, script) if judged.verdict is Verdict.OK else None
-    yield judged if remark is None else replace(judged, verdict=Verdict.WARNING, text=remark)
+    remark = overruled_calypso(config, script) if judged.health is Health.OK else None
+    yield judged if remark is None else replace(judged, health=Health.WARNING, text=remark)
     if install is not None:
         yield _judged("calypso", lambda: check_calypso(config), str(install))
 
 
-def _strategy(config: Config) -> Finding:
+def _strategy(config: Config) -> Diagnosis:
     name = config.alignment.strategy
     if name == AUTO:
-        return Finding("strategy", Verdict.OK, "the one made for the stations that are asked for")
+        return Diagnosis("strategy", Health.OK, "the one made for the stations that are asked for")
     return _judged("strategy", lambda: load_strategy(name), name)
 
 
-def _initial_constants(config: Config) -> Iterator[Finding]:
+def _initial_constants(config: Config) -> Iterator[Diagnosis]:
     path = config.alignment.initial_constants
     if path is not None:
         yield _judged("initial constants", lambda: read_constants(path), str(path))
@@ -118,7 +118,7 @@ def _initial_constants(config: Config) -> Iterator[Finding]:
 
 def _judged(
     subject: str, look: Callable[[], object], found: str | None = None, remedy: str = ""
-) -> Finding:
+) -> Diagnosis:
     """Return the finding of a look that raises what `run` would say; `found` stands for its answer.
 
     `remedy` is for errors that have none.
@@ -126,80 +126,80 @@ def _judged(
     try:
         answer = look()
     except PermanentError as error:
-        return Finding(subject, Verdict.BAD, error.reason, error.remedy or remedy)
+        return Diagnosis(subject, Health.BAD, error.reason, error.remedy or remedy)
     except AutoIterError as error:
-        return Finding(subject, Verdict.BAD, str(error), remedy)
-    return Finding(subject, Verdict.OK, str(answer) if found is None else found)
+        return Diagnosis(subject, Health.BAD, str(error), remedy)
+    return Diagnosis(subject, Health.OK, str(answer) if found is None else found)
 
 
-def _pede(config: Config, env: Mapping[str, str]) -> Finding:
+def _pede(config: Config, env: Mapping[str, str]) -> Diagnosis:
     if config.millepede.solver == "builtin":
-        return Finding("pede", Verdict.SKIPPED, "not used: millepede.solver is builtin")
+        return Diagnosis("pede", Health.SKIPPED, "not used: millepede.solver is builtin")
     find = require_pede if config.millepede.solver == "pede" else find_pede
     missing = "not installed: the built-in solver is used"
     return _judged("pede", lambda: find(config.paths.pede_install, env.get("PATH")) or missing)
 
 
-def _work_directory(config: Config) -> Iterator[Finding]:
+def _work_directory(config: Config) -> Iterator[Diagnosis]:
     place = config.paths.work_dir
     refused = _judged(
         "work directory",
         lambda: driver_of(config).refuse_place(place),
         remedy="set paths.work_dir to another place; batch.system=local takes any",
     )
-    if refused.verdict is Verdict.BAD:
+    if refused.health is Health.BAD:
         yield refused
         return
     while not place.exists():
         place = place.parent
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
         remedy = "set paths.work_dir to a directory of yours"
-        yield Finding("work directory", Verdict.BAD, f"{place} cannot be written", remedy)
+        yield Diagnosis("work directory", Health.BAD, f"{place} cannot be written", remedy)
         return
     open_to_others = openness(place)
     if open_to_others is None or place.stat().st_mode & stat.S_ISVTX:  # as /tmp: each his own
-        yield Finding("work directory", Verdict.OK, str(place))
+        yield Diagnosis("work directory", Health.OK, str(place))
     else:
         remedy = (
             "others could change what runs there in your name: restrict its permissions, or set "
             "paths.work_dir"
         )
-        yield Finding("work directory", Verdict.WARNING, open_to_others, remedy)
+        yield Diagnosis("work directory", Health.WARNING, open_to_others, remedy)
     free_mb = shutil.disk_usage(place).free // 1_000_000
     enough = free_mb >= ROOM_MB
-    yield Finding(
+    yield Diagnosis(
         "disk",
-        Verdict.OK if enough else Verdict.WARNING,
+        Health.OK if enough else Health.WARNING,
         f"{free_mb} MB free",
         "" if enough else "remove old workspaces, or set paths.work_dir to a larger disk",
     )
     yield _quota(place)
 
 
-def _quota(place: Path) -> Finding:
+def _quota(place: Path) -> Diagnosis:
     """Ask the file system's own tool: neither AFS nor EOS tells statvfs about quotas."""
     command = _quota_command(place)
     if command is None:
-        return Finding("quota", Verdict.SKIPPED, "no quota tool for this file system here")
+        return Diagnosis("quota", Health.SKIPPED, "no quota tool for this file system here")
     try:
         asked = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding(
-            "quota", Verdict.WARNING, f"{command[0]}: {error}", "check the quota by hand"
+        return Diagnosis(
+            "quota", Health.WARNING, f"{command[0]}: {error}", "check the quota by hand"
         )
     lines = asked.stdout.strip().splitlines()
     if asked.returncode != 0 or not lines:
-        return Finding("quota", Verdict.SKIPPED, f"{command[0]} says nothing about {place}")
+        return Diagnosis("quota", Health.SKIPPED, f"{command[0]} says nothing about {place}")
     return quota_finding(lines[-1].strip())
 
 
-def quota_finding(line: str) -> Finding:
+def quota_finding(line: str) -> Diagnosis:
     """Judge what a quota tool says of a directory: the volume's and the disk's percentages."""
     used = [float(percent) for percent in re.findall(r"([\d.]+) ?%", line)]
     if used and max(used) >= FULL_PERCENT:
         remedy = "remove old workspaces, ask for more quota, or set paths.work_dir to another place"
-        return Finding("quota", Verdict.WARNING, line, remedy)
-    return Finding("quota", Verdict.OK, line)
+        return Diagnosis("quota", Health.WARNING, line, remedy)
+    return Diagnosis("quota", Health.OK, line)
 
 
 def _quota_command(place: Path) -> list[str] | None:

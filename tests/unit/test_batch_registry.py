@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.batch.registry import DRIVERS, driver_of, resolve_config, system_of, with_system
-from auto_iter.config.batch import Batch
+from auto_iter.config.batch import BatchChoice
 from auto_iter.config.schema import Config
 from auto_iter.errors import InputError
 
@@ -16,13 +16,13 @@ NAMES = {driver.name for driver in DRIVERS}
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_each_batch_system_can_be_configured(name: str) -> None:
-    assert Batch.model_validate({"system": name}).system == name
+    assert BatchChoice.model_validate({"system": name}).system == name
     assert driver_of(with_system(Config(), name)).name == name
 
 
 def test_no_batch_system_can_be_configured_that_has_no_driver() -> None:
     with pytest.raises(ValueError, match="system") as refused:
-        Batch.model_validate({"system": "pigeons"})
+        BatchChoice.model_validate({"system": "pigeons"})
     assert all(name in str(refused.value) for name in NAMES)
     assert str(refused.value).count("'") // 2 == len(NAMES | {"auto", "pigeons"})
 

@@ -13,12 +13,12 @@ from auto_iter.batch.htcondor.cluster import AFTER_ACTION_S, Polls
 from auto_iter.batch.htcondor.ends import LOST_AFTER_S, Ends
 from auto_iter.batch.htcondor.events import EventLog, SincePoll
 from auto_iter.batch.htcondor.queued import Queue
-from auto_iter.batch.htcondor.schedd import Counts, Jobs
+from auto_iter.batch.htcondor.schedd import Jobs, QueueCounts
 from auto_iter.config.batch import HTCondor
 from tests.schedd_twin import Job, ScheddTwin
 from tests.twins import FrozenClock
 
-COUNTS = Counts(total=3, idle=3)
+COUNTS = QueueCounts(total=3, idle=3)
 
 
 @pytest.fixture

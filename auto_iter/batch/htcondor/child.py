@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self
 
 from auto_iter.batch.htcondor.ads import Ad
-from auto_iter.batch.htcondor.exchange import Child
+from auto_iter.batch.htcondor.exchange import JsonChild
 from auto_iter.batch.htcondor.refusals import explained, refusal
-from auto_iter.batch.htcondor.schedd import Counts, JobAction, Placed, SandboxError, WriteError
+from auto_iter.batch.htcondor.schedd import JobAction, Placed, QueueCounts, SandboxError, WriteError
 from auto_iter.errors import TransientError
 
 JOBS_AT_A_TIME = 100
@@ -37,7 +37,7 @@ class ScheddProcess:
         self._pool = pool
         self._schedd = schedd
         self._timeout_s = timeout_s
-        self._child = Child("auto_iter.batch.htcondor.calls", should_stop)
+        self._child = JsonChild("auto_iter.batch.htcondor.calls", should_stop)
         self._trouble_since: dict[tuple[str | None, str], float] = {}
 
     @property
@@ -66,9 +66,9 @@ class ScheddProcess:
         """Return the schedd's full name."""
         return self.locate()["name"]
 
-    def count(self, constraint: str) -> Counts:
+    def count(self, constraint: str) -> QueueCounts:
         """Count the queue's jobs."""
-        return Counts(**self._call("count", constraint=constraint))
+        return QueueCounts(**self._call("count", constraint=constraint))
 
     def query(self, constraint: str, projection: Sequence[str], *, limit: int = -1) -> list[Ad]:
         """Return ads of the queue."""

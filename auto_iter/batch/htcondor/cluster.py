@@ -11,7 +11,7 @@ from auto_iter.batch.htcondor.ends import Ends
 from auto_iter.batch.htcondor.events import EventLog, SincePoll
 from auto_iter.batch.htcondor.fetch import Sandboxes
 from auto_iter.batch.htcondor.queued import Queue, Sight
-from auto_iter.batch.htcondor.schedd import Counts, Jobs
+from auto_iter.batch.htcondor.schedd import Jobs, QueueCounts
 from auto_iter.config.batch import HTCondor
 
 LOOKS_AT_MOST = 3
@@ -152,7 +152,7 @@ class Cluster:
     def _gone(self, seen: Sight) -> int:
         return self._jobs.submission.jobs - seen.counts.total - seen.waiting
 
-    def _tally(self, seen: Sight, counts: Counts) -> Tally:
+    def _tally(self, seen: Sight, counts: QueueCounts) -> Tally:
         gone = self._gone(seen)
         return Tally(
             idle=counts.idle + seen.waiting,

@@ -24,7 +24,7 @@ LAST_WORDS = 2000
 """Bytes at the end of what a dead child wrote to stderr."""
 
 
-class Child:
+class JsonChild:
     """`python -m module`, started when needed and after it was killed."""
 
     def __init__(self, module: str, should_stop: Callable[[], bool]) -> None:

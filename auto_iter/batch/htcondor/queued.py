@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from auto_iter.alignment.model import Problem
 from auto_iter.batch.htcondor import ads
-from auto_iter.batch.htcondor.schedd import Counts, Jobs
+from auto_iter.batch.htcondor.schedd import Jobs, QueueCounts
 from auto_iter.config.batch import HTCondor
 
 INPUT_LOST_AFTER_S = 10.0
@@ -26,7 +26,7 @@ class Sight:
     `problems`: jobs in the queue that are held or ended badly.
     """
 
-    counts: Counts
+    counts: QueueCounts
     waiting: int = 0
     problems: tuple[Problem, ...] = ()
 
@@ -60,7 +60,7 @@ class Queue:
         hosts = (str(ad["RemoteHost"]) for ad in found if "RemoteHost" in ad)
         self.busy = frozenset(host.rpartition("@")[2] for host in hosts)
 
-    def _without_spooling(self, counts: Counts) -> Counts:
+    def _without_spooling(self, counts: QueueCounts) -> QueueCounts:
         """Count as idle what is only held until its input is in place."""
         spooling = 0
         if counts.held and self._config.spool:
@@ -84,7 +84,7 @@ class Queue:
         total = self._jobs.submission.jobs
         return 0 if ad is None else total - int(ad.get(_NEXT_PROC, total))
 
-    def _exceptional(self, counts: Counts) -> tuple[Problem, ...]:
+    def _exceptional(self, counts: QueueCounts) -> tuple[Problem, ...]:
         if not (counts.held or counts.completed):
             return ()
         found = self._jobs.query(f"{ads.NEEDS_A_LOOK} && !{ads.HOME}")

@@ -48,7 +48,7 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Counts:
+class QueueCounts:
     """How many jobs of the queue are how. `running` includes those that transfer or are paused."""
 
     total: int = 0
@@ -78,7 +78,7 @@ class Schedd(Protocol):
         """Return its full name, by which it is found from everywhere."""
         ...
 
-    def count(self, constraint: str) -> Counts:
+    def count(self, constraint: str) -> QueueCounts:
         """Count the queue's jobs; the answer is one ad whatever their number."""
         ...
 
@@ -152,7 +152,7 @@ class Jobs:
         ours = ads.of(self.submission)
         return ours if which is None else f"{ours} && {which}"
 
-    def count(self, which: str) -> Counts:
+    def count(self, which: str) -> QueueCounts:
         """Count those in the queue."""
         return self.schedd.count(self._those(which))
 
