@@ -12,7 +12,8 @@ from auto_iter.alignment.policy import Policy
 from auto_iter.alignment.ports import BatchSystem
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.batch.local.system import Limits, LocalBatch
+from auto_iter.batch.local.limits import Limits
+from auto_iter.batch.local.system import LocalBatch
 from auto_iter.daemon.lifecycle import Opened, reconstruction, the_strategy
 from auto_iter.daemon.signals import SystemClock
 from auto_iter.iteration.chain import Chain
