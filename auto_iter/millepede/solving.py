@@ -147,7 +147,6 @@ def _run_builtin(directory: Path, steering: str, *, modes: int) -> StepEnd:
         directory=directory,
         save_matrix=True,
         weakest_modes=modes,
-        old_defects=False,
     )
     ending = ending_of(result.exit_code)
     if not result.succeeded:

@@ -31,7 +31,7 @@ def solve(
     directory: Path | None = None,
     save_matrix: bool = False,
     weakest_modes: int = 0,
-    old_defects: bool = True,
+    old_defects: bool = False,
 ) -> SolverResult:
     """Solve as `pede STEERING` does when run in `directory` (default: the current one).
 
