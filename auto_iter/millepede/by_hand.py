@@ -19,7 +19,7 @@ from auto_iter.errors import InputError, UsageError
 from auto_iter.files import write_atomically
 from auto_iter.millepede.converting import convert_sources
 from auto_iter.millepede.pede.program import Limits
-from auto_iter.millepede.pede.result import read_result
+from auto_iter.millepede.pede.result_files import read_result
 from auto_iter.millepede.place import ROOT_FILES, Place, is_workspace
 from auto_iter.millepede.requests import (
     ConversionRecord,

@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from auto_iter.detector.labels import FIRST_MODULE_LABEL
 from auto_iter.errors import PhysicsError
-from auto_iter.millepede.pede.end import Ending, Verdict, ending_of
+from auto_iter.millepede.exit_codes import Ending, Use, ending_of
 from auto_iter.millepede.pede.log import FitFigures, read_log, read_output
 from auto_iter.millepede.pede.program import OUTPUT, Limits, find_pede, require_pede, run_pede
+from auto_iter.millepede.pede.result_files import read_ending
 from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.requests import Solver
 
@@ -46,8 +47,8 @@ class StepEnd:
         self, step: str, directory: Path, remedy: str = "", *, accept_bad_matrix: bool = False
     ) -> None:
         """Raise PhysicsError when the result must not be used. `remedy` replaces other advice."""
-        verdict = self.ending.verdict
-        if verdict is Verdict.FAIL or (verdict is Verdict.REFUSE and not accept_bad_matrix):
+        use = self.ending.use
+        if use is Use.FAIL or (use is Use.REFUSE and not accept_bad_matrix):
             said = f": {self.said}" if self.said else ""
             raise PhysicsError(
                 f"{step}: pede's exit code {self.ending.code}, {self.ending.meaning}{said} "
@@ -57,7 +58,7 @@ class StepEnd:
 
     def warnings(self, step: int) -> list[str]:
         """Return what a person should know about a result that is used all the same."""
-        if self.ending.verdict is Verdict.ACCEPT:
+        if self.ending.use is Use.ACCEPT:
             return []
         said = f": {self.said}" if self.said else ""
         return [f"step {step}: pede {self.ending.meaning}{said}; {self.ending.remedy}"]
@@ -90,10 +91,10 @@ class Engine:
         if self.program is None:
             with _time_limit(self.limits.time_s):
                 return _run_builtin(directory, steering, modes=self.modes)
-        run = run_pede(self.program, steering, directory, env=self.env, limits=self.limits)
+        run_pede(self.program, steering, directory, env=self.env, limits=self.limits)
         complaints = read_output(directory / OUTPUT)
         return StepEnd(
-            run.ending,
+            read_ending(directory),
             read_log(directory / "millepede.log"),
             said="; ".join(complaints.warnings),
             rejects=complaints.rejects,

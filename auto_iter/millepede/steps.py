@@ -23,7 +23,7 @@ from auto_iter.millepede.pede.input import (
     step_parameters,
     write_step_files,
 )
-from auto_iter.millepede.pede.result import read_result
+from auto_iter.millepede.pede.result_files import read_result
 from auto_iter.millepede.solving import Engine, StepEnd
 from auto_iter.millepede.strategy.parts import Phase
 from auto_iter.millepede.strategy.whole import Strategy

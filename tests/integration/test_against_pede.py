@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from auto_iter.detector.labels import Parameter
-from auto_iter.millepede.pede.end import Verdict, ending_of, read_ending
-from auto_iter.millepede.pede.result import read_result
+from auto_iter.millepede.exit_codes import Use, ending_of
+from auto_iter.millepede.pede.result_files import read_ending, read_result
 from auto_iter.millepede.solver.builtin import solve
 from tests.tracks import LABELS, RENAMINGS, TEXTS, write_renamed
 
@@ -122,7 +122,7 @@ def both_results(places: tuple[Path, Path]) -> list[tuple[Parameter, Parameter]]
 
 
 def end_code(place: Path) -> int:
-    return read_ending(place / "millepede.end").code
+    return read_ending(place).code
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -142,7 +142,7 @@ def test_what_each_version_of_pede_ends_differently_on_is_refused_of_both(
     """It ends with 3, 5 or 27, and the values of the first are a matter of rounding."""
     options = f"{BAD_CONSTRAINTS[name]}\nmethod inversion 3 0.001"
     for place in solutions(tmp_path, options, is_old=is_old):
-        assert ending_of(end_code(place)).verdict in (Verdict.REFUSE, Verdict.FAIL)
+        assert ending_of(end_code(place)).use in (Use.REFUSE, Use.FAIL)
 
 
 @pytest.mark.parametrize("name", WITH_CUTS)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from auto_iter.millepede.mille.file import Flavour, encode_records
 from auto_iter.millepede.mille.records import Measurements
-from auto_iter.millepede.pede.result import read_result
+from auto_iter.millepede.pede.result_files import read_result
 from auto_iter.millepede.solver.builtin import solve
 from auto_iter.millepede.solver.data_source import DataSource, LabelTable
 from auto_iter.millepede.steering.reader import Binary

@@ -6,8 +6,7 @@ import pytest
 
 from auto_iter.errors import InputError
 from auto_iter.millepede.pede.log import read_log
-from auto_iter.millepede.pede.result import read_result
-from auto_iter.millepede.pede.result_files import Line, write_result
+from auto_iter.millepede.pede.result_files import Line, read_result, write_result
 
 REFERENCE = Path(__file__).parents[1] / "data/kfalignment/clean"
 HEADER = " Parameter   ! first 3 elements per line are significant (if used as input)\n"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from auto_iter.millepede.mille.file import Flavour, encode_records, read_blocks
-from auto_iter.millepede.pede.result import read_result
+from auto_iter.millepede.pede.result_files import read_result
 from auto_iter.millepede.solver.builtin import SolverResult, solve
 
 DATA = Path(__file__).parents[1] / "data"

@@ -15,7 +15,7 @@ import numpy as np
 
 from auto_iter.errors import InputError
 from auto_iter.files import write_atomically
-from auto_iter.millepede.exit_codes import MESSAGES, PedeAbortError, TooManyRejectsError
+from auto_iter.millepede.exit_codes import PedeAbortError, TooManyRejectsError
 from auto_iter.millepede.pede.result_files import set_aside, write_end, write_result
 from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.solver.outcome import SolverResult
@@ -47,13 +47,13 @@ def solve(
     where = directory or Path()
     for name in ("millepede.res", "millepede.log", "millepede.end"):
         set_aside(where, name)
-    write_end(where, -1, MESSAGES[-1])
+    write_end(where, -1)
     try:
         steering = read_steering(steering_path, where)
     except PedeAbortError as abort:
         return _aborted(where, abort, [])
     except InputError:
-        write_end(where, 40, MESSAGES[40])
+        write_end(where, 40)
         raise
     solution = Solution(steering, old_defects=old_defects)
     try:
@@ -63,13 +63,13 @@ def solve(
     except PedeAbortError as abort:
         return _aborted(where, abort, solution.log_of_abort(abort))
     except InputError:
-        write_end(where, 40, MESSAGES[40])
+        write_end(where, 40)
         raise
     write_result(where, solution.lines(result))
     if save_matrix:
         _save_matrix(where / "matrix.npz", result)
     _write_log(where, solution.log(result))
-    write_end(where, result.exit_code, result.text)
+    write_end(where, result.exit_code)
     return result
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from auto_iter.errors import InputError
-from auto_iter.millepede.exit_codes import MESSAGES, PedeAbortError
+from auto_iter.millepede.exit_codes import PedeAbortError, ending_of
 from auto_iter.millepede.mille.records import Floats
 from auto_iter.millepede.pede.result_files import Line
 from auto_iter.millepede.solver import log as solver_log
@@ -196,7 +196,7 @@ class Solution:
         hessian = self.evaluator.data_hessian()
         return SolverResult(
             exit_code=code,
-            text=MESSAGES[code],
+            text=ending_of(code).words,
             warnings=(*self.warnings, *reasons),
             reasons=tuple(reasons),
             labels=labels[order],
