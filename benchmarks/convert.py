@@ -25,9 +25,11 @@ import numpy as np
 import psutil
 import uproot
 
+from auto_iter.config.schema import TrackCuts
 from auto_iter.detector.labels import Scheme
 from auto_iter.millepede.conversion import kfalignment as kf
-from auto_iter.millepede.conversion.convert import Converter, TrackCuts, convert_files
+from auto_iter.millepede.conversion.convert import Converter
+from auto_iter.millepede.conversion.files import convert_files
 
 DATA = Path(__file__).parents[1] / "tests/data/kfalignment/clean/2kfalignment"
 CPP_SHARE = 0.89 / 1.04

@@ -13,9 +13,10 @@ from pathlib import Path
 from auto_iter.alignment.arrival import Look, Response, Verdict, judge
 from auto_iter.alignment.deterioration import Sign, Step, growing_steps, worse_tracks
 from auto_iter.alignment.model import Stage
-from auto_iter.config.schema import Guards
-from auto_iter.millepede.converting import convert_sources, read_solution
-from auto_iter.millepede.requests import ConvertRequest, Cuts, SolutionRecord, SolveRequest, Source
+from auto_iter.config.schema import Guards, TrackCuts
+from auto_iter.millepede.converting import convert_sources
+from auto_iter.millepede.requests import ConvertRequest, SolveRequest, Source
+from auto_iter.millepede.results import SolutionRecord, read_solution
 from auto_iter.millepede.strategy.file import load_strategy
 from auto_iter.millepede.strategy.whole import WITH_IFT, WITHOUT_IFT, Strategy
 from auto_iter.millepede.workflow import solve
@@ -136,7 +137,7 @@ def _converted(
     records = convert_sources(
         ConvertRequest(
             sources=sources,
-            cuts=Cuts(max_residual_mm=cut),
+            cuts=TrackCuts(max_residual_mm=cut),
             labels=strategy.labels,
             prediction=before,
         )

@@ -37,6 +37,7 @@ Positive = Annotated[int, _Numeric, Field(gt=0)]
 Real = Annotated[float, _Numeric]
 Seconds = Annotated[Real, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[Real, Field(gt=0, le=1)]
+_Length = Annotated[Real, Field(gt=0)]
 
 
 def _as_written(value: object) -> object:
@@ -51,7 +52,7 @@ def _one_line(value: str) -> str:
     return value
 
 
-def as_schedule(value: object) -> object:
+def _as_schedule(value: object) -> object:
     """Return one number as a schedule of one value."""
     return (value,) if isinstance(value, int | float) else value
 
@@ -201,23 +202,43 @@ class Batch(Section):
     system: Literal["auto", "local", "htcondor"] = "auto"
 
 
-class Cuts(Section):
-    """What is converted to Mille. Defaults are FASER's."""
+class _AllCuts(Section):
+    """What is converted to Mille. Defaults are FASER's; lengths in mm, momenta in GeV.
+
+    Tracks: chi2, pz, hits before cuts on hits; hits: |residual|. `min_independence` is what the
+    hits that are left must tell a track's parameters apart by, 1 - ρ² (`local_fit.independence`).
+    Sound tracks have 1e-4 and more (x and y by the stereo angle alone: 0.02²). Where single
+    precision is all that tells them apart it is below 1e-12, and a local fit's rounding errors,
+    1e-16 over this number, grow to the size of the fit. 0 cuts nothing.
+    """
 
     max_chi2: Annotated[Real, Field(gt=0)] = 2000.0
     min_pz_gev: Annotated[Real, Field(ge=0)] = 100.0
     max_pz_gev: Annotated[Real, Field(gt=0)] = 5000.0
     min_hits: Positive = 15
-    max_residual_mm: Annotated[
-        tuple[Annotated[Real, Field(gt=0)], ...], BeforeValidator(as_schedule)
-    ] = (0.05,)
-    """One value for each iteration of a phase; the last one holds for all that follow."""
+    max_residual_mm: float | tuple[float, ...]
     min_independence: Annotated[float, Field(ge=0, lt=1)] = 1e-8
-    """How well a track's hits must tell its parameters apart: 1 - ρ², see `convert.TrackCuts`."""
 
-    def max_residual_in(self, within: int) -> float:
-        """Return the residual cut (mm) of a phase's iteration `within`, from 1."""
-        return self.max_residual_mm[min(within, len(self.max_residual_mm)) - 1]
+
+class TrackCuts(_AllCuts):
+    """The cuts of one iteration."""
+
+    max_residual_mm: _Length = 0.05
+
+
+class Cuts(_AllCuts):
+    """The cuts of a phase's iterations: one value each; the last one holds for all that follow."""
+
+    max_residual_mm: Annotated[tuple[_Length, ...], BeforeValidator(_as_schedule)] = (0.05,)
+
+    def changed_by(self, phase: Cuts) -> Cuts:
+        """Return these cuts with those that `phase` says."""
+        return self.model_copy(update=phase.model_dump(exclude_unset=True))
+
+    def in_iteration(self, within: int) -> TrackCuts:
+        """Return the cuts of a phase's iteration `within`, from 1."""
+        at = min(within, len(self.max_residual_mm)) - 1
+        return TrackCuts(**{**dict(self), "max_residual_mm": self.max_residual_mm[at]})
 
     @field_validator("max_residual_mm")
     @classmethod

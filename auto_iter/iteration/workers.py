@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from auto_iter.errors import (
     DAMAGED_EXIT_CODE,
@@ -16,6 +15,7 @@ from auto_iter.errors import (
     TransientError,
 )
 from auto_iter.files import write_atomically
+from auto_iter.millepede.requests import Message
 from auto_iter.processes.children import Child, start_child
 from auto_iter.workspace.paths import Workspace
 
@@ -56,13 +56,13 @@ class Workers:
         self,
         what: str,
         path: Path,
-        request: Mapping[str, Any],
+        request: Message,
         numbers: frozenset[int] = frozenset(),
     ) -> Child:
         """Start a worker on `request`, which is handed over in the file `path`."""
         command = [sys.executable, "-m", "auto_iter.iteration.worker", what, str(path)]
         try:
-            write_atomically(path, json.dumps(request, indent=1))
+            write_atomically(path, request.model_dump_json(indent=1))
             return self.start_command(command, numbers, (path,))
         except OSError:  # nobody will read it, and the next try has another name
             path.unlink(missing_ok=True)

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from auto_iter.detector.constants import Change
 from auto_iter.detector.labels import Parameter
 from auto_iter.millepede.conversion.statistics import Statistics
-from auto_iter.millepede.requests import (
+from auto_iter.millepede.requests import SolveRequest
+from auto_iter.millepede.results import (
     ChangeRecord,
     ModeRecord,
     ParameterRecord,
     SolutionRecord,
-    SolveRequest,
     StepRecord,
 )
 from auto_iter.millepede.solving import StepEnd

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from auto_iter.detector.labels import component_of_key
-from auto_iter.millepede.requests import ChangeRecord
+from auto_iter.millepede.results import ChangeRecord
 from auto_iter.report.assessment import AgainstTruth, Assessment
 from auto_iter.report.history import ConstantName, History
 from auto_iter.report.units import SCALE, constant_name, unit_of

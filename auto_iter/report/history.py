@@ -15,7 +15,7 @@ from auto_iter.config.schema import Config
 from auto_iter.detector.constants import ZERO, Constants, read_constants
 from auto_iter.detector.labels import PARAMETERS
 from auto_iter.errors import AutoIterError, InputError
-from auto_iter.millepede.requests import ChangeRecord, SolutionRecord
+from auto_iter.millepede.results import ChangeRecord, SolutionRecord
 from auto_iter.millepede.strategy.file import default_strategy, load_strategy
 from auto_iter.millepede.strategy.whole import WITHOUT_IFT, Strategy
 from auto_iter.weakmodes.truth_file import read_truth

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment.arrival import Finding, Look, Response, find
-from auto_iter.millepede.converting import convert_sources, read_solution
-from auto_iter.millepede.requests import ConvertRequest, Cuts, Prediction, SolveRequest, Source
+from auto_iter.config.schema import TrackCuts
+from auto_iter.millepede.converting import convert_sources
+from auto_iter.millepede.requests import ConvertRequest, SolveRequest, Source
+from auto_iter.millepede.results import Prediction, read_solution
 from auto_iter.millepede.workflow import solve
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.reconstruct import reconstruct
@@ -61,7 +63,7 @@ def solved(tmp_path_factory: pytest.TempPathFactory) -> Solved:
     converted = sources(directory)
     for source, raw in zip(converted, simulated.raw_files, strict=True):
         reconstruct(raw, {}, source.root, with_ift=False)
-    convert_sources(ConvertRequest(sources=converted, cuts=Cuts(max_residual_mm=1.0)))
+    convert_sources(ConvertRequest(sources=converted, cuts=TrackCuts(max_residual_mm=1.0)))
     (directory / "start.txt").write_text("")
     solve(
         SolveRequest(
@@ -86,7 +88,7 @@ def look_at(
     records = convert_sources(
         ConvertRequest(
             sources=again,
-            cuts=Cuts(max_residual_mm=0.1),
+            cuts=TrackCuts(max_residual_mm=0.1),
             prediction=solved.directory / "solution.json",
         )
     )

@@ -48,19 +48,22 @@ def _add_convert(actions: Subparsers) -> None:
     convert.add_argument(
         "--workers", type=positive, metavar="N", help="(default: as many as processors)"
     )
-    convert.add_argument("--max-chi2", type=amount, default=2000.0)
-    convert.add_argument("--min-pz", type=amount, default=100.0, metavar="GEV")
-    convert.add_argument("--max-pz", type=amount, default=5000.0, metavar="GEV")
-    convert.add_argument("--min-hits", type=count, default=15)
-    convert.add_argument("--max-residual", type=amount, default=0.05, metavar="MM")
-    convert.add_argument(
-        "--min-independence",
-        type=amount,
-        default=1e-8,
-        metavar="SHARE",
-        help="tracks whose parameters the hits tell apart less are dropped (0-1, default: 1e-8)",
-    )
+    _add_cut_options(convert)
     convert.set_defaults(call=_convert)
+
+
+def _add_cut_options(parser: argparse.ArgumentParser) -> None:
+    """Add the cuts; those that are not given have the configuration's defaults."""
+    cuts = parser.add_argument_group("cuts", "defaults as in `auto-iter config init`")
+    for name, kind, field, unit in (
+        ("--max-chi2", amount, "max_chi2", None),
+        ("--min-pz", amount, "min_pz_gev", "GEV"),
+        ("--max-pz", amount, "max_pz_gev", "GEV"),
+        ("--min-hits", count, "min_hits", None),
+        ("--max-residual", amount, "max_residual_mm", "MM"),
+        ("--min-independence", amount, "min_independence", "SHARE"),
+    ):
+        cuts.add_argument(name, type=kind, dest=field, metavar=unit, default=argparse.SUPPRESS)
 
 
 def _add_label_options(parser: argparse.ArgumentParser) -> None:
@@ -123,21 +126,14 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     use_one_thread()
     from auto_iter.cli.millepede.summary import format_statistics
-    from auto_iter.millepede.conversion.convert import TrackCuts
-    from auto_iter.millepede.conversion.parallel import convert_by_workers
+    from auto_iter.config.schema import TrackCuts
+    from auto_iter.millepede.conversion.files import convert_files
 
-    cuts = TrackCuts(
-        arguments.max_chi2,
-        arguments.min_pz,
-        arguments.max_pz,
-        arguments.min_hits,
-        arguments.max_residual,
-        arguments.min_independence,
-    )
+    # not validated: by hand, a cut may be 0
+    given = TrackCuts.model_fields.keys() & vars(arguments).keys()
+    cuts = TrackCuts.model_construct(**{name: getattr(arguments, name) for name in given})
     workers = arguments.workers or len(os.sched_getaffinity(0))
-    statistics = convert_by_workers(
-        arguments.files, arguments.output, _scheme(arguments), cuts, workers
-    )
+    statistics = convert_files(arguments.files, arguments.output, _scheme(arguments), cuts, workers)
     print(format_statistics(statistics))
     return 0
 

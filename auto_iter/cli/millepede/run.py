@@ -127,7 +127,7 @@ def _own(place: Place, workspace: Path) -> int:
     """Make the very solution that the daemon would make, and go on from it."""
     from auto_iter.cli.millepede.summary import format_solution
     from auto_iter.daemon.links import solve_own
-    from auto_iter.millepede.requests import SolutionRecord
+    from auto_iter.millepede.results import SolutionRecord
 
     code = solve_own(workspace, place.number)
     if code == 0:

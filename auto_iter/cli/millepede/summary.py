@@ -9,7 +9,7 @@ from sys import float_info
 
 from auto_iter.detector.labels import STATIONS, Scheme, places
 from auto_iter.millepede.conversion.statistics import Statistics
-from auto_iter.millepede.requests import ModeRecord, SolutionRecord
+from auto_iter.millepede.results import ModeRecord, SolutionRecord
 
 
 def format_statistics(statistics: Statistics) -> str:

@@ -25,11 +25,6 @@ class Spread(BaseModel):
     sum_mm2: float = 0.0
 
     @property
-    def mean_um(self) -> float:
-        """The mean residual in µm; 0 without hits."""
-        return 1e3 * self.sum_mm / self.hits if self.hits else 0.0
-
-    @property
     def width_um(self) -> float:
         """The standard deviation of the residuals in µm; 0 without hits."""
         if not self.hits:
