@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from auto_iter.millepede.mille.file import Flavour, encode_records, read_blocks
+from auto_iter.millepede.mille.file import Flavour, read_blocks
 from auto_iter.millepede.pede.result_files import read_result
 from auto_iter.millepede.solver.builtin import SolverResult, solve
+from tests.mille_writer import encode_records
 
 DATA = Path(__file__).parents[1] / "data"
 PEDE_SETS = (

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from auto_iter.detector.labels import Parameter
 from auto_iter.millepede.exit_codes import PedeAbortError
 from auto_iter.millepede.mille.records import Floats, Indices, Integers
 from auto_iter.millepede.solver.data_loop import Request, Sums
 from auto_iter.millepede.solver.data_source import DataSource
 from auto_iter.millepede.steering.options import Options
-from auto_iter.millepede.steering.reader import Combination, Parameter, Steering
+from auto_iter.millepede.steering.reader import Combination, Steering
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Unknowns:
 
 def register_labels(steering: Steering, source: DataSource) -> None:
     """Put the labels of the text files into the table; zero values register nothing, as in pede."""
-    labels = {p.label for p in steering.parameters if p.start != 0 or p.presigma != 0}
+    labels = {p.label for p in steering.parameters if p.value != 0 or p.presigma != 0}
     for combination in (*steering.constraints, *steering.measurements):
         labels.update(label for label, _ in combination.terms)
     source.table.indices(np.array(sorted(labels), np.int32))
@@ -57,11 +58,11 @@ def text_values(parameters: Sequence[Parameter], source: DataSource) -> tuple[Fl
     """Start values and presigmas by table position; a later zero does not undo a value."""
     start, presigma = np.zeros(len(source.table)), np.zeros(len(source.table))
     for parameter in parameters:
-        if parameter.start == 0 and parameter.presigma == 0:
+        if parameter.value == 0 and parameter.presigma == 0:
             continue
         at = int(source.table.indices(np.array([parameter.label], np.int32))[0])
-        if parameter.start != 0:
-            start[at] = parameter.start
+        if parameter.value != 0:
+            start[at] = parameter.value
         if parameter.presigma != 0:
             presigma[at] = parameter.presigma
     return start, presigma
