@@ -6,15 +6,12 @@ import contextlib
 import math
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from auto_iter.detector.labels import FIRST_MODULE_LABEL
+from auto_iter.detector.labels import pairs_within_modules
 from auto_iter.errors import PhysicsError
 from auto_iter.millepede.exit_codes import Ending, Use, ending_of
 from auto_iter.millepede.pede.log import FitFigures, read_log, read_output
@@ -158,28 +155,15 @@ def _run_builtin(directory: Path, steering: str, *, modes: int) -> StepEnd:
             remedy=result.remedy,
             rejects=result.reject_kinds,
         )
+    labels = result.variable.tolist()
     return StepEnd(
         ending,
         FitFigures(result.records, result.rejects, result.chi2, result.ndf),
-        _within_modules(result.variable.tolist(), result.covariance),
+        {
+            (labels[one], labels[other]): float(result.covariance[one, other])
+            for one, other in pairs_within_modules(labels)
+        },
         said="; ".join(result.reasons),
         notes=result.warnings,
         spectrum=result.spectrum,
     )
-
-
-def _within_modules(
-    labels: Sequence[int], covariance: npt.NDArray[np.float64]
-) -> dict[tuple[int, int], float]:
-    """Return the covariances between labels of one module (their first three digits agree)."""
-    members: dict[int, list[int]] = {}
-    for position, label in enumerate(labels):
-        if label >= FIRST_MODULE_LABEL:
-            members.setdefault(label // 100, []).append(position)
-    return {
-        (labels[one], labels[other]): float(covariance[one, other])
-        for positions in members.values()
-        for one in positions
-        for other in positions
-        if one != other
-    }

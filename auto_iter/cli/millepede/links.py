@@ -6,14 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.millepede.run import (
-    EPILOG,
-    add_run_options,
-    add_solver_options,
-    run,
-    use_one_thread,
-)
+from auto_iter.cli.millepede.run import EPILOG, add_run_options, add_solver_options, run
 from auto_iter.cli.options import Subparsers, amount, count, positive
+from auto_iter.processes.threads import use_one_thread
 
 if TYPE_CHECKING:
     from auto_iter.detector.labels import Scheme

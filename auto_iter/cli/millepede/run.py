@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auto_iter.cli.options import add_config_options
+from auto_iter.processes.threads import use_one_thread
 
 if TYPE_CHECKING:
     from auto_iter.alignment.model import Stage
@@ -216,9 +216,3 @@ def _stage(place: Place) -> Stage | None:
     except AutoIterError:
         return None
     return snapshot.stage_of(place.number) if place.number <= snapshot.iteration else None
-
-
-def use_one_thread() -> None:
-    """Before numpy is imported: threads would change the order of sums, and the last digits."""
-    names: Sequence[str] = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    os.environ.update(dict.fromkeys(names, "1"))

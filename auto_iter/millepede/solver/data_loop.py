@@ -7,7 +7,7 @@ fit (Millepede II manual, section on the solution). Rejection and down-weighting
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,6 @@ class Sums:
     huge: int = 0
     large: int = 0
     slack: float = np.inf  # least distance, in units of sqrt(chi2), of a record from the huge cut
-    record_chi2: list[Floats] = field(default_factory=list)
 
     @property
     def rejects(self) -> int:
