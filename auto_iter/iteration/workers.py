@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 
 from auto_iter.errors import (
     DAMAGED_EXIT_CODE,
@@ -24,20 +23,8 @@ MAX_DAMAGED = 3
 """So often damage is mended without a person: a disk that goes on damaging files is not trusted."""
 
 
-class Starter(Protocol):
-    """Starts a child process, as `children.start_child` does."""
-
-    def __call__(
-        self,
-        command: list[str],
-        *,
-        env: Mapping[str, str],
-        workspace: Path,
-        numbers: frozenset[int] = frozenset(),
-        scratch: tuple[Path, ...] = (),
-    ) -> Child:
-        """Start `command`."""
-        ...
+Starter = Callable[..., Child]
+"""Starts a child process, as `children.start_child` does."""
 
 
 class Workers:

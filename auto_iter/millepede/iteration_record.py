@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from auto_iter.detector.constants import Change
 from auto_iter.detector.labels import Parameter
@@ -44,10 +45,7 @@ def solution_record(
         phase=steps.phase.name,
         solver=steps.engine.name,
         tracks=statistics.tracks_kept,
-        records=last.records,
-        rejects=last.rejects,
-        chi2=last.chi2,
-        ndf=last.ndf,
+        **asdict(last),
         chi2_ndf=last.chi2_ndf,
         track_chi2_ndf=statistics.chi2_kept / max(statistics.ndf_kept, 1),
         max_shift_um=1e3 * max((abs(c.value) for c in free if c.is_shift), default=0.0),
@@ -56,7 +54,12 @@ def solution_record(
         pulls=pulls,
         exit_codes=tuple(end.ending.code for end in steps.ends),
         steps=tuple(
-            _step_record(step.name, end)
+            StepRecord(
+                name=step.name,
+                exit_code=end.ending.code,
+                meaning=end.ending.meaning,
+                **asdict(end.figures),
+            )
             for step, end in zip(steps.phase.steps, steps.ends, strict=True)
         ),
         warnings=steps.warnings,
@@ -93,19 +96,6 @@ def _pulls(parameters: Iterable[Parameter], strategy: Strategy) -> dict[str, flo
         group = f"{place.component.depth} {place.parameter}"
         pulls[group] = max(pulls.get(group, 0.0), abs(parameter.value) / parameter.sigma)
     return pulls
-
-
-def _step_record(name: str, end: StepEnd) -> StepRecord:
-    figures = end.figures
-    return StepRecord(
-        name=name,
-        exit_code=end.ending.code,
-        meaning=end.ending.meaning,
-        records=figures.records,
-        rejects=figures.rejects,
-        chi2=figures.chi2,
-        ndf=figures.ndf,
-    )
 
 
 def _parameter_record(parameter: Parameter, strategy: Strategy) -> ParameterRecord:

@@ -122,7 +122,7 @@ class Converter:
         }
         kept = np.ones(len(chi2), dtype=np.bool_)
         for reason, dropped in reasons.items():
-            self.statistics.drop_tracks(reason, int(np.count_nonzero(kept & dropped)))
+            self.statistics.dropped_tracks[reason] += int(np.count_nonzero(kept & dropped))
             kept &= ~dropped
         return kept
 
@@ -140,7 +140,7 @@ class Converter:
         size = np.abs(residual)
         inside = size < Statistics.RANGE_MM
         self.statistics.add_residuals("before", self._layers[ids], residual, inside)
-        self.statistics.drop_hits("track", len(kept) - int(np.count_nonzero(kept)))
+        self.statistics.dropped_hits["track"] += len(kept) - int(np.count_nonzero(kept))
         kept = self._drop_hits("residual", kept, size > self.cuts.max_residual_mm)
         for name in _GUARDED:
             column = chunk.hits[name]
@@ -174,17 +174,15 @@ class Converter:
         starts = np.append(first[tracks], first[-1])
         bad = tracks[independence(rows, sigma, starts) < self.cuts.min_independence]
         if len(bad):
-            self.statistics.drop_tracks("degenerate", len(bad))
+            self.statistics.dropped_tracks["degenerate"] += len(bad)
             kept = kept.copy()
             kept[bad] = False
             hits = self._drop_hits("track", hits, ~np.repeat(kept, np.diff(chunk.ends)))
         return kept, hits
 
     def _drop_hits(self, reason: str, kept: Bools, dropped: Bools) -> Bools:
+        self.statistics.dropped_hits[reason] += int(np.count_nonzero(kept & dropped))
         remaining: Bools = kept & ~dropped
-        self.statistics.drop_hits(
-            reason, int(np.count_nonzero(kept)) - int(np.count_nonzero(remaining))
-        )
         return remaining
 
     def _records(
@@ -208,7 +206,7 @@ class Converter:
         words[layout == 2] = labels[used]
         sizes = 2 * (entries + 1)
         words[np.cumsum(sizes + 1) - sizes - 1] = sizes
-        self.statistics.add_records(len(entries))
+        self.statistics.records += len(entries)
         return words
 
 

@@ -22,14 +22,9 @@ MOST_INPUT_FIELDS = 3
 
 
 @dataclass(frozen=True)
-class Line:
+class ResultLine(Parameter):
     """What is printed of one parameter; None where pede prints nothing."""
 
-    label: int
-    value: float
-    presigma: float
-    difference: float | None = None
-    error: float | None = None
     correlation: float | None = None
     entries: int | None = None
 
@@ -54,13 +49,13 @@ def fortran_g(value: float) -> str:
     return f"{f'{sign}0.{digits}E{power:+03d}':>14}"
 
 
-def format_line(line: Line) -> str:
+def format_line(line: ResultLine) -> str:
     """One line of `millepede.res`, without its end."""
     text = f"{line.label:10d}  {fortran_g(line.value)}{fortran_g(line.presigma)}"
-    if line.difference is not None:
-        text += fortran_g(line.difference)
-    if line.error is not None:
-        text += fortran_g(line.error)
+    if line.change is not None:
+        text += fortran_g(line.change)
+    if line.sigma is not None:
+        text += fortran_g(line.sigma)
     if line.entries is not None:
         return f"{text:<68}{line.entries:12d}"
     if line.correlation is not None:
@@ -68,7 +63,7 @@ def format_line(line: Line) -> str:
     return text
 
 
-def write_result(directory: Path, lines: Sequence[Line]) -> None:
+def write_result(directory: Path, lines: Sequence[ResultLine]) -> None:
     """Write `millepede.res`."""
     content = HEADER + "".join(format_line(line) + "\n" for line in lines)
     write_atomically(directory / "millepede.res", content)

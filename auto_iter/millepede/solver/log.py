@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from auto_iter.millepede.solver.chi2_cuts import chi2_limit_per_ndf
 from auto_iter.millepede.solver.iteration import Row
 from auto_iter.millepede.steering.reader import Steering
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Sizes of the problem."""
-
-    labels: int
-    presigmas: int
-    variable: int
-    fit: int
-    constraints: int
-    constraint_rank: int
-    records: int
-    measurements: int
-    local_parameters: int
-    most_measurements: int
 
 
 def header(steering: Steering) -> Iterator[str]:
@@ -46,23 +29,12 @@ def header(steering: Steering) -> Iterator[str]:
     yield ""
 
 
-def sizes(counts: Counts) -> Iterator[str]:
-    """Numbers of parameters, constraints and records, with pede's names for them."""
-    rows = (
-        ("NREC", counts.records, "number of records"),
-        ("NEQN", counts.measurements, "number of equations (measurements)"),
-        ("NTGB", counts.labels, "total number of parameters"),
-        ("NPRESG", counts.presigmas, "number of pre-sigmas"),
-        ("NVGB", counts.variable, "number of variable parameters"),
-        ("NFGB", counts.fit, "number of fit parameters"),
-        ("NCGB", counts.constraints, "number of constraints"),
-        ("NALCN", counts.local_parameters, "max number of local parameters in a record"),
-        ("NAEQN", counts.most_measurements, "max number of equations in a record"),
-    )
+def sizes(rows: Iterable[tuple[str, int, str]], constraints: int, rank: int) -> Iterator[str]:
+    """Numbers of parameters, constraints and records: pede's name, number, meaning."""
     for name, number, meaning in rows:
         yield f" {name:>8} ={number:10d} = {meaning}"
-    if counts.constraints:
-        yield f" rank of the constraints is {counts.constraint_rank} for {counts.constraints}"
+    if constraints:
+        yield f" rank of the constraints is {rank} for {constraints}"
     yield ""
 
 
