@@ -36,7 +36,6 @@ class SolverResult:
     reasons: tuple[str, ...] = ()
     labels: Indices = field(default_factory=lambda: _NO_INDICES)
     values: Floats = field(default_factory=lambda: _NO_FLOATS)
-    start: Floats = field(default_factory=lambda: _NO_FLOATS)
     presigma: Floats = field(default_factory=lambda: _NO_FLOATS)
     difference: Floats = field(default_factory=lambda: _NO_FLOATS)
     uncertainties: Floats = field(default_factory=lambda: _NO_FLOATS)

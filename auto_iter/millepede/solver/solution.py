@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,6 @@ from auto_iter.errors import InputError
 from auto_iter.millepede.exit_codes import PedeAbortError, ending_of
 from auto_iter.millepede.mille.records import Floats
 from auto_iter.millepede.pede.result_files import ResultLine
-from auto_iter.millepede.solver import log as solver_log
 from auto_iter.millepede.solver.data_loop import Request
 from auto_iter.millepede.solver.data_source import DataSource
 from auto_iter.millepede.solver.elimination import (
@@ -32,7 +30,6 @@ from auto_iter.millepede.solver.iteration import Descent, Row
 from auto_iter.millepede.solver.outcome import (
     Facts,
     SolverResult,
-    chi2_ratio,
     global_correlation,
     judge,
     printed_root,
@@ -47,7 +44,7 @@ _NOTHING = Unknowns(np.empty(0), np.empty(0), np.empty(0, np.int64), np.empty(0,
 
 
 class Solution:
-    """The solution of one steering; `run` first, then `lines` and `log` describe it."""
+    """The solution of one steering; `run` first, then `lines` and `log.log` describe it."""
 
     def __init__(self, steering: Steering, *, old_defects: bool) -> None:
         self.steering, self.options = steering, steering.options
@@ -202,7 +199,6 @@ class Solution:
             reasons=tuple(reasons),
             labels=labels[order],
             values=end.parameters[order],
-            start=unknowns.start[order],
             presigma=unknowns.presigma[order],
             difference=(end.parameters - unknowns.start)[order],
             uncertainties=uncertainty[order],
@@ -251,53 +247,3 @@ class Solution:
                 line = replace(line, entries=-(shown + 1) if too_few else shown)
             lines.append(line)
         return lines
-
-    def log(self, result: SolverResult) -> Iterator[str]:
-        """Yield the lines of `millepede.log`."""
-        sums, facts = self.end.evaluation.sums, self.facts
-        kinds = sums.kinds
-        yield from solver_log.header(self.steering)
-        source, constraints = self.source, self.constraints
-        rows = (
-            ("NREC", source.records, "number of records"),
-            ("NEQN", source.measurements, "number of equations (measurements)"),
-            ("NTGB", len(result.labels), "total number of parameters"),
-            ("NPRESG", int((result.presigma > 0).sum()), "number of pre-sigmas"),
-            ("NVGB", len(result.variable), "number of variable parameters"),
-            ("NFGB", facts.fitted, "number of fit parameters"),
-            ("NCGB", len(constraints), "number of constraints"),
-            ("NALCN", source.local_parameters, "max number of local parameters in a record"),
-            ("NAEQN", source.most_measurements, "max number of equations in a record"),
-        )
-        yield from solver_log.sizes(rows, len(constraints), constraints.rank)
-        yield from solver_log.cut_table(self.source.most_measurements)
-        feasible = "are" if self.end.feasible_at_start else "were made"
-        yield f" start values {feasible} feasible (satisfy the constraints)"
-        yield ""
-        yield from solver_log.iteration_table(self.rows)
-        ratio = chi2_ratio(self.end, facts, self.options)
-        yield f" Sum(Chi^2)/Sum(Ndf) = {result.chi2:.17g}"
-        yield f"                     / ( {sums.ndf:11d} - {facts.fitted:11d} )"
-        yield f"                     = {ratio:.7g}"
-        yield ""
-        if len(self.constraints):
-            missing = np.abs(self.constraints.discrepancies(self.end.parameters)).max()
-            yield f" constraints are satisfied to {missing:.2g}"
-            yield ""
-        yield " Data rejected in last iteration:"
-        yield (
-            f"  {kinds.singular:12d}  (rank deficit/NaN) {kinds.no_freedom:12d}  (Ndf=0) "
-            f"{kinds.huge:12d}  (huge) {kinds.large:12d}  (large)"
-        )
-        yield ""
-        yield f" {facts.loops} loops, {self.evaluator.read_loops} of them through the data"
-        yield from (f" warning: {warning}" for warning in result.warnings)
-        yield f" exit code {result.exit_code}: {result.text}"
-
-    def log_of_abort(self, abort: PedeAbortError) -> Iterator[str]:
-        """Yield the lines of `millepede.log` when there is no result."""
-        yield from solver_log.header(self.steering)
-        yield f" NREC = {self.source.records} = number of records"
-        yield from solver_log.iteration_table(self.rows)
-        yield from (f" warning: {warning}" for warning in self.warnings)
-        yield f" exit code {abort.pede_code}: {abort.pede_text}: {abort}"
