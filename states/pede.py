@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auto_iter.alignment.deterioration import CHECK, Step, growing_steps, refused
+from auto_iter.alignment.deterioration import CHECK, IterationStep, growing_steps, refused
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.errors import OutdatedError, PhysicsError
@@ -48,5 +48,5 @@ def _growing(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> tup
     return tuple(sign.text for sign in signs)
 
 
-def _step(solution: SolutionSummary) -> Step:
-    return Step(solution.max_pull, solution.chi2_ndf_of_tracks)
+def _step(solution: SolutionSummary) -> IterationStep:
+    return IterationStep(solution.max_pull, solution.chi2_ndf_of_tracks)

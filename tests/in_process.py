@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from auto_iter.alignment.arrival import Look, Response, Verdict, judge
-from auto_iter.alignment.deterioration import Sign, Step, growing_steps, worse_tracks
+from auto_iter.alignment.arrival import Look, Refusal, Response, judge
+from auto_iter.alignment.deterioration import IterationStep, Sign, growing_steps, worse_tracks
 from auto_iter.alignment.model import Stage
 from auto_iter.config.schema import Guards, TrackCuts
 from auto_iter.millepede.converting import convert_sources
@@ -47,7 +47,7 @@ class Iterated:
     """One iteration: what its tracks and its steps said, and its solution, where it came to one."""
 
     number: int
-    verdict: Verdict | None
+    verdict: Refusal | None
     signs: tuple[Sign, ...]
     responses: dict[int, Response]
     solution: SolutionRecord | None = None
@@ -63,7 +63,7 @@ def align(directory: Path, simulated: Simulated, setting: Setting) -> Iterator[I
     """Align until a guard ends it. Raises PhysicsError as pede does."""
     previous, before = directory / "start.txt", None
     write_constants(previous, setting.start)
-    steps: list[Step] = []
+    steps: list[IterationStep] = []
     strategy = load_strategy(setting.strategy)
     for stage in stages(setting.iterations):
         number = stage.iteration
@@ -85,7 +85,7 @@ def align(directory: Path, simulated: Simulated, setting: Setting) -> Iterator[I
             yield iterated
             return
         solution = _solved(place, sources, stage, setting, previous)
-        step = Step(solution.max_pull, solution.track_chi2_ndf or solution.chi2_ndf)
+        step = IterationStep(solution.max_pull, solution.track_chi2_ndf or solution.chi2_ndf)
         steps = [*(steps if stage.within > 1 else ()), step]
         grown = growing_steps(steps, GUARDS.max_growing_steps)
         yield replace(iterated, signs=(*iterated.signs, *grown), solution=solution)

@@ -17,9 +17,9 @@ from auto_iter.errors import InputError, UsageError
 from auto_iter.files import write_atomically
 from auto_iter.millepede.conversion.files import in_processes
 from auto_iter.millepede.converting import convert_sources
-from auto_iter.millepede.pede.program import Limits
+from auto_iter.millepede.pede.program import RunLimits
 from auto_iter.millepede.pede.result_files import read_result
-from auto_iter.millepede.place import ROOT_FILES, Place, is_workspace
+from auto_iter.millepede.place import ROOT_FILES, IterationPlace, is_workspace
 from auto_iter.millepede.requests import ConvertRequest, Solver, SolveRequest, Source
 from auto_iter.millepede.results import ConversionRecord, SolutionRecord
 from auto_iter.millepede.solving import StepEnd, choose_engine
@@ -47,7 +47,7 @@ class Choices:
 
 
 def run_iteration(
-    place: Place, output: Path, config: Config, choices: Choices, env: Mapping[str, str]
+    place: IterationPlace, output: Path, config: Config, choices: Choices, env: Mapping[str, str]
 ) -> SolutionRecord:
     """Convert and solve an iteration into the directory `output`; return what was found.
 
@@ -151,7 +151,7 @@ def solve_steering(
         with steering.open("rb") as content:
             if b"\0" in content.read(4096):
                 raise InputError(f"{steering}: not text, so no steering file")
-    engine = choose_engine(solver, pede_install, env, Limits(math.inf), modes)
+    engine = choose_engine(solver, pede_install, env, RunLimits(math.inf), modes)
     return engine.run(Path.cwd(), str(steering))
 
 

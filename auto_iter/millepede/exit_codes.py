@@ -70,7 +70,7 @@ _USES = {0: Use.ACCEPT, 1: Use.ACCEPT, 2: Use.WARN, 3: Use.REFUSE}
 
 
 @dataclass(frozen=True)
-class Ending:
+class PedeEnding:
     """An exit code with the words of `millepede.end`, and what a person can do about it."""
 
     code: int
@@ -94,12 +94,12 @@ class Ending:
         return 0 <= self.code <= 3
 
 
-ENDINGS = {code: Ending(code, *row) for code, row in _TABLE.items()}
+ENDINGS = {code: PedeEnding(code, *row) for code, row in _TABLE.items()}
 
 
-def ending_of(code: int) -> Ending:
+def ending_of(code: int) -> PedeEnding:
     """Return what `code` means; an unknown one is a failure."""
-    return ENDINGS.get(code) or Ending(code, "Unknown exit code", _OTHER)
+    return ENDINGS.get(code) or PedeEnding(code, "Unknown exit code", _OTHER)
 
 
 class PedeAbortError(InputError):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from auto_iter.detector.labels import pairs_within_modules
 from auto_iter.errors import PhysicsError
-from auto_iter.millepede.exit_codes import Ending, Use, ending_of
+from auto_iter.millepede.exit_codes import PedeEnding, Use, ending_of
 from auto_iter.millepede.pede.log import FitFigures, read_log, read_output
-from auto_iter.millepede.pede.program import OUTPUT, Limits, find_pede, require_pede, run_pede
+from auto_iter.millepede.pede.program import OUTPUT, RunLimits, find_pede, require_pede, run_pede
 from auto_iter.millepede.pede.result_files import read_ending
 from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.requests import Solver
@@ -31,7 +31,7 @@ class StepEnd:
     `said`: the solver's own reasons; `remedy`: what to do, where it knows better than `ending`.
     """
 
-    ending: Ending
+    ending: PedeEnding
     figures: FitFigures
     covariance: Mapping[tuple[int, int], float] = field(default_factory=dict)
     said: str = ""
@@ -71,7 +71,7 @@ class Engine:
 
     program: Path | None
     env: Mapping[str, str]
-    limits: Limits
+    limits: RunLimits
     modes: int = 0
     accept_bad_matrix: bool = False
 
@@ -123,7 +123,7 @@ def choose_engine(
     solver: Solver,
     install: Path | None,
     env: Mapping[str, str],
-    limits: Limits,
+    limits: RunLimits,
     modes: int = 0,
 ) -> Engine:
     """Return the engine: `auto` is pede when there is one, else the built-in solver.

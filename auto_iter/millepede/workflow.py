@@ -31,7 +31,7 @@ from auto_iter.millepede.evidence.prediction import predict
 from auto_iter.millepede.integrity import hashes_of, refuse_damaged, refuse_lost_records
 from auto_iter.millepede.iteration_record import solution_record
 from auto_iter.millepede.pede.input import CONSTRAINTS, PARAMETERS, PRIOR, STEERING, Knowledge
-from auto_iter.millepede.pede.program import Limits
+from auto_iter.millepede.pede.program import RunLimits
 from auto_iter.millepede.requests import SolveRequest
 from auto_iter.millepede.results import SolutionRecord, read_record
 from auto_iter.millepede.solving import choose_engine
@@ -90,7 +90,7 @@ def solve(
         request.solver,
         request.pede_install,
         env,
-        Limits(request.time_limit_s, MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
+        RunLimits(request.time_limit_s, MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
         modes=MODES if request.eigen else 0,
     )
     engine = replace(engine, accept_bad_matrix=request.accept_bad_matrix)

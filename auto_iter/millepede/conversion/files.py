@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Converted:
+class ConvertedFile:
     """What became of a ROOT file: `size` and `digest` are the Mille binary's.
 
     `tracks` stands for the tracks in the ROOT file, see `Converter.tracks`.
@@ -38,7 +38,7 @@ class Converted:
     digest: str
 
 
-def convert_file(source: Path, binary: Path, scheme: Scheme, cuts: TrackCuts) -> Converted:
+def convert_file(source: Path, binary: Path, scheme: Scheme, cuts: TrackCuts) -> ConvertedFile:
     """Convert `source` to the Mille file `binary`, which appears whole or not at all.
 
     Raises InputError like `convert_tracks`, OSError when `binary` cannot be written.
@@ -46,7 +46,7 @@ def convert_file(source: Path, binary: Path, scheme: Scheme, cuts: TrackCuts) ->
     with write_whole(binary) as file:
         sink = HashingSink(file)
         converter = _converted(source, sink, scheme, cuts)
-    return Converted(converter.statistics, converter.tracks, sink.size, sink.digest)
+    return ConvertedFile(converter.statistics, converter.tracks, sink.size, sink.digest)
 
 
 def convert_tracks(source: Path, sink: Sink, scheme: Scheme, cuts: TrackCuts) -> Statistics:

@@ -25,7 +25,7 @@ POLL_S = 0.2
 
 
 @dataclass(frozen=True)
-class Limits:
+class RunLimits:
     """What a run may take."""
 
     time_s: float
@@ -68,7 +68,7 @@ def run_pede(
     directory: Path,
     *,
     env: Mapping[str, str],
-    limits: Limits,
+    limits: RunLimits,
 ) -> None:
     """Run `pede STEERING` in `directory`; how it ended is in `millepede.end`.
 
@@ -97,7 +97,7 @@ def run_pede(
             _kill_group(process)
 
 
-def _watch(process: subprocess.Popen[bytes], program: Path, limits: Limits) -> None:
+def _watch(process: subprocess.Popen[bytes], program: Path, limits: RunLimits) -> None:
     """Wait for the end. Raises PhysicsError beyond a limit."""
     deadline = time.monotonic() + limits.time_s
     while True:

@@ -13,7 +13,7 @@ import numpy as np
 from auto_iter.detector.labels import Parameter
 from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.files import write_atomically
-from auto_iter.millepede.exit_codes import ENDINGS, Ending, ending_of
+from auto_iter.millepede.exit_codes import ENDINGS, PedeEnding, ending_of
 
 HEADER = " Parameter   ! first 3 elements per line are significant (if used as input)\n"
 _COUNT = re.compile(r"-?\d+")
@@ -118,7 +118,7 @@ def write_end(directory: Path, code: int, words: str = "") -> None:
     write_atomically(directory / "millepede.end", f" {code:4d}   {words}\n")
 
 
-def read_ending(directory: Path) -> Ending:
+def read_ending(directory: Path) -> PedeEnding:
     """Return what `millepede.end` says; missing or unreadable means crashed (code −1)."""
     try:
         text = (directory / "millepede.end").read_text(encoding="ascii", errors="replace")

@@ -18,7 +18,7 @@ from auto_iter.millepede.exit_codes import PedeAbortError
 from auto_iter.millepede.mille.records import Floats, Indices, Integers
 from auto_iter.millepede.solver.data_loop import Request, Sums
 from auto_iter.millepede.solver.data_source import DataSource
-from auto_iter.millepede.steering.options import Options
+from auto_iter.millepede.steering.options import PedeOptions
 from auto_iter.millepede.steering.reader import Combination, Steering
 
 
@@ -31,7 +31,7 @@ class Unknowns:
     entries: Indices
     variable: Indices
 
-    def weights(self, options: Options) -> Floats:
+    def weights(self, options: PedeOptions) -> Floats:
         """Weight of the presigma of each variable parameter, 1/presigma² times the factor.
 
         Without `regularisation` it goes to the matrix alone: it shortens steps and is no prior.
@@ -69,7 +69,7 @@ def text_values(parameters: Sequence[Parameter], source: DataSource) -> tuple[Fl
 
 
 def choose_variable(
-    start: Floats, presigma: Floats, entries: Indices, source: DataSource, options: Options
+    start: Floats, presigma: Floats, entries: Indices, source: DataSource, options: PedeOptions
 ) -> Unknowns:
     """Apply the entries cut (iterated on request).
 
@@ -158,7 +158,7 @@ class Evaluator:
 
     source: DataSource
     unknowns: Unknowns
-    options: Options
+    options: PedeOptions
     extras: list[Extra]
     old_measurements: bool
     hessian: Floats | None = None  # of the data alone, over all labels

@@ -23,7 +23,7 @@ _LATER_LIMIT = 1e-6
 _LOOSE = ("inversion", "diagonalization", "decomposition", "fullLAPACK", "unpackedLAPACK")
 
 
-class Mode(Enum):
+class Turn(Enum):
     """What a turn does: data loop with matrix and solution, data loop alone, solution alone."""
 
     MATRIX = 1
@@ -87,7 +87,7 @@ class Descent:
     def run(self) -> None:
         """Iterate to the end."""
         self._start_feasible()
-        mode: Mode | None = Mode.MATRIX
+        mode: Turn | None = Turn.MATRIX
         while mode is not None:
             mode = self._turn(mode)
 
@@ -96,15 +96,15 @@ class Descent:
         """Whether the function did not fall along the solution."""
         return self.again != 0
 
-    def _turn(self, mode: Mode) -> Mode | None:
+    def _turn(self, mode: Turn) -> Turn | None:
         """Make one turn of pede's loop (blocks 1 to 5 of xloopn) and say which is next; or None."""
-        if mode is not Mode.SOLUTION:
-            self._evaluate(matrix=mode is Mode.MATRIX)
-        if mode is not Mode.FUNCTION:
-            self._solve(renew=mode is Mode.MATRIX)
+        if mode is not Turn.SOLUTION:
+            self._evaluate(matrix=mode is Turn.MATRIX)
+        if mode is not Turn.FUNCTION:
+            self._solve(renew=mode is Turn.MATRIX)
             decreasing = self._decreasing()
             if decreasing is not True:
-                return None if decreasing is False else Mode.MATRIX
+                return None if decreasing is False else Turn.MATRIX
         is_new = self.loops == self.loop_of_solution
         info = self._move(new=is_new)
         if not is_new:
@@ -115,11 +115,11 @@ class Descent:
         if self.subito:
             return None
         if info < 0 or is_new:
-            return Mode.FUNCTION
+            return Turn.FUNCTION
         if self._ended():
             return None
         matrix_loops = min(self.options.matrix_iterations, self.options.iterations)
-        return Mode.MATRIX if self.iteration < matrix_loops else Mode.SOLUTION
+        return Turn.MATRIX if self.iteration < matrix_loops else Turn.SOLUTION
 
     def _start_feasible(self) -> None:
         if not self.options.feasible_start:

@@ -10,7 +10,7 @@ from auto_iter.millepede.mille.records import Floats, Indices
 from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.solver.iteration import Descent
 from auto_iter.millepede.solver.spectrum import Spectrum
-from auto_iter.millepede.steering.options import Options
+from auto_iter.millepede.steering.options import PedeOptions
 
 _NO_INDICES: Indices = np.empty(0, np.int64)
 _NO_FLOATS: Floats = np.empty(0)
@@ -71,7 +71,7 @@ class Facts:
     read_errors: int
 
 
-def chi2_ratio(end: Descent, facts: Facts, options: Options) -> float:
+def chi2_ratio(end: Descent, facts: Facts, options: PedeOptions) -> float:
     """Chi2/ndf in single precision, corrected for Huber down-weighting, as pede prints it."""
     sums = end.evaluation.sums
     mean_weight = sums.weighted_ndf / sums.ndf if sums.ndf else 1.0
@@ -83,7 +83,7 @@ def chi2_ratio(end: Descent, facts: Facts, options: Options) -> float:
     return float(ratio)
 
 
-def judge(end: Descent, facts: Facts, options: Options) -> tuple[int, list[str]]:
+def judge(end: Descent, facts: Facts, options: PedeOptions) -> tuple[int, list[str]]:
     """Exit code 0 to 4 and the reasons: the most severe counts (end of xloopn, pede.f90)."""
     ratio = chi2_ratio(end, facts, options)
     rejected = end.evaluation.sums.rejects / max(facts.records, 1)

@@ -19,7 +19,7 @@ from auto_iter.millepede.steering.options import (
     NEEDS_A_NUMBER,
     NOT_WRITTEN,
     REFUSED,
-    Options,
+    PedeOptions,
 )
 from auto_iter.millepede.steering.text import (
     Line,
@@ -62,7 +62,7 @@ class Steering:
     parameters: tuple[Parameter, ...] = ()  # value: at the start; presigma < 0 fixes, 0 leaves free
     constraints: tuple[Combination, ...] = ()
     measurements: tuple[Combination, ...] = ()
-    options: Options = field(default_factory=Options)
+    options: PedeOptions = field(default_factory=PedeOptions)
     notes: tuple[str, ...] = ()  # lines that pede passes over without a word
 
 
@@ -144,7 +144,7 @@ class _Reader:
     """Collects sections and options over all text files; the last word on an option counts."""
 
     def __init__(self) -> None:
-        self.options = Options()
+        self.options = PedeOptions()
         self.parameters: list[Parameter] = []
         self.constraints: list[Combination] = []
         self.measurements: list[Combination] = []

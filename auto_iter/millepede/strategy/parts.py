@@ -12,7 +12,7 @@ from auto_iter.config.schema import Cuts
 from auto_iter.detector.labels import Modules, Place, Scheme
 from auto_iter.detector.rules import Rule, parse_rule
 from auto_iter.errors import InputError
-from auto_iter.millepede.steering.options import KEYWORDS, Options
+from auto_iter.millepede.steering.options import KEYWORDS, PedeOptions
 from auto_iter.millepede.steering.text import matches, parse_line
 
 # YAML reads a component number as an integer
@@ -140,7 +140,7 @@ class Pede(Part):
     @property
     def entries(self) -> int:
         """How many hits pede wants of a parameter that it is to move: `entries`, or its default."""
-        options = Options()
+        options = PedeOptions()
         for number, text in enumerate(self.options, 1):
             line = parse_line(Path("pede.options"), number, text)
             if matches(line.keyword, "entries"):
