@@ -25,7 +25,7 @@ import numpy as np
 import psutil
 import uproot
 
-from auto_iter.config.schema import TrackCuts
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.detector.labels import Scheme
 from auto_iter.millepede.conversion import kfalignment as kf
 from auto_iter.millepede.conversion.convert import Converter

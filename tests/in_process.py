@@ -13,7 +13,8 @@ from pathlib import Path
 from auto_iter.alignment.arrival import Look, Refusal, Response, judge
 from auto_iter.alignment.deterioration import IterationStep, Sign, growing_steps, worse_tracks
 from auto_iter.alignment.model import Stage
-from auto_iter.config.schema import Guards, TrackCuts
+from auto_iter.config.cuts import TrackCuts
+from auto_iter.config.schema import Guards
 from auto_iter.millepede.converting import convert_sources
 from auto_iter.millepede.requests import ConvertRequest, SolveRequest, Source
 from auto_iter.millepede.results import SolutionRecord, read_solution

@@ -11,7 +11,8 @@ from typing import Any
 
 from auto_iter.alignment.model import Stage
 from auto_iter.alignment.ports import Conversion
-from auto_iter.config.schema import Millepede, TrackCuts
+from auto_iter.config.cuts import TrackCuts
+from auto_iter.config.schema import Millepede
 from auto_iter.errors import OutdatedError
 from auto_iter.files import TEMPORARY
 from auto_iter.iteration.predictions import Expectation, Predictions

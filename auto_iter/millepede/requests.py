@@ -9,7 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from auto_iter.alignment.model import Stage
-from auto_iter.config.schema import Config, TrackCuts
+from auto_iter.config.cuts import TrackCuts
+from auto_iter.config.schema import Config
 from auto_iter.millepede.strategy.parts import Labels
 
 Solver = Literal["auto", "builtin", "pede"]

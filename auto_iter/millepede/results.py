@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from auto_iter.alignment.arrival import Look
 from auto_iter.alignment.solution import SolutionSummary
-from auto_iter.config.schema import TrackCuts
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.millepede.conversion.statistics import Statistics
 from auto_iter.millepede.requests import Message

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from auto_iter.config.schema import TrackCuts
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.detector.constants import (
     Constants,
     accumulate,

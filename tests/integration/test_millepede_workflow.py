@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auto_iter.config.schema import TrackCuts
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.errors import TRANSIENT_EXIT_CODE, DamagedError, InputError, PhysicsError
 from auto_iter.millepede.conversion.statistics import Statistics
 from auto_iter.millepede.integrity import refuse_lost_records

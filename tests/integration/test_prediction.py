@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment.arrival import Look, Reading, Response, find
-from auto_iter.config.schema import TrackCuts
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.millepede.converting import convert_sources
 from auto_iter.millepede.requests import ConvertRequest, SolveRequest, Source
 from auto_iter.millepede.results import Prediction, read_solution

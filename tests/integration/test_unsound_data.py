@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auto_iter.config.schema import TrackCuts
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.errors import PhysicsError
 from auto_iter.millepede.conversion import kfalignment as kf
 from auto_iter.millepede.converting import convert_sources

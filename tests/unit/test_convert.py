@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import uproot
 
-from auto_iter.config.schema import TrackCuts
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.detector.labels import Scheme
 from auto_iter.errors import InputError
 from auto_iter.files import write_whole

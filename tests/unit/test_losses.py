@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from auto_iter.config.schema import TrackCuts
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.millepede.conversion.statistics import LayerResiduals, Spread, Statistics
 from auto_iter.millepede.evidence.losses import Losses
 from auto_iter.millepede.rejects import Rejects

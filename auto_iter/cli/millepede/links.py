@@ -121,7 +121,7 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     use_one_thread()
     from auto_iter.cli.millepede.summary import format_statistics
-    from auto_iter.config.schema import TrackCuts
+    from auto_iter.config.cuts import TrackCuts
     from auto_iter.millepede.conversion.files import convert_files
 
     # not validated: by hand, a cut may be 0

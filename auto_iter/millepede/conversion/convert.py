@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from auto_iter.config.schema import TrackCuts
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.detector.labels import (
     LAYERS,
     MODULES,

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from auto_iter.config.schema import TrackCuts
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.detector.labels import Scheme
 from auto_iter.errors import InputError
 from auto_iter.files import TEMPORARY, write_whole

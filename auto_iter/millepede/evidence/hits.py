@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from auto_iter.config.schema import TrackCuts
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.detector.labels import Component, Place, components
 from auto_iter.millepede.conversion.statistics import Statistics
 from auto_iter.millepede.evidence.losses import Losses

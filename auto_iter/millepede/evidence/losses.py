@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from auto_iter.config.schema import TrackCuts
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.millepede.conversion.statistics import Statistics
 from auto_iter.millepede.rejects import Rejects
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from auto_iter.config.schema import Cuts
+from auto_iter.config.cuts import Cuts
 from auto_iter.config.yamlfile import YamlError, parse_yaml, read_bounded
 from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.millepede.strategy.parts import (

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from auto_iter.config.schema import Cuts
+from auto_iter.config.cuts import Cuts
 from auto_iter.detector.labels import Modules, Place, Scheme
 from auto_iter.detector.rules import Rule, parse_rule
 from auto_iter.errors import InputError

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from auto_iter.alignment.model import Stage
-from auto_iter.config.schema import Cuts, TrackCuts
+from auto_iter.config.cuts import Cuts, TrackCuts
 from auto_iter.detector.labels import Place, Scheme, places
 from auto_iter.detector.rules import NAMED, parse_rule, stations_of
 from auto_iter.errors import InputError
