@@ -17,6 +17,7 @@ from auto_iter.millepede.results import (
     SolutionRecord,
     StepRecord,
 )
+from auto_iter.millepede.solver.spectrum import largest_shares
 from auto_iter.millepede.solving import StepEnd
 from auto_iter.millepede.steps import Steps
 from auto_iter.millepede.strategy.whole import Strategy
@@ -77,7 +78,7 @@ def mode_records(end: StepEnd) -> tuple[ModeRecord, ...]:
         ModeRecord(
             eigenvalue=mode.eigenvalue,
             uncertainty=mode.uncertainty if math.isfinite(mode.uncertainty) else None,
-            components=dict(mode.largest(COMPONENTS)),
+            components=dict(largest_shares(mode.components, mode.labels, COMPONENTS)),
         )
         for mode in modes
     )

@@ -167,10 +167,6 @@ class Evaluator:
     _known: tuple[Floats, Sums] | None = field(default=None)
     _complete: bool = False
 
-    def first(self, sums: Sums, parameters: Floats) -> None:
-        """Take a loop that was made while labels were still collected."""
-        self._remember(sums, parameters)
-
     def request(self, parameters: Floats, chi2_cut: np.float32, *, matrix: bool) -> Request:
         """Tell what a data loop at `parameters` has to do; the first never down-weights."""
         options = self.options
@@ -196,10 +192,11 @@ class Evaluator:
         if sums is None:
             request = self.request(parameters, chi2_cut, matrix=matrix)
             sums, _ = self.source.loop(lambda: request)
-            self._remember(sums, parameters)
+            self.remember(sums, parameters)
         return self._with_extras(sums, parameters)
 
-    def _remember(self, sums: Sums, parameters: Floats) -> None:
+    def remember(self, sums: Sums, parameters: Floats) -> None:
+        """Take a loop as the last one; the first is made while labels are still collected."""
         self.read_loops += 1
         self._known = (parameters.copy(), sums)
         if sums.matrix is not None:

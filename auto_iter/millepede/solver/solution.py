@@ -115,7 +115,7 @@ class Solution:
         if self.source.local_parameters == 0:
             raise PedeAbortError("no record has local parameters", 28)
         if first is not None:
-            evaluator.first(first, start)
+            evaluator.remember(first, start)
 
     def _counting_first(self, start: Floats) -> bool:
         """Whether the start values or the variables must be known before the first data loop."""
