@@ -106,10 +106,9 @@ def _cost(path: Path) -> tuple[float, float]:
     (seconds,) = best(lambda: convert(path))
     converter = Converter()
     peak = 0
-    with kf.TrackFile(path, converter.branches) as tracks:
-        for chunk in tracks.chunks():
-            converter.convert(chunk)
-            peak = max(peak, psutil.Process().memory_info().rss)
+    for chunk in kf.TrackFile(path, converter.branches).chunks():
+        converter.convert(chunk)
+        peak = max(peak, psutil.Process().memory_info().rss)
     return seconds, peak / 2**20
 
 

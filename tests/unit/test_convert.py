@@ -57,8 +57,8 @@ def test_counted_arrays_of_any_compression_give_the_same_bytes(
 def test_the_size_of_chunks_changes_nothing(size: int) -> None:
     source = sources("dirty")[0]
     converter = Converter()
-    with kf.TrackFile(source, converter.branches) as file:
-        words = [converter.convert(chunk) for chunk in file.chunks(size)]
+    chunks = kf.TrackFile(source, converter.branches).chunks(size)
+    words = [converter.convert(chunk) for chunk in chunks]
     whole = io.BytesIO()
     statistics = convert_tracks(source, whole, Scheme(), TrackCuts())
     assert np.concatenate(words).tobytes() == whole.getvalue()

@@ -59,12 +59,11 @@ def convert_tracks(source: Path, sink: Sink, scheme: Scheme, cuts: TrackCuts) ->
 
 def _converted(source: Path, sink: Sink, scheme: Scheme, cuts: TrackCuts) -> Converter:
     converter = Converter(scheme, cuts)
-    with kf.TrackFile(source, converter.branches) as tracks:
-        for chunk in tracks.chunks():
-            try:
-                sink.write(converter.convert(chunk).data)
-            except InputError as error:
-                raise InputError(f"{source}: {error}") from error
+    for chunk in kf.TrackFile(source, converter.branches).chunks():
+        try:
+            sink.write(converter.convert(chunk).data)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from error
     return converter
 
 

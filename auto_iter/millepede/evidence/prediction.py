@@ -63,10 +63,10 @@ def look_again(source: Path, solution: SolutionRecord) -> Look:
         return Look()
     converter = Converter(prediction.labels.scheme, prediction.cuts)
     pattern = Pattern({each.label: each.value for each in solution.parameters})
-    with kf.TrackFile(source, converter.branches) as tracks:
-        chunks = (_on_stations(chunk, prediction.stations) for chunk in tracks.chunks())
-        records = (record for chunk in chunks for record in records_in(converter.convert(chunk)))
-        look = look_at(records, pattern, converter.statistics)
+    tracks = kf.TrackFile(source, converter.branches)
+    chunks = (_on_stations(chunk, prediction.stations) for chunk in tracks.chunks())
+    records = (record for chunk in chunks for record in records_in(converter.convert(chunk)))
+    look = look_at(records, pattern, converter.statistics)
     seen = {int(number[0]) - 1 for number in converter.statistics.layers}
     return look if seen.issuperset(prediction.stations) else Look()
 

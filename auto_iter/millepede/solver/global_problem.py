@@ -55,7 +55,10 @@ def register_labels(steering: Steering, source: DataSource) -> None:
 
 
 def text_values(parameters: Sequence[Parameter], source: DataSource) -> tuple[Floats, Floats]:
-    """Start values and presigmas by table position; a later zero does not undo a value."""
+    """Start values and presigmas (mm, rad), each of the table's length, by table position.
+
+    A later zero does not undo a value (`filetx` in pede.f90).
+    """
     start, presigma = np.zeros(len(source.table)), np.zeros(len(source.table))
     for parameter in parameters:
         if parameter.value == 0 and parameter.presigma == 0:
@@ -240,13 +243,19 @@ class Evaluator:
         return Evaluation(chi2, gradient[variable], sums.entries[variable], entries[variable], sums)
 
     def data_hessian(self) -> Floats:
-        """Matrix of the variable parameters from the data alone, as of the last matrix loop."""
+        """Return C (n, n; 1/mm², 1/rad²) of the n variable parameters, from the data alone.
+
+        As of the last loop with a matrix: no presigma, no `Measurement`.
+        """
         if self.hessian is None:
             raise RuntimeError("no data loop with matrix has been made")
         return self.hessian[np.ix_(self.unknowns.variable, self.unknowns.variable)]
 
     def matrix(self) -> Floats:
-        """Matrix of the variable parameters with presigmas and extra measurements."""
+        """Return C (n, n) of the n variable parameters with presigmas and extra measurements.
+
+        Half the second derivative of F (1/mm², 1/rad²); both add to it (`loopn` in pede.f90).
+        """
         if self.hessian is None:
             raise RuntimeError("no data loop with matrix has been made")
         full = self.hessian.copy()

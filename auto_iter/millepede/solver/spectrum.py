@@ -35,7 +35,7 @@ def spectrum_of(hessian: Floats, labels: Indices, count: int) -> Spectrum:
     """Spectrum of a symmetric matrix (n, n) over `labels`, with the `count` weakest modes.
 
     Eigenvalues in 1/mm², 1/rad²: shifts and rotations are compared as they are, so that 1 rad
-    counts as 1 mm. `report` compares in units of what is known beforehand instead.
+    counts as 1 mm. `weakmodes` compares in units of what is known beforehand instead.
     """
     values, vectors = np.linalg.eigh(hessian)
     floor = max(float(values[-1]), 0.0) * len(values) * float(np.finfo(np.float64).eps)
