@@ -49,7 +49,11 @@ def _add_convert(actions: Subparsers) -> None:
 
 def _add_cut_options(parser: argparse.ArgumentParser) -> None:
     """Add the cuts; those that are not given have the configuration's defaults."""
-    cuts = parser.add_argument_group("cuts", "defaults as in `auto-iter config init`")
+    cuts = parser.add_argument_group(
+        "cuts",
+        "Defaults as in `auto-iter config init`. Tracks whose parameters the hits that are left "
+        "tell apart by less than --min-independence (0-1) are dropped.",
+    )
     for name, kind, field, unit in (
         ("--max-chi2", amount, "max_chi2", None),
         ("--min-pz", amount, "min_pz_gev", "GEV"),
