@@ -15,7 +15,8 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from auto_iter.config.schema import Reco, Section
+from auto_iter.config.schema import Reco
+from auto_iter.config.section import Section
 from auto_iter.errors import UsageError
 
 

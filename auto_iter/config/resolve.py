@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from auto_iter.config.schema import Config, Reco, Section
+from auto_iter.config.schema import Config, Reco
+from auto_iter.config.section import Section
 
 SectionT = TypeVar("SectionT", bound=Section)
 

@@ -7,88 +7,32 @@ equal. Reading files, overrides and the JSON form of the scripts before is in `c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
+from pydantic import Field, field_validator, model_validator
+
+from auto_iter.config.cuts import Cuts
+from auto_iter.config.section import (
+    Count,
+    Fraction,
+    Positive,
+    Real,
+    Seconds,
+    Section,
+    SubmitText,
+    XrootdServer,
 )
 
 MOST_ITERATIONS = 1000
 """More is a slip of the finger: an iteration takes hours."""
 
-
-def _not_a_truth_value(value: object) -> object:
-    """Refuse `yes` where a number is meant: Python would count it as 1."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")  # noqa: TRY004 - pydantic makes it a message
-    return value
-
-
-_Numeric = BeforeValidator(_not_a_truth_value)
-Count = Annotated[int, _Numeric, Field(ge=0)]
-Positive = Annotated[int, _Numeric, Field(gt=0)]
-Real = Annotated[float, _Numeric]
-Seconds = Annotated[Real, Field(gt=0, allow_inf_nan=False)]
-Fraction = Annotated[Real, Field(gt=0, le=1)]
-
-
-def _as_written(value: object) -> object:
-    """Return a number or truth value as text: HTCondor reads it, YAML only gets it first."""
-    return str(value) if isinstance(value, bool | int | float) else value
-
-
-def _one_line(value: str) -> str:
-    """Refuse what would write further lines into the submit description."""
-    if len(value.splitlines()) > 1:
-        raise ValueError("must be one line")
-    return value
-
-
-def as_schedule(value: object) -> object:
-    """Return one number as a schedule of one value."""
-    return (value,) if isinstance(value, int | float) else value
-
-
-XrootdServer = Annotated[str, Field(pattern=r"^root://[\w.:-]+/?$")]
-SubmitText = Annotated[str, BeforeValidator(_as_written)]
 Flavour = Literal[
     "espresso", "microcentury", "longlunch", "workday", "tomorrow", "testmatch", "nextweek"
 ]
 """CERN's names for how long a job may take."""
 
 _SUBMIT_COMMAND = re.compile(r"[+]?[A-Za-z_][\w.]*")
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
-
-
-class Section(BaseModel):
-    """A part of the configuration: immutable, and strict about unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @field_validator("*")
-    @classmethod
-    def _one_line(cls, value: object) -> object:
-        """Refuse line breaks: in a script or a submit description they begin a new command."""
-        if any(_CONTROL.search(text) for text in _texts(value)):
-            raise ValueError("holds a line break or another control character")
-        return value
-
-
-def _texts(value: object) -> Iterable[str]:
-    if isinstance(value, str | Path):
-        yield str(value)
-    elif isinstance(value, dict):
-        yield from (text for item in value.items() for text in _texts(item))
-    elif isinstance(value, tuple):
-        yield from (text for item in value for text in _texts(item))
 
 
 class Paths(Section):
@@ -199,32 +143,6 @@ class Batch(Section):
     """Which batch system runs the jobs."""
 
     system: Literal["auto", "local", "htcondor"] = "auto"
-
-
-class Cuts(Section):
-    """What is converted to Mille. Defaults are FASER's."""
-
-    max_chi2: Annotated[Real, Field(gt=0)] = 2000.0
-    min_pz_gev: Annotated[Real, Field(ge=0)] = 100.0
-    max_pz_gev: Annotated[Real, Field(gt=0)] = 5000.0
-    min_hits: Positive = 15
-    max_residual_mm: Annotated[
-        tuple[Annotated[Real, Field(gt=0)], ...], BeforeValidator(as_schedule)
-    ] = (0.05,)
-    """One value for each iteration of a phase; the last one holds for all that follow."""
-    min_independence: Annotated[float, Field(ge=0, lt=1)] = 1e-8
-    """How well a track's hits must tell its parameters apart: 1 - ρ², see `convert.TrackCuts`."""
-
-    def max_residual_in(self, within: int) -> float:
-        """Return the residual cut (mm) of a phase's iteration `within`, from 1."""
-        return self.max_residual_mm[min(within, len(self.max_residual_mm)) - 1]
-
-    @field_validator("max_residual_mm")
-    @classmethod
-    def _not_empty(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if not value:
-            raise ValueError("needs at least one value")
-        return value
 
 
 class Millepede(Section):
