@@ -125,6 +125,32 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def move_whole(source: Path, target: Path) -> None:
+    """Move a file whole, onto another file system if need be; durable but for its name.
+
+    To be followed by `sync_directory`. Raises OSError, and then leaves no part of it at `target`.
+    """
+    # A name of its own: a straggler's second run may bring the same output home just now. And not
+    # one of a leftover: jobs go on while a daemon starts, and removes those.
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        _sync_file(source)
+        try:
+            source.replace(target)
+        except OSError:
+            shutil.copyfile(source, partial)
+            _sync_file(partial)
+            partial.replace(target)
+            source.unlink()
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _sync_file(path: Path) -> None:
+    with naming(path), path.open("rb+") as written:
+        os.fsync(written.fileno())
+
+
 def sync_directory(directory: Path) -> None:
     """Make a rename in `directory` survive a power cut."""
     _sync(directory, os.O_DIRECTORY)

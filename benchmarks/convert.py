@@ -25,9 +25,11 @@ import numpy as np
 import psutil
 import uproot
 
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.detector.labels import Scheme
 from auto_iter.millepede.conversion import kfalignment as kf
-from auto_iter.millepede.conversion.convert import Converter, TrackCuts, convert_files
+from auto_iter.millepede.conversion.convert import Converter
+from auto_iter.millepede.conversion.files import convert_files
 
 DATA = Path(__file__).parents[1] / "tests/data/kfalignment/clean/2kfalignment"
 CPP_SHARE = 0.89 / 1.04
@@ -104,10 +106,9 @@ def _cost(path: Path) -> tuple[float, float]:
     (seconds,) = best(lambda: convert(path))
     converter = Converter()
     peak = 0
-    with kf.TrackFile(path, converter.branches) as tracks:
-        for chunk in tracks.chunks():
-            converter.convert(chunk)
-            peak = max(peak, psutil.Process().memory_info().rss)
+    for chunk in kf.TrackFile(path, converter.branches).chunks():
+        converter.convert(chunk)
+        peak = max(peak, psutil.Process().memory_info().rss)
     return seconds, peak / 2**20
 
 

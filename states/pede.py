@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auto_iter.alignment.deterioration import CHECK, Step, growing_steps, refused
+from auto_iter.alignment.deterioration import CHECK, IterationStep, growing_steps, refused
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.errors import OutdatedError, PhysicsError
@@ -27,16 +27,7 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
         return Stay(snapshot)
     warnings = tuple(Note("pede warns", {"warning": text}, "warning") for text in solution.warnings)
     remarks = _growing(snapshot, solution, ports)
-    note = Note(
-        "solved",
-        {
-            "tracks": solution.tracks,
-            "chi2_ndf": round(solution.chi2_ndf, 4),
-            "max_shift_um": round(solution.max_shift_um, 2),
-            "max_rotation_mrad": round(solution.max_rotation_mrad, 4),
-            "max_pull": round(solution.max_pull, 3),
-        },
-    )
+    note = Note("solved", {**solution.figures, "chi2_ndf": round(solution.chi2_ndf, 4)})
     solved = snapshot.but(solution=solution, remarks=(*snapshot.remarks, *remarks))
     told = (Note("gets worse", {"warning": text}, "warning") for text in remarks)
     return Fire("solved", solved, (*warnings, *told, note))
@@ -57,5 +48,5 @@ def _growing(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> tup
     return tuple(sign.text for sign in signs)
 
 
-def _step(solution: SolutionSummary) -> Step:
-    return Step(solution.max_pull, solution.track_chi2_ndf or solution.chi2_ndf)
+def _step(solution: SolutionSummary) -> IterationStep:
+    return IterationStep(solution.max_pull, solution.chi2_ndf_of_tracks)

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from auto_iter.alignment.arrival import Look, Response, Verdict, judge
-from auto_iter.alignment.deterioration import Sign, Step, growing_steps, worse_tracks
+from auto_iter.alignment.arrival import Look, Refusal, Response, judge
+from auto_iter.alignment.deterioration import IterationStep, Sign, growing_steps, worse_tracks
 from auto_iter.alignment.model import Stage
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.config.schema import Guards
-from auto_iter.millepede.converting import convert_sources, read_solution
-from auto_iter.millepede.requests import ConvertRequest, Cuts, SolutionRecord, SolveRequest, Source
+from auto_iter.millepede.converting import convert_sources
+from auto_iter.millepede.requests import ConvertRequest, SolveRequest, Source
+from auto_iter.millepede.results import SolutionRecord, read_solution
 from auto_iter.millepede.strategy.file import load_strategy
 from auto_iter.millepede.strategy.whole import WITH_IFT, WITHOUT_IFT, Strategy
 from auto_iter.millepede.workflow import solve
@@ -46,7 +48,7 @@ class Iterated:
     """One iteration: what its tracks and its steps said, and its solution, where it came to one."""
 
     number: int
-    verdict: Verdict | None
+    verdict: Refusal | None
     signs: tuple[Sign, ...]
     responses: dict[int, Response]
     solution: SolutionRecord | None = None
@@ -62,7 +64,7 @@ def align(directory: Path, simulated: Simulated, setting: Setting) -> Iterator[I
     """Align until a guard ends it. Raises PhysicsError as pede does."""
     previous, before = directory / "start.txt", None
     write_constants(previous, setting.start)
-    steps: list[Step] = []
+    steps: list[IterationStep] = []
     strategy = load_strategy(setting.strategy)
     for stage in stages(setting.iterations):
         number = stage.iteration
@@ -84,7 +86,7 @@ def align(directory: Path, simulated: Simulated, setting: Setting) -> Iterator[I
             yield iterated
             return
         solution = _solved(place, sources, stage, setting, previous)
-        step = Step(solution.max_pull, solution.track_chi2_ndf or solution.chi2_ndf)
+        step = IterationStep(solution.max_pull, solution.track_chi2_ndf or solution.chi2_ndf)
         steps = [*(steps if stage.within > 1 else ()), step]
         grown = growing_steps(steps, GUARDS.max_growing_steps)
         yield replace(iterated, signs=(*iterated.signs, *grown), solution=solution)
@@ -136,7 +138,7 @@ def _converted(
     records = convert_sources(
         ConvertRequest(
             sources=sources,
-            cuts=Cuts(max_residual_mm=cut),
+            cuts=TrackCuts(max_residual_mm=cut),
             labels=strategy.labels,
             prediction=before,
         )

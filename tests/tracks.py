@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from auto_iter.millepede.mille.file import Flavour, write_file
+from auto_iter.millepede.mille.file import Flavour
 from auto_iter.millepede.mille.records import Measurements, select_records
 from auto_iter.millepede.solver.data_loop import Request
+from tests.mille_writer import write_file
 
 Floats = NDArray[np.float64]
 PLANES = 8

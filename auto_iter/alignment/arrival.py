@@ -99,7 +99,7 @@ class Response:
         return self.fraction <= REVERSED and before.curvature >= MATTERS * before.chi2
 
 
-class Finding(StrEnum):
+class Reading(StrEnum):
     """What a response says."""
 
     ARRIVED = "arrived"
@@ -109,13 +109,13 @@ class Finding(StrEnum):
 
 
 _CHECK = {
-    Finding.ABSENT: (
+    Reading.ABSENT: (
         "check that the jobs write the database that the reconstruction reads: the output tag of "
         "AtlCoolCopy is the one that the reconstruction's global tag resolves to, "
         "WriteAlignmentConfig stores what it is given, no old inputforalign.txt, database or pool "
         "file is found first, and the outputs are no copies of an earlier iteration"
     ),
-    Finding.WRONG: (
+    Reading.WRONG: (
         "check the sign and units (mm, rad) of what WriteAlignmentConfig writes, the sign of the "
         "reconstruction's derivatives, the geometry tag, and that the outputs are of this alignment"
     ),
@@ -127,7 +127,7 @@ _CHECK_FILES = (
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Refusal:
     """Why an iteration's tracks must not be used: `files` are the raw files concerned."""
 
     reason: str
@@ -135,25 +135,25 @@ class Verdict:
     files: tuple[int, ...]
 
 
-def find(response: Response) -> Finding:
+def find(response: Response) -> Reading:
     """Return what one response says."""
     if not response.is_telling:
-        return Finding.UNTOLD
+        return Reading.UNTOLD
     if response.is_of_the_same_tracks:
-        return Finding.ABSENT
+        return Reading.ABSENT
     if response.contradicts:
-        return Finding.ABSENT if abs(response.fraction) <= NOTHING else Finding.WRONG
-    return Finding.ARRIVED if response.fraction >= LEAST else Finding.UNTOLD
+        return Reading.ABSENT if abs(response.fraction) <= NOTHING else Reading.WRONG
+    return Reading.ARRIVED if response.fraction >= LEAST else Reading.UNTOLD
 
 
-def judge(responses: Mapping[int, Response], iteration: int) -> Verdict | None:
+def judge(responses: Mapping[int, Response], iteration: int) -> Refusal | None:
     """Return what is wrong with the tracks of `iteration`, by raw file; None when nothing is.
 
     Quiet where the predicted change is too small to be told from noise.
     """
     found = {number: find(response) for number, response in responses.items()}
-    arrived = _having(found, {Finding.ARRIVED})
-    others = _having(found, {Finding.ABSENT, Finding.WRONG})
+    arrived = _having(found, {Reading.ARRIVED})
+    others = _having(found, {Reading.ABSENT, Reading.WRONG})
     if arrived and others:
         return _in_some_files(responses, arrived, others, iteration)
     together = total(responses.values())
@@ -161,13 +161,13 @@ def judge(responses: Mapping[int, Response], iteration: int) -> Verdict | None:
     if finding not in _CHECK:
         if not others:
             return None
-        finding = Finding.WRONG  # wrong in different ways, which add up to nothing
+        finding = Reading.WRONG  # wrong in different ways, which add up to nothing
     reason = (
         f"the constants that iteration {iteration - 1} found {finding} in iteration {iteration}: "
         f"of the change that they predict, {_seen(together)} is seen "
         f"(chi2 was to fall by {together.before.curvature:.3g})"
     )
-    return Verdict(reason, _CHECK[finding], tuple(sorted(responses)))
+    return Refusal(reason, _CHECK[finding], tuple(sorted(responses)))
 
 
 def total(responses: Iterable[Response]) -> Response:
@@ -178,13 +178,13 @@ def total(responses: Iterable[Response]) -> Response:
     )
 
 
-def _having(found: Mapping[int, Finding], wanted: Collection[Finding]) -> list[int]:
+def _having(found: Mapping[int, Reading], wanted: Collection[Reading]) -> list[int]:
     return sorted(number for number, finding in found.items() if finding in wanted)
 
 
 def _in_some_files(
     responses: Mapping[int, Response], arrived: list[int], others: list[int], iteration: int
-) -> Verdict:
+) -> Refusal:
     named = [f"{number:05d} ({_seen(responses[number])})" for number in others[:MOST_NAMED]]
     more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
     rest = total(responses[number] for number in arrived)
@@ -193,7 +193,7 @@ def _in_some_files(
         f"iteration {iteration}: of the change that they predict, {_seen(rest)} is seen in "
         f"{len(arrived)} files, but not in {', '.join(named)}{more}"
     )
-    return Verdict(reason, _CHECK_FILES, tuple(others))
+    return Refusal(reason, _CHECK_FILES, tuple(others))
 
 
 def _seen(response: Response) -> str:

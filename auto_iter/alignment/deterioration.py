@@ -72,19 +72,19 @@ def worse_tracks(
 
 
 @dataclass(frozen=True)
-class Step:
+class IterationStep:
     """One iteration: its largest change, in σ, and chi2/ndf of its tracks as reconstructed."""
 
     largest: float
     chi2_ndf: float
 
-    def is_worse_than(self, before: Step) -> bool:
+    def is_worse_than(self, before: IterationStep) -> bool:
         """Tell a larger step that residuals do not justify by getting smaller."""
         grows = self.largest >= STEP_RATIO * before.largest
         return grows and self.chi2_ndf > before.chi2_ndf / GROWTH_TOLD
 
 
-def growing_steps(steps: Sequence[Step], most: int | None) -> list[Sign]:
+def growing_steps(steps: Sequence[IterationStep], most: int | None) -> list[Sign]:
     """Return whether the steps of successive iterations grow at the end.
 
     Refused when they did so `most` times running; None: never.

@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field
 
 from auto_iter.config.batch import BatchChoice, HTCondor, Local
+from auto_iter.config.cuts import Cuts
 from auto_iter.config.section import (
     Count,
     Fraction,
@@ -21,7 +22,6 @@ from auto_iter.config.section import (
     Section,
     SubmitText,
     XrootdServer,
-    as_schedule,
 )
 
 MOST_ITERATIONS = 1000
@@ -69,32 +69,6 @@ class Reco(Section):
     straggler_quantile: Fraction = 0.9
     straggler_factor: Annotated[Real, Field(gt=1)] | None = None
     """Run what is left a second time when it takes so many times longer than the quantile did."""
-
-
-class Cuts(Section):
-    """What is converted to Mille. Defaults are FASER's."""
-
-    max_chi2: Annotated[Real, Field(gt=0)] = 2000.0
-    min_pz_gev: Annotated[Real, Field(ge=0)] = 100.0
-    max_pz_gev: Annotated[Real, Field(gt=0)] = 5000.0
-    min_hits: Positive = 15
-    max_residual_mm: Annotated[
-        tuple[Annotated[Real, Field(gt=0)], ...], BeforeValidator(as_schedule)
-    ] = (0.05,)
-    """One value for each iteration of a phase; the last one holds for all that follow."""
-    min_independence: Annotated[float, Field(ge=0, lt=1)] = 1e-8
-    """How well a track's hits must tell its parameters apart: 1 - ρ², see `convert.TrackCuts`."""
-
-    def max_residual_in(self, within: int) -> float:
-        """Return the residual cut (mm) of a phase's iteration `within`, from 1."""
-        return self.max_residual_mm[min(within, len(self.max_residual_mm)) - 1]
-
-    @field_validator("max_residual_mm")
-    @classmethod
-    def _not_empty(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if not value:
-            raise ValueError("needs at least one value")
-        return value
 
 
 class Millepede(Section):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auto_iter.alignment.snapshot import IterationRecord, Snapshot
+from auto_iter.alignment.solution import FIGURES
 from auto_iter.daemon.lock import Holder, live_holder
 from auto_iter.workspace.paths import Workspace
 from states.table import TERMINAL
@@ -190,13 +191,12 @@ class Status:
         phases = {each.phase for each in history}
         width = max(len(phase) for phase in phases) if len(phases) > 1 else 0
         head = "iter " + (f"{'phase':<{width}} " if width else "")
-        head += " files   tracks  chi2/ndf  shift [um]  rotation [mrad]  change [σ]  time [s]"
+        head += " files " + " ".join(f"{each.heading:>{each.width}}" for each in FIGURES.values())
+        head += "  time [s]"
         rows = [
             f"{each.iteration:4d} "
             + (f"{each.phase:<{width}} " if width else "")
-            + f"{each.files:6d} {each.tracks:8d} {_chi2(each):9.4f} {each.max_shift_um:11.3f} "
-            f"{each.max_rotation_mrad:16.5f} {each.max_pull:11.2f} "
-            f"{each.finished_at - each.started_at:9.0f}"
+            + f"{each.files:6d} {_columns(each)} {each.finished_at - each.started_at:9.0f}"
             for each in history
         ]
         by_hand = [
@@ -207,9 +207,9 @@ class Status:
         return [head, *rows, *by_hand]
 
 
-def _chi2(record: IterationRecord) -> float:
-    """Return χ²/ndf of the tracks as reconstructed: what the constants so far are worth."""
-    return record.chi2_ndf if record.track_chi2_ndf is None else record.track_chi2_ndf
+def _columns(record: IterationRecord) -> str:
+    values = record.figures
+    return " ".join(f"{values[name]:{f.width}.{f.decimals}f}" for name, f in FIGURES.items())
 
 
 def _and_more(held: list[str]) -> list[str]:

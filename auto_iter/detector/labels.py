@@ -7,8 +7,9 @@ are the digits without the parameter, stations from 0 again. All of it is pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Literal
 
 from auto_iter.errors import InputError
@@ -223,6 +224,16 @@ def side_labels(align_id: int, scheme: Scheme) -> tuple[int, ...]:
         Component(side.station),
     )
     return tuple(label for part in order for label, _ in component_labels(part, scheme))
+
+
+def pairs_within_modules(labels: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the positions of each two different `labels` of one module (its first three digits)."""
+    members: dict[int, list[int]] = {}
+    for position, label in enumerate(labels):
+        if label >= FIRST_MODULE_LABEL:
+            members.setdefault(label // 100, []).append(position)
+    for positions in members.values():
+        yield from permutations(positions, 2)
 
 
 @dataclass(frozen=True)

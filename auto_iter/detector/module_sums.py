@@ -9,32 +9,22 @@ Both are taken care of here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from auto_iter.detector.labels import LAYERS, POSITIVE_STEREO, Place
+from auto_iter.detector.labels import LAYERS, POSITIVE_STEREO, Parameter, Place
 
 Floats = npt.NDArray[np.float64]
 NEGLIGIBLE = 1e-9
 """Factors are ±1: what is smaller is rounding."""
 
 
-@dataclass(frozen=True)
-class Member:
-    """A label in the sums: where it starts, and whether it may move."""
-
-    label: int
-    start: float
-    is_fixed: bool
+Sum = dict[Parameter, float]
+"""One sum: its members, each where it starts, with their factors; Σ factor·value is to be 0."""
 
 
-Sum = dict[Member, float]
-"""One sum: its members with their factors; Σ factor·value is to be zero."""
-
-
-def layer_sums(kinds: Sequence[str], members: Mapping[Place, Member]) -> Iterator[list[Sum]]:
+def layer_sums(kinds: Sequence[str], members: Mapping[Place, Parameter]) -> Iterator[list[Sum]]:
     """Yield the sums (`kinds`: x, y, rz) of each layer, with the factor of each member.
 
     Factors are ±1 without units, so a sum is in mm (x, y; y without its 1/(2·20 mrad)) or rad (rz).
@@ -75,7 +65,7 @@ def pinned(sums: Sequence[Sum]) -> dict[int, float]:
     free, rows = _of_free(sums)
     if not len(free):
         return {}
-    missing = [-sum(f * m.start for m, f in each.items() if m.is_fixed) for each in sums]
+    missing = [-sum(f * m.value for m, f in each.items() if not m.is_free) for each in sums]
     values = np.linalg.lstsq(rows, np.array(missing), rcond=None)[0]
     _, sizes, basis = np.linalg.svd(rows)
     open_directions = basis[np.count_nonzero(sizes > NEGLIGIBLE) :]
@@ -96,9 +86,9 @@ def independent(sums: Sequence[Sum]) -> list[Sum]:
     return [sums[at] for at in told]
 
 
-def _of_free(sums: Sequence[Sum]) -> tuple[list[Member], Floats]:
+def _of_free(sums: Sequence[Sum]) -> tuple[list[Parameter], Floats]:
     """Return the members that may move, and their factors: a row for each sum."""
-    free = list(dict.fromkeys(m for each in sums for m in each if not m.is_fixed))
+    free = list(dict.fromkeys(m for each in sums for m in each if m.is_free))
     return free, np.array([[each.get(m, 0.0) for m in free] for each in sums]).reshape(
         len(sums), -1
     )

@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from auto_iter.alignment.arrival import Response
 from auto_iter.alignment.model import Stage
@@ -20,11 +19,12 @@ from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.config.schema import Config
 from auto_iter.errors import InputError, OutdatedError, PhysicsError
 from auto_iter.files import TEMPORARY
-from auto_iter.iteration.conversions import Conversions
+from auto_iter.iteration.conversions import Conversions, source_of
 from auto_iter.iteration.predictions import Predictions
 from auto_iter.iteration.workers import Workers
 from auto_iter.log.setup import get_logger
 from auto_iter.millepede.pede.program import find_pede, require_pede
+from auto_iter.millepede.requests import SolveRequest
 from auto_iter.millepede.strategy.whole import WITH_IFT, WITHOUT_IFT, Strategy
 from auto_iter.processes.children import Child
 from auto_iter.workspace.heritage import differs
@@ -55,9 +55,7 @@ class Chain:
         """The iteration that is being solved."""
         self._reporting: Child | None = None
         self._predictions = Predictions(workspace, arguments.run)
-        self._conversions = Conversions(
-            workspace, self._predictions, strategy, config.millepede, workers
-        )
+        self._conversions = Conversions(self._predictions, strategy, config.millepede, workers)
 
     def check(self) -> None:
         """Raise PermanentError when the strategy or a pede that is requested is not there."""
@@ -65,14 +63,14 @@ class Chain:
 
     def convert(self, stage: Stage, numbers: Collection[int]) -> Conversion:
         """Start converting what is not converted yet, and tell how far it is."""
-        return self._conversions.convert(self._iteration(stage), stage, numbers)
+        return self._conversions.convert(self._paths(stage.iteration), stage, numbers)
 
     def responses(self, stage: Stage, numbers: Collection[int]) -> Mapping[int, Response]:
         """Return what the files' tracks show of the constants that they were made with."""
         prediction = self._predictions.before(stage.iteration)
         if prediction is None:
             return {}
-        paths = self._iteration(stage)
+        paths = self._paths(stage.iteration)
         records = {number: read_json(paths.mille_statistics(number)) for number in numbers}
         found = {n: prediction.response(each) for n, each in records.items() if each is not None}
         return {number: each for number, each in found.items() if each is not None}
@@ -83,7 +81,7 @@ class Chain:
         Raises OutdatedError when the files that go into it have to be converted again, PhysicsError
         when pede or the numbers say no.
         """
-        paths = self._iteration(stage)
+        paths = self._paths(stage.iteration)
         if self._solving is not None and self._solved != stage.iteration:
             self._stop_solving()
         if self._solving is not None:
@@ -112,34 +110,23 @@ class Chain:
 
     def _solve_request(
         self, paths: Iteration, stage: Stage, numbers: Collection[int]
-    ) -> dict[str, Any]:
-        millepede = self._config.millepede
-        ordered = sorted(numbers)
-        pede = self._config.paths.pede_install
-        request = {
-            "directory": str(paths.millepede),
-            "binaries": [str(paths.mille_binary(number)) for number in ordered],
-            "statistics": [str(paths.mille_statistics(number)) for number in ordered],
-            "previous": str(paths.constants),
-            "centre": str(self._workspace.iteration(1, paths.run).constants),
-            "earlier": [
-                str(self._workspace.iteration(number, paths.run).constants)
-                for number in range(stage.iteration - stage.within + 1, stage.iteration + 1)
-            ],
-            "strategy": str(self._workspace.strategy),
-            "iteration": stage.iteration,
-            "phase": stage.phase,
-            "within": stage.within,
-            "stations": self._strategy.stations_in(stage, self._arguments.stations),
-            "solver": millepede.solver,
-            "pede_install": None if pede is None else str(pede),
-            "time_limit_s": millepede.time_limit_s,
-            "max_shift_mm": millepede.max_shift_mm,
-            "max_rotation_rad": millepede.max_rotation_rad,
-            "accept_bad_matrix": millepede.accept_bad_matrix,
-            "eigen": False,
-        }
-        return request | {"fingerprint": fingerprint(request, paths, ordered)}
+    ) -> SolveRequest:
+        first = stage.iteration - stage.within + 1
+        of_phase = [self._paths(number) for number in range(first, stage.iteration + 1)]
+        request = SolveRequest.of(
+            stage,
+            self._config,
+            [source_of(paths, number) for number in sorted(numbers)],
+            directory=paths.millepede,
+            previous=paths.constants,
+            centre=self._paths(1).constants,
+            earlier=[each.constants for each in of_phase],
+            strategy=str(self._workspace.strategy),
+            stations=self._strategy.stations_in(stage, self._arguments.stations),
+        )
+        files = (self._workspace.strategy, request.previous, self._paths(1).constants)
+        made_of = fingerprint(request.settings, (*files, *request.statistics))
+        return request.model_copy(update={"fingerprint": made_of})
 
     def report(self, iteration: int) -> None:
         """Refresh tables and plots; a report that fails costs a log line, not the alignment."""
@@ -190,8 +177,8 @@ class Chain:
             self._report()
             self._reap_report(wait=True)
 
-    def _iteration(self, stage: Stage) -> Iteration:
-        return self._workspace.iteration(stage.iteration, self._arguments.run)
+    def _paths(self, iteration: int) -> Iteration:
+        return self._workspace.iteration(iteration, self._arguments.run)
 
 
 def check_chain(
@@ -218,10 +205,10 @@ def _request_file(paths: Iteration) -> Path:
     return paths.millepede / f".solve-{os.getpid()}.json{TEMPORARY}"
 
 
-def _own_solution(paths: Iteration, request: Mapping[str, Any]) -> SolutionSummary | None:
+def _own_solution(paths: Iteration, request: SolveRequest) -> SolutionSummary | None:
     """Return the solution that is there when it is what `request` asks for, and whole."""
     found = read_json(paths.solution)
-    is_asked_for = found is None or found.get("fingerprint") == request["fingerprint"]
+    is_asked_for = found is None or found.get("fingerprint") == request.fingerprint
     if not (is_asked_for and paths.solution.exists()):
         return None
     solution = read_solution(paths.solution)

@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from auto_iter.alignment.model import Stage
 from auto_iter.alignment.ports import Conversion
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.config.schema import Millepede
 from auto_iter.errors import OutdatedError
 from auto_iter.files import TEMPORARY
-from auto_iter.iteration.predictions import Predictions
+from auto_iter.iteration.predictions import Expectation, Predictions
 from auto_iter.iteration.workers import Workers
 from auto_iter.log.setup import get_logger
+from auto_iter.millepede.requests import ConvertRequest, Source
+from auto_iter.millepede.strategy.parts import Labels
 from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.processes.children import Child
 from auto_iter.workspace.hashes import copies
-from auto_iter.workspace.paths import Iteration, Workspace
-from auto_iter.workspace.records import Converted, Source, read_conversion
+from auto_iter.workspace.paths import Iteration
+from auto_iter.workspace.records import Converted, FileVersion, read_conversion
 
 LARGEST_PORTION = 50
 """Files that one conversion process takes at a time: start-up is paid once, news comes often."""
@@ -31,10 +35,29 @@ class _Look:
     """One look at an iteration's files: what they have to be, and what was found damaged."""
 
     paths: Iteration
-    stage: Stage
-    wanted: Mapping[str, Any]
-    """What a record has to say of settings."""
+    cuts: TrackCuts
+    labels: Labels
+    prediction: Expectation | None
     damage: dict[int, str] = field(default_factory=dict)
+
+    @cached_property
+    def wanted(self) -> Mapping[str, Any]:
+        """What a record has to say of settings."""
+        told = {
+            "cuts": self.cuts.model_dump(mode="json"),
+            "labels": self.labels.model_dump(mode="json"),
+        }
+        return told if self.prediction is None else {**told, "predicted_by": self.prediction.key}
+
+
+def source_of(paths: Iteration, number: int) -> Source:
+    """Return where a raw file's output is in an iteration, and what is made of it."""
+    return Source(
+        number=number,
+        root=paths.output(number),
+        binary=paths.mille_binary(number),
+        statistics=paths.mille_statistics(number),
+    )
 
 
 class Conversions:
@@ -42,13 +65,11 @@ class Conversions:
 
     def __init__(
         self,
-        workspace: Workspace,
         predictions: Predictions,
         strategy: Strategy,
         settings: Millepede,
         workers: Workers,
     ) -> None:
-        self._workspace = workspace
         self._predictions = predictions
         self._strategy = strategy
         self._settings = settings
@@ -101,14 +122,12 @@ class Conversions:
         self.children = []
 
     def _look(self, paths: Iteration, stage: Stage) -> _Look:
-        prediction = self._predictions.before(stage.iteration)
-        wanted: dict[str, Any] = {
-            "cuts": self._strategy.cuts_in(stage, self._settings.cuts),
-            "labels": self._strategy.labels.model_dump(mode="json"),
-        }
-        if prediction is not None:
-            wanted["predicted_by"] = prediction.key
-        return _Look(paths, stage, wanted)
+        return _Look(
+            paths,
+            self._strategy.cuts_in(stage, self._settings.cuts),
+            self._strategy.labels,
+            self._predictions.before(stage.iteration),
+        )
 
     def _outcome(self, look: _Look, number: int) -> str | None:
         """Return "" for converted, what is wrong for a bad file, None for not converted yet.
@@ -116,7 +135,7 @@ class Conversions:
         What was converted, but is damaged, goes into the look's `damage`.
         """
         output = look.paths.output(number)
-        source = Source.at(output)
+        source = FileVersion.at(output)
         found = self._known.pop(output, None)
         if found is None or found.source != source:
             found = read_conversion(look.paths, number)
@@ -150,31 +169,20 @@ class Conversions:
         while todo and free > 0:
             portion = min(LARGEST_PORTION, -(-len(todo) // free))
             numbers, todo = todo[:portion], todo[portion:]
-            path, request = self._request(look, numbers)
+            path = self._request_file(look.paths)
+            request = ConvertRequest(
+                sources=tuple(source_of(look.paths, number) for number in numbers),
+                cuts=look.cuts,
+                labels=look.labels,
+                prediction=None if look.prediction is None else look.prediction.path,
+            )
             self.children.append(self._workers.start("convert", path, request, frozenset(numbers)))
             free -= 1
 
-    def _request(self, look: _Look, numbers: Collection[int]) -> tuple[Path, dict[str, Any]]:
-        paths = look.paths
+    def _request_file(self, paths: Iteration) -> Path:
         paths.mille.mkdir(parents=True, exist_ok=True)
-        sources = [
-            {
-                "number": number,
-                "root": str(paths.output(number)),
-                "binary": str(paths.mille_binary(number)),
-                "statistics": str(paths.mille_statistics(number)),
-            }
-            for number in numbers
-        ]
         self._requests += 1
-        prediction = self._predictions.before(look.stage.iteration)
-        request = {
-            "sources": sources,
-            "cuts": look.wanted["cuts"],
-            "labels": look.wanted["labels"],
-            "prediction": None if prediction is None else str(prediction.path),
-        }
-        return paths.mille / f".convert-{os.getpid()}-{self._requests}.json{TEMPORARY}", request
+        return paths.mille / f".convert-{os.getpid()}-{self._requests}.json{TEMPORARY}"
 
     def _reap(self) -> None:
         for child in [each for each in self.children if each.has_ended]:

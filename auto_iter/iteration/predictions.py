@@ -5,7 +5,6 @@ Read from `solution.json` as plain JSON: the daemon, which asks, loads no numeri
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,11 @@ from auto_iter.files import digest
 from auto_iter.log.setup import get_logger
 from auto_iter.workspace.hashes import is_intact
 from auto_iter.workspace.paths import Workspace
+from auto_iter.workspace.records import FileVersion, read_json
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Expectation:
     """Of the solution at `path`; `files`: what was seen before, by raw file."""
 
     path: Path
@@ -40,9 +40,9 @@ class Predictions:
 
     def __init__(self, workspace: Workspace, run: int) -> None:
         self._workspace, self._run = workspace, run
-        self._known: dict[Path, tuple[tuple[int, int], Prediction | None]] = {}
+        self._known: dict[Path, tuple[FileVersion, Expectation | None]] = {}
 
-    def before(self, iteration: int) -> Prediction | None:
+    def before(self, iteration: int) -> Expectation | None:
         """Return the prediction for the tracks of `iteration`.
 
         None in the first one, where the solution before knows of none, and where the iteration
@@ -60,22 +60,17 @@ class Predictions:
             return None
         return prediction if prediction.constants == constants else None
 
-    def _read(self, path: Path) -> Prediction | None:
-        try:
-            status = path.stat()
-            version = (status.st_size, status.st_mtime_ns)
-            if path not in self._known or self._known[path][0] != version:
-                self._known[path] = (version, _parse(path, path.read_bytes()))
-        except FileNotFoundError:
+    def _read(self, path: Path) -> Expectation | None:
+        version = FileVersion.at(path)
+        if version is None:
             return None
+        if path not in self._known or self._known[path][0] != version:
+            self._known[path] = (version, _parse(path))
         return self._known[path][1]
 
 
-def _parse(path: Path, content: bytes) -> Prediction | None:
-    try:
-        record = json.loads(content)
-    except json.JSONDecodeError:
-        record = None
+def _parse(path: Path) -> Expectation | None:
+    record = read_json(path)
     if record is None or not is_intact(record):
         phrase = "does not match its checksum; whether constants arrive is not checked"
         get_logger().warning(phrase, file=str(path))
@@ -84,4 +79,4 @@ def _parse(path: Path, content: bytes) -> Prediction | None:
     if told is None:
         return None
     files = {int(number): Look(**look) for number, look in told["files"].items()}
-    return Prediction(path, told["key"], told["constants"], files)
+    return Expectation(path, told["key"], told["constants"], files)

@@ -13,15 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from auto_iter.processes.orphans import die_with_daemon
-
-ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+from auto_iter.processes.threads import use_one_thread
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the request says; return the exit code."""
-    # threads would change the order of sums, and workers already fill the cores; numpy reads this
-    # when it is imported, hence the imports below
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    use_one_thread()  # hence the imports below
     from auto_iter.errors import (
         DAMAGED_EXIT_CODE,
         TRANSIENT_ERRNOS,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 from auto_iter.errors import (
     DAMAGED_EXIT_CODE,
@@ -16,6 +14,7 @@ from auto_iter.errors import (
     TransientError,
 )
 from auto_iter.files import write_atomically
+from auto_iter.millepede.requests import Message
 from auto_iter.processes.children import Child, start_child
 from auto_iter.workspace.paths import Workspace
 
@@ -24,20 +23,8 @@ MAX_DAMAGED = 3
 """So often damage is mended without a person: a disk that goes on damaging files is not trusted."""
 
 
-class Starter(Protocol):
-    """Starts a child process, as `children.start_child` does."""
-
-    def __call__(
-        self,
-        command: list[str],
-        *,
-        env: Mapping[str, str],
-        workspace: Path,
-        numbers: frozenset[int] = frozenset(),
-        scratch: tuple[Path, ...] = (),
-    ) -> Child:
-        """Start `command`."""
-        ...
+Starter = Callable[..., Child]
+"""Starts a child process, as `children.start_child` does."""
 
 
 class Workers:
@@ -56,13 +43,13 @@ class Workers:
         self,
         what: str,
         path: Path,
-        request: Mapping[str, Any],
+        request: Message,
         numbers: frozenset[int] = frozenset(),
     ) -> Child:
         """Start a worker on `request`, which is handed over in the file `path`."""
         command = [sys.executable, "-m", "auto_iter.iteration.worker", what, str(path)]
         try:
-            write_atomically(path, json.dumps(request, indent=1))
+            write_atomically(path, request.model_dump_json(indent=1))
             return self.start_command(command, numbers, (path,))
         except OSError:  # nobody will read it, and the next try has another name
             path.unlink(missing_ok=True)

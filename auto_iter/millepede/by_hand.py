@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,19 +15,13 @@ from auto_iter.detector.constants import accumulate, changes, format_constants, 
 from auto_iter.detector.labels import Scheme
 from auto_iter.errors import InputError, UsageError
 from auto_iter.files import write_atomically
+from auto_iter.millepede.conversion.files import in_processes
 from auto_iter.millepede.converting import convert_sources
-from auto_iter.millepede.pede.program import Limits
-from auto_iter.millepede.pede.result import read_result
-from auto_iter.millepede.place import ROOT_FILES, Place, is_workspace
-from auto_iter.millepede.requests import (
-    ConversionRecord,
-    ConvertRequest,
-    Cuts,
-    SolutionRecord,
-    Solver,
-    SolveRequest,
-    Source,
-)
+from auto_iter.millepede.pede.program import RunLimits
+from auto_iter.millepede.pede.result_files import read_result
+from auto_iter.millepede.place import ROOT_FILES, IterationPlace, is_workspace
+from auto_iter.millepede.requests import ConvertRequest, Solver, SolveRequest, Source
+from auto_iter.millepede.results import ConversionRecord, SolutionRecord
 from auto_iter.millepede.solving import StepEnd, choose_engine
 from auto_iter.millepede.strategy.file import AUTO, default_strategy, load_strategy
 from auto_iter.millepede.strategy.whole import Strategy
@@ -55,7 +47,7 @@ class Choices:
 
 
 def run_iteration(
-    place: Place, output: Path, config: Config, choices: Choices, env: Mapping[str, str]
+    place: IterationPlace, output: Path, config: Config, choices: Choices, env: Mapping[str, str]
 ) -> SolutionRecord:
     """Convert and solve an iteration into the directory `output`; return what was found.
 
@@ -69,25 +61,18 @@ def run_iteration(
     strategy = load_strategy(name)
     stage = choices.stage or strategy.planned(choices.iteration or place.number)
     sources = [_source(path, output / "mille", index) for index, path in enumerate(roots)]
-    records = _convert(_requests(sources, config, strategy, stage))
+    records = _convert(sources, config, strategy, stage)
     _refuse_copies(records)
-    good = _good_sources(sources, records, allow_bad=choices.allow_bad)
-    request = SolveRequest(
+    request = SolveRequest.of(
+        stage,
+        config,
+        _good_sources(sources, records, allow_bad=choices.allow_bad),
         directory=output,
-        binaries=tuple(source.binary for source in good),
-        statistics=tuple(source.statistics for source in good),
         previous=place.root / "1reco" / "inputforalign.txt",
         centre=_centre(place.root),
         strategy=name,
-        iteration=stage.iteration,
-        phase=stage.phase,
-        within=stage.within,
         solver=choices.solver or config.millepede.solver,
         pede_install=choices.pede_install or config.paths.pede_install,
-        time_limit_s=config.millepede.time_limit_s,
-        max_shift_mm=config.millepede.max_shift_mm,
-        max_rotation_rad=config.millepede.max_rotation_rad,
-        accept_bad_matrix=config.millepede.accept_bad_matrix,
         eigen=choices.modes,
     )
     return solve(request, env)
@@ -122,29 +107,13 @@ def _source(root: Path, mille: Path, index: int) -> Source:
     )
 
 
-def _requests(
+def _convert(
     sources: Sequence[Source], config: Config, strategy: Strategy, stage: Stage
-) -> list[ConvertRequest]:
-    """Split the sources evenly among the workers."""
-    chosen = Cuts(**strategy.cuts_in(stage, config.millepede.cuts))
-    workers = min(config.millepede.workers or os.cpu_count() or 1, len(sources))
-    return [
-        ConvertRequest(
-            sources=tuple(sources[first::workers]),
-            cuts=chosen,
-            labels=strategy.labels,
-        )
-        for first in range(workers)
-    ]
-
-
-def _convert(requests: Sequence[ConvertRequest]) -> list[ConversionRecord]:
-    if len(requests) == 1:
-        return convert_sources(requests[0])
-    # forked, they need not import everything once more; nothing here has threads
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(len(requests), mp_context=context) as pool:
-        return [record for records in pool.map(convert_sources, requests) for record in records]
+) -> list[ConversionRecord]:
+    cuts = strategy.cuts_in(stage, config.millepede.cuts)
+    asked = [ConvertRequest(sources=(s,), cuts=cuts, labels=strategy.labels) for s in sources]
+    workers = config.millepede.workers or os.cpu_count() or 1
+    return [each for made in in_processes(convert_sources, asked, workers) for each in made]
 
 
 def _refuse_copies(records: Sequence[ConversionRecord]) -> None:
@@ -182,7 +151,7 @@ def solve_steering(
         with steering.open("rb") as content:
             if b"\0" in content.read(4096):
                 raise InputError(f"{steering}: not text, so no steering file")
-    engine = choose_engine(solver, pede_install, env, Limits(math.inf), modes)
+    engine = choose_engine(solver, pede_install, env, RunLimits(math.inf), modes)
     return engine.run(Path.cwd(), str(steering))
 
 

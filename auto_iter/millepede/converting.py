@@ -5,24 +5,21 @@ Apart from solving, so that a converting process starts without what only solvin
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-from pydantic import ValidationError
-
-from auto_iter.errors import InputError, raise_what_passes
+from auto_iter.errors import InputError
 from auto_iter.files import write_atomically
-from auto_iter.millepede.conversion.convert import convert_file
+from auto_iter.millepede.conversion.files import convert_file
 from auto_iter.millepede.evidence.prediction import look_again
-from auto_iter.millepede.requests import (
+from auto_iter.millepede.requests import ConvertRequest, Source
+from auto_iter.millepede.results import (
+    NO_FILE,
     BinaryFile,
     ConversionRecord,
-    ConvertRequest,
     RootFile,
     SolutionRecord,
-    Source,
+    read_record,
+    read_solution,
 )
-from auto_iter.workspace.hashes import hash_of_file, is_intact, sealed
+from auto_iter.workspace.hashes import hash_of_file, sealed
 
 
 def convert_sources(request: ConvertRequest) -> list[ConversionRecord]:
@@ -39,7 +36,7 @@ def _convert_source(
     record = ConversionRecord(
         number=source.number,
         root=source.root.name,
-        source=RootFile(size=0, mtime_ns=0),
+        source=NO_FILE,
         cuts=request.cuts,
         labels=request.labels,
         predicted_by=before.prediction.key if before and before.prediction else "",
@@ -48,7 +45,7 @@ def _convert_source(
         found = _convert(source, request, before, earlier)
     except InputError as bad:
         source.binary.unlink(missing_ok=True)
-        found = {"source": _version(source.root), "error": " ".join(str(bad).split())}
+        found = {"source": RootFile.at(source.root) or NO_FILE, "error": " ".join(str(bad).split())}
     record = sealed(record.model_copy(update=found))
     write_atomically(source.statistics, record.model_dump_json(indent=1) + "\n")
     return record
@@ -61,17 +58,12 @@ def _convert(
     earlier: RootFile | None,
 ) -> dict[str, object]:
     """Return what there is to record of a source. Raises InputError when it is bad."""
-    version = _version(source.root)
-    made = convert_file(
-        source.root, source.binary, request.labels.scheme, request.cuts.track_cuts()
-    )
+    version = RootFile.at(source.root) or NO_FILE
+    made = convert_file(source.root, source.binary, request.labels.scheme, request.cuts)
     look = None if before is None else look_again(source.root, before)
     # read just now, so that this comes from memory
     digest = hash_of_file(source.root)
-    is_same = earlier is not None and (earlier.size, earlier.mtime_ns) == (
-        version.size,
-        version.mtime_ns,
-    )
+    is_same = earlier is not None and earlier.is_same(version)
     if earlier is not None and is_same and earlier.digest not in ("", digest):
         raise InputError(
             f"{source.root}: does not match its checksum, although nobody has written to it: "
@@ -85,14 +77,6 @@ def _convert(
     }
 
 
-def _version(root: Path) -> RootFile:
-    try:
-        status = root.stat()
-    except FileNotFoundError:
-        return RootFile(size=0, mtime_ns=0)
-    return RootFile(size=status.st_size, mtime_ns=status.st_mtime_ns)
-
-
 def _earlier(source: Source) -> RootFile | None:
     """Return which ROOT file was converted here before, as far as that is known."""
     try:
@@ -100,31 +84,3 @@ def _earlier(source: Source) -> RootFile | None:
     except InputError:
         return None
     return record.source if record.number == source.number else None
-
-
-def read_solution(path: Path) -> SolutionRecord:
-    """Return the content of a `solution.json`. Raises InputError."""
-    try:
-        return SolutionRecord.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise_what_passes(error, path)
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValidationError as error:
-        raise InputError(f"{path}: not a solution; solve that iteration again") from error
-
-
-def read_record(path: Path) -> ConversionRecord:
-    """Return the conversion record in a statistics file. Raises InputError."""
-    try:
-        content = path.read_bytes()
-        record = ConversionRecord.model_validate_json(content)
-    except OSError as error:
-        raise_what_passes(error, path)
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValidationError as error:
-        raise InputError(
-            f"{path}: not the statistics of a conversion; convert the file again"
-        ) from error
-    if not is_intact(json.loads(content)):
-        raise InputError(f"{path}: does not match its checksum; convert the file again")
-    return record

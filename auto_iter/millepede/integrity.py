@@ -13,14 +13,12 @@ from pathlib import Path
 from auto_iter.alignment.solution import Hashes
 from auto_iter.errors import DamagedError, InputError, PhysicsError, raise_what_passes
 from auto_iter.millepede.mille.file import read_blocks
-from auto_iter.millepede.requests import ConversionRecord, SolveRequest
+from auto_iter.millepede.requests import SolveRequest
+from auto_iter.millepede.results import ConversionRecord
 from auto_iter.workspace.hashes import hash_of_all, hash_of_file
-from auto_iter.workspace.records import PLACES
 
 MOST_THREADS = 4
 """Hashing lets other threads run; more of them than this only wait for the disk."""
-
-_NO_SETTINGS = PLACES | {"fingerprint"}
 
 
 def refuse_damaged(binaries: Sequence[Path], records: Sequence[ConversionRecord]) -> None:
@@ -73,7 +71,6 @@ def hashes_of(
 
     `before`: the hash of the constants that the tracks were made with, `strategy`: its content.
     """
-    settings = request.model_dump(mode="json", exclude=set(_NO_SETTINGS))
     converted = [[each.cuts.model_dump(), each.labels.model_dump()] for each in records[:1]]
     return Hashes(
         constants_before=before,
@@ -81,6 +78,6 @@ def hashes_of(
         mille_binaries=hash_of_all(
             [record.number, record.binary.digest if record.binary else ""] for record in records
         ),
-        settings=hash_of_all([settings, *converted]),
+        settings=hash_of_all([request.settings, *converted]),
         strategy=hash_of_all([strategy]),
     )

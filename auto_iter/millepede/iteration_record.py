@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from auto_iter.detector.constants import Change
 from auto_iter.detector.labels import Parameter
 from auto_iter.millepede.conversion.statistics import Statistics
-from auto_iter.millepede.requests import (
+from auto_iter.millepede.requests import SolveRequest
+from auto_iter.millepede.results import (
     ChangeRecord,
     ModeRecord,
     ParameterRecord,
     SolutionRecord,
-    SolveRequest,
     StepRecord,
 )
+from auto_iter.millepede.solver.spectrum import largest_shares
 from auto_iter.millepede.solving import StepEnd
 from auto_iter.millepede.steps import Steps
 from auto_iter.millepede.strategy.whole import Strategy
@@ -44,10 +46,7 @@ def solution_record(
         phase=steps.phase.name,
         solver=steps.engine.name,
         tracks=statistics.tracks_kept,
-        records=last.records,
-        rejects=last.rejects,
-        chi2=last.chi2,
-        ndf=last.ndf,
+        **asdict(last),
         chi2_ndf=last.chi2_ndf,
         track_chi2_ndf=statistics.chi2_kept / max(statistics.ndf_kept, 1),
         max_shift_um=1e3 * max((abs(c.value) for c in free if c.is_shift), default=0.0),
@@ -56,7 +55,12 @@ def solution_record(
         pulls=pulls,
         exit_codes=tuple(end.ending.code for end in steps.ends),
         steps=tuple(
-            _step_record(step.name, end)
+            StepRecord(
+                name=step.name,
+                exit_code=end.ending.code,
+                meaning=end.ending.meaning,
+                **asdict(end.figures),
+            )
             for step, end in zip(steps.phase.steps, steps.ends, strict=True)
         ),
         warnings=steps.warnings,
@@ -74,7 +78,7 @@ def mode_records(end: StepEnd) -> tuple[ModeRecord, ...]:
         ModeRecord(
             eigenvalue=mode.eigenvalue,
             uncertainty=mode.uncertainty if math.isfinite(mode.uncertainty) else None,
-            components=dict(mode.largest(COMPONENTS)),
+            components=dict(largest_shares(mode.components, mode.labels, COMPONENTS)),
         )
         for mode in modes
     )
@@ -93,19 +97,6 @@ def _pulls(parameters: Iterable[Parameter], strategy: Strategy) -> dict[str, flo
         group = f"{place.component.depth} {place.parameter}"
         pulls[group] = max(pulls.get(group, 0.0), abs(parameter.value) / parameter.sigma)
     return pulls
-
-
-def _step_record(name: str, end: StepEnd) -> StepRecord:
-    figures = end.figures
-    return StepRecord(
-        name=name,
-        exit_code=end.ending.code,
-        meaning=end.ending.meaning,
-        records=figures.records,
-        rejects=figures.rejects,
-        chi2=figures.chi2,
-        ndf=figures.ndf,
-    )
 
 
 def _parameter_record(parameter: Parameter, strategy: Strategy) -> ParameterRecord:

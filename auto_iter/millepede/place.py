@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
 @dataclass(frozen=True)
-class Place:
+class IterationPlace:
     """One iteration: `files` holds its ROOT files, `root` is the directory beside which 1reco is.
 
     `workspace` is the alignment that it lies in, if any.
@@ -59,7 +59,7 @@ class Place:
         return what_ifs / name
 
 
-def find_place(directory: Path) -> Place:
+def find_place(directory: Path) -> IterationPlace:
     """Return the iteration meant: `directory`, or the one whose 1reco or ROOT files it is.
 
     Raises InputError where there is none.
@@ -67,7 +67,7 @@ def find_place(directory: Path) -> Place:
     files = _root_files(directory)
     root = files.parent
     above = (root.parent, root.parent.parent)
-    return Place(root, files, next(filter(is_workspace, above), None))
+    return IterationPlace(root, files, next(filter(is_workspace, above), None))
 
 
 def is_workspace(directory: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rejects:
     """Counts of records: `singular` local fit or NaN, `no_freedom` left, `huge` and `large` chi2.
 

@@ -6,19 +6,17 @@ import contextlib
 import math
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from auto_iter.detector.labels import FIRST_MODULE_LABEL
+from auto_iter.detector.labels import pairs_within_modules
 from auto_iter.errors import PhysicsError
-from auto_iter.millepede.pede.end import Ending, Verdict, ending_of
+from auto_iter.millepede.exit_codes import PedeEnding, Use, ending_of
 from auto_iter.millepede.pede.log import FitFigures, read_log, read_output
-from auto_iter.millepede.pede.program import OUTPUT, Limits, find_pede, require_pede, run_pede
+from auto_iter.millepede.pede.program import OUTPUT, RunLimits, find_pede, require_pede, run_pede
+from auto_iter.millepede.pede.result_files import read_ending
 from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.requests import Solver
 
@@ -33,7 +31,7 @@ class StepEnd:
     `said`: the solver's own reasons; `remedy`: what to do, where it knows better than `ending`.
     """
 
-    ending: Ending
+    ending: PedeEnding
     figures: FitFigures
     covariance: Mapping[tuple[int, int], float] = field(default_factory=dict)
     said: str = ""
@@ -46,8 +44,8 @@ class StepEnd:
         self, step: str, directory: Path, remedy: str = "", *, accept_bad_matrix: bool = False
     ) -> None:
         """Raise PhysicsError when the result must not be used. `remedy` replaces other advice."""
-        verdict = self.ending.verdict
-        if verdict is Verdict.FAIL or (verdict is Verdict.REFUSE and not accept_bad_matrix):
+        use = self.ending.use
+        if use is Use.FAIL or (use is Use.REFUSE and not accept_bad_matrix):
             said = f": {self.said}" if self.said else ""
             raise PhysicsError(
                 f"{step}: pede's exit code {self.ending.code}, {self.ending.meaning}{said} "
@@ -57,7 +55,7 @@ class StepEnd:
 
     def warnings(self, step: int) -> list[str]:
         """Return what a person should know about a result that is used all the same."""
-        if self.ending.verdict is Verdict.ACCEPT:
+        if self.ending.use is Use.ACCEPT:
             return []
         said = f": {self.said}" if self.said else ""
         return [f"step {step}: pede {self.ending.meaning}{said}; {self.ending.remedy}"]
@@ -73,7 +71,7 @@ class Engine:
 
     program: Path | None
     env: Mapping[str, str]
-    limits: Limits
+    limits: RunLimits
     modes: int = 0
     accept_bad_matrix: bool = False
 
@@ -90,10 +88,10 @@ class Engine:
         if self.program is None:
             with _time_limit(self.limits.time_s):
                 return _run_builtin(directory, steering, modes=self.modes)
-        run = run_pede(self.program, steering, directory, env=self.env, limits=self.limits)
+        run_pede(self.program, steering, directory, env=self.env, limits=self.limits)
         complaints = read_output(directory / OUTPUT)
         return StepEnd(
-            run.ending,
+            read_ending(directory),
             read_log(directory / "millepede.log"),
             said="; ".join(complaints.warnings),
             rejects=complaints.rejects,
@@ -125,7 +123,7 @@ def choose_engine(
     solver: Solver,
     install: Path | None,
     env: Mapping[str, str],
-    limits: Limits,
+    limits: RunLimits,
     modes: int = 0,
 ) -> Engine:
     """Return the engine: `auto` is pede when there is one, else the built-in solver.
@@ -147,7 +145,6 @@ def _run_builtin(directory: Path, steering: str, *, modes: int) -> StepEnd:
         directory=directory,
         save_matrix=True,
         weakest_modes=modes,
-        old_defects=False,
     )
     ending = ending_of(result.exit_code)
     if not result.succeeded:
@@ -158,28 +155,15 @@ def _run_builtin(directory: Path, steering: str, *, modes: int) -> StepEnd:
             remedy=result.remedy,
             rejects=result.reject_kinds,
         )
+    labels = result.variable.tolist()
     return StepEnd(
         ending,
         FitFigures(result.records, result.rejects, result.chi2, result.ndf),
-        _within_modules(result.variable.tolist(), result.covariance),
+        {
+            (labels[one], labels[other]): float(result.covariance[one, other])
+            for one, other in pairs_within_modules(labels)
+        },
         said="; ".join(result.reasons),
         notes=result.warnings,
         spectrum=result.spectrum,
     )
-
-
-def _within_modules(
-    labels: Sequence[int], covariance: npt.NDArray[np.float64]
-) -> dict[tuple[int, int], float]:
-    """Return the covariances between labels of one module (their first three digits agree)."""
-    members: dict[int, list[int]] = {}
-    for position, label in enumerate(labels):
-        if label >= FIRST_MODULE_LABEL:
-            members.setdefault(label // 100, []).append(position)
-    return {
-        (labels[one], labels[other]): float(covariance[one, other])
-        for positions in members.values()
-        for one in positions
-        for other in positions
-        if one != other
-    }

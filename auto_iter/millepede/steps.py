@@ -16,15 +16,15 @@ from auto_iter.millepede.pede.input import (
     PARAMETERS,
     PRIOR,
     Knowledge,
-    StepParameter,
+    Parameters,
     format_constraints,
-    format_parameters,
     format_prior,
     step_parameters,
     write_step_files,
 )
-from auto_iter.millepede.pede.result import read_result
+from auto_iter.millepede.pede.result_files import read_result
 from auto_iter.millepede.solving import Engine, StepEnd
+from auto_iter.millepede.steering.writer import format_parameters
 from auto_iter.millepede.strategy.parts import Phase
 from auto_iter.millepede.strategy.whole import Strategy
 
@@ -103,17 +103,17 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
         covariance.update(end.covariance)
         ends.append(end)
         if end.ending.code == TOO_FEW_ENTRIES:
-            moved = [each.place for each in parameters if not each.is_fixed]
+            moved = [place for place, each in parameters.items() if each.is_free]
             remarks.append(f"step {number}: fewest hits: {evidence.fewest(moved)}")
     return Steps(strategy.scheme, phase, engine, tuple(ends), merged, covariance, tuple(remarks))
 
 
 def _texts(
-    strategy: Strategy, phase: Phase, parameters: Sequence[StepParameter], knowledge: Knowledge
+    strategy: Strategy, phase: Phase, parameters: Parameters, knowledge: Knowledge
 ) -> dict[str, str]:
     texts = {
         CONSTRAINTS: format_constraints(strategy, parameters),
-        PARAMETERS: format_parameters(parameters),
+        PARAMETERS: format_parameters(parameters.values()),
     }
     prior = format_prior(strategy, phase, parameters, knowledge)
     return texts | {PRIOR: prior} if prior else texts
@@ -131,10 +131,10 @@ def _with_records(binaries: Sequence[Path], evidence: Evidence) -> list[Path]:
 
 
 def _refuse_when_all_is_short(
-    step: str, parameters: Sequence[StepParameter], short: Collection[Place], evidence: Evidence
+    step: str, parameters: Parameters, short: Collection[Place], evidence: Evidence
 ) -> None:
     """Raise PhysicsError when nothing that the step frees has enough hits."""
-    if not all(parameter.is_fixed for parameter in parameters):
+    if any(parameter.is_free for parameter in parameters.values()):
         return
     raise PhysicsError(
         f"{step}: too few hits: what it may move has at most {evidence.most_hits(short)} for a "

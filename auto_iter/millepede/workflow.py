@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.detector.constants import (
     Constants,
     accumulate,
@@ -25,14 +26,14 @@ from auto_iter.detector.rules import NAMED
 from auto_iter.errors import PhysicsError
 from auto_iter.files import digest, write_atomically
 from auto_iter.millepede.conversion.statistics import total
-from auto_iter.millepede.converting import read_record
 from auto_iter.millepede.evidence.hits import Evidence
 from auto_iter.millepede.evidence.prediction import predict
 from auto_iter.millepede.integrity import hashes_of, refuse_damaged, refuse_lost_records
 from auto_iter.millepede.iteration_record import solution_record
 from auto_iter.millepede.pede.input import CONSTRAINTS, PARAMETERS, PRIOR, STEERING, Knowledge
-from auto_iter.millepede.pede.program import Limits
-from auto_iter.millepede.requests import Cuts, SolutionRecord, SolveRequest
+from auto_iter.millepede.pede.program import RunLimits
+from auto_iter.millepede.requests import SolveRequest
+from auto_iter.millepede.results import SolutionRecord, read_record
 from auto_iter.millepede.solving import choose_engine
 from auto_iter.millepede.steps import Steps, run_steps
 from auto_iter.millepede.strategy.file import load_strategy, read_strategy
@@ -83,13 +84,13 @@ def solve(
     records = [read_record(path) for path in request.statistics]
     refuse_damaged(request.binaries, records)
     statistics = total(record.statistics for record in records if record.error is None)
-    cuts = records[0].cuts if records else Cuts()
+    cuts = records[0].cuts if records else TrackCuts()
     evidence = Evidence(statistics, cuts, strategy.pede.entries)
     engine = choose_engine(
         request.solver,
         request.pede_install,
         env,
-        Limits(request.time_limit_s, MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
+        RunLimits(request.time_limit_s, MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
         modes=MODES if request.eigen else 0,
     )
     engine = replace(engine, accept_bad_matrix=request.accept_bad_matrix)

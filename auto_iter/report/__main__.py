@@ -28,14 +28,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from auto_iter.processes.orphans import die_with_daemon
-
-ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+from auto_iter.processes.threads import use_one_thread
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write the report; return the exit code."""
-    # before numpy is imported: the cores belong to the jobs, and threads change the last digits
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    use_one_thread()  # hence the imports below
     from auto_iter.errors import AutoIterError
     from auto_iter.report.build import write_report
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from auto_iter.detector.constants import Change, Constants, changes
-from auto_iter.detector.labels import FIRST_MODULE_LABEL, Parameter, Scheme
+from auto_iter.detector.labels import Parameter, Scheme, pairs_within_modules
 from auto_iter.errors import InputError
 from auto_iter.report.history import ConstantName, History
-from auto_iter.weakmodes.beforehand import constraint_rows, known_before
+from auto_iter.weakmodes.beforehand import constraint_rows, known_before, prior_of
 from auto_iter.weakmodes.information import data_hessian
-from auto_iter.weakmodes.label_space import Floats, label_values
+from auto_iter.weakmodes.label_space import label_values
 from auto_iter.weakmodes.modes import Eigenmodes, WeakMode, eigenmodes, name_weak_modes
-from auto_iter.weakmodes.truth import Comparison, compare_in
+from auto_iter.weakmodes.truth import Comparison, compare
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def assess(history: History) -> Assessment:
         modes = eigenmodes(
             list(free),
             hessian,
-            known_before(places, free),
+            known_before(prior_of(places), free),
             constraints=constraint_rows(places, list(free)),
         )
     except InputError as error:
@@ -71,18 +71,16 @@ def assess(history: History) -> Assessment:
     weak = name_weak_modes(modes, scheme)
     against = None
     if history.truth is not None:
-        against = _against_truth(history, history.truth, modes, weak)
+        against = _against_truth(history, history.truth, modes)
     return Assessment(modes, weak, against)
 
 
-def _against_truth(
-    history: History, truth: Constants, modes: Eigenmodes, weak: tuple[WeakMode, ...]
-) -> AgainstTruth:
+def _against_truth(history: History, truth: Constants, modes: Eigenmodes) -> AgainstTruth:
     scheme = history.strategy.scheme
     true = label_values(truth, modes.labels, scheme)
 
     def residual(constants: Constants) -> Comparison:
-        return compare_in(modes, weak, label_values(constants, modes.labels, scheme) - true)
+        return compare(modes, label_values(constants, modes.labels, scheme) - true)
 
     last = residual(history.last.constants)
     states = [history.start, *(iteration.constants for iteration in history.iterations)]
@@ -100,24 +98,13 @@ def _by_constant(comparison: Comparison, scheme: Scheme) -> dict[ConstantName, C
         )
         if np.isfinite(sigma)
     }
-    covariance = _within_modules(comparison.labels, comparison.covariance)
+    labels = comparison.labels
+    covariance = {
+        (labels[one], labels[other]): float(comparison.covariance[one, other])
+        for one, other in pairs_within_modules(labels)
+    }
     return {
         (change.key, change.parameter): change
         for change in changes(determined.values(), scheme, covariance)
         if change.sigma
-    }
-
-
-def _within_modules(labels: tuple[int, ...], covariance: Floats) -> dict[tuple[int, int], float]:
-    members: dict[int, list[int]] = {}
-    for position, label in enumerate(labels):
-        members.setdefault(label // 100 if label >= FIRST_MODULE_LABEL else -label, []).append(
-            position
-        )
-    return {
-        (labels[one], labels[other]): float(covariance[one, other])
-        for positions in members.values()
-        for one in positions
-        for other in positions
-        if one != other
     }

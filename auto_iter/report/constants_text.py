@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
 from auto_iter.detector.labels import component_of_key
-from auto_iter.millepede.requests import ChangeRecord
+from auto_iter.millepede.results import ChangeRecord
 from auto_iter.report.assessment import AgainstTruth, Assessment
 from auto_iter.report.history import ConstantName, History
 from auto_iter.report.units import SCALE, constant_name, unit_of
-from auto_iter.weakmodes.spectrum import weak_mode_lines
+from auto_iter.weakmodes.modes import WeakMode
 
 LOUD_PULL = 5.0
 
@@ -88,10 +89,7 @@ def summary(history: History, assessment: Assessment) -> list[str]:
             f"{history.iterations[0].number} → {last.track_chi2_ndf:.4f} in iteration "
             f"{history.last.number}; after pede's last fit {last.chi2_ndf:.4f}"
         ),
-        (
-            f"tracks: {last.tracks}; last changes: up to {last.max_shift_um:.2f} µm, "
-            f"{last.max_rotation_mrad:.4f} mrad, {last.max_pull:.2f} σ"
-        ),
+        f"last iteration: {', '.join(last.in_words)}",
         *(f"warning: {warning}" for warning in last.warnings),
     ]
     return [*lines, *_mode_lines(assessment), *_pull_lines(history, assessment.against_truth)]
@@ -108,6 +106,17 @@ def _mode_lines(assessment: Assessment) -> list[str]:
         ),
         *weak_mode_lines(assessment.weak),
     ]
+
+
+def weak_mode_lines(weak: Iterable[WeakMode]) -> list[str]:
+    """Return one line for each name: how many combinations, and how far the data fix them."""
+    return [f"{mode.count:4d}  {mode.name}{_how_weak(mode.information)}" for mode in weak]
+
+
+def _how_weak(information: float) -> str:
+    if information < 1e-3:
+        return ""
+    return f" (the data say {information:.2g} of what is known without them)"
 
 
 def _pull_lines(history: History, against: AgainstTruth | None) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.report.assessment import AgainstTruth, Assessment
 from auto_iter.report.constants_text import quoted_pulls
 from auto_iter.report.history import ConstantName, Finished, History
@@ -35,20 +36,13 @@ def report_json(history: History, assessment: Assessment, files: list[str]) -> s
 
 def _iteration(finished: Finished) -> dict[str, Any]:
     solution = finished.solution
+    told = {name: getattr(solution, name) for name in SolutionSummary.model_fields}
+    told["pede_chi2_ndf"] = told.pop("chi2_ndf")
+    del told["hashes"]
     return {
         "iteration": finished.number,
-        "strategy": solution.strategy,
-        "phase": solution.phase,
         "within": solution.within,
-        "solver": solution.solver,
-        "tracks": solution.tracks,
-        "track_chi2_ndf": _finite(solution.track_chi2_ndf),
-        "pede_chi2_ndf": _finite(solution.chi2_ndf),
-        "max_shift_um": _finite(solution.max_shift_um),
-        "max_rotation_mrad": _finite(solution.max_rotation_mrad),
-        "max_pull": _finite(solution.max_pull),
-        "pulls": {group: _finite(pull) for group, pull in solution.pulls.items()},
-        "warnings": list(solution.warnings),
+        **{name: _finite(value) for name, value in told.items()},
         "residual_width_um": {
             number: {"before_cuts": layer.before.width_um, "after_cuts": layer.after.width_um}
             for number, layer in sorted(solution.statistics.layers.items())
@@ -116,5 +110,8 @@ def _pulls(history: History, against: AgainstTruth | None) -> dict[str, Any] | N
     }
 
 
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _finite(value: Any) -> Any:
+    """Return a value, or those of a dictionary, with None for what is no number: JSON has none."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from auto_iter.config.schema import Config
 from auto_iter.detector.constants import ZERO, Constants, read_constants
 from auto_iter.detector.labels import PARAMETERS
 from auto_iter.errors import AutoIterError, InputError
-from auto_iter.millepede.requests import ChangeRecord, SolutionRecord
+from auto_iter.millepede.results import ChangeRecord, SolutionRecord
 from auto_iter.millepede.strategy.file import default_strategy, load_strategy
 from auto_iter.millepede.strategy.whole import WITHOUT_IFT, Strategy
 from auto_iter.weakmodes.truth_file import read_truth
@@ -178,21 +179,20 @@ def _iterations(workspace: Workspace, notes: list[str]) -> list[Finished]:
 
 def _start(workspace: Workspace, notes: list[str]) -> Constants:
     path = Iteration(workspace.root / "iter01", 0).constants
-    if not path.is_file():
-        return {}
-    try:
-        return read_constants(path)
-    except InputError as error:
-        notes.append(str(error))
-        return {}
+    return (_noted(read_constants, path, notes) if path.is_file() else None) or {}
 
 
 def _truth(workspace: Workspace, config: Config, notes: list[str]) -> Constants | None:
     path = config.simulation.truth
     if path is None:
         return None
+    return _noted(read_truth, path if path.is_absolute() else workspace.root / path, notes)
+
+
+def _noted(read: Callable[[Path], Constants], path: Path, notes: list[str]) -> Constants | None:
+    """Return what `read` reads; None, and a note, where it cannot."""
     try:
-        return read_truth(path if path.is_absolute() else workspace.root / path)
+        return read(path)
     except InputError as error:
         notes.append(str(error))
         return None

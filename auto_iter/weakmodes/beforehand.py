@@ -38,16 +38,16 @@ def _step_files(places: Sequence[Path], name: str) -> list[Path]:
     return [path for place in places for path in sorted(place.glob(f"step*/{name}"))]
 
 
-def known_before(places: Sequence[Path], free: Mapping[int, float]) -> Floats:
+def known_before(prior: Sequence[Combination], free: Mapping[int, float]) -> Floats:
     """Return what was known of free labels before the data, as information (1/mm², 1/rad²).
 
-    That is the prior which acts on the total, from the step files in `3millepede` directories;
-    where a strategy has none, the presigmas, `free`: label → presigma (mm, rad), 0: none.
+    That is the `prior` which acts on the total; where there is none, the presigmas, `free`: label →
+    presigma (mm, rad), 0: none. Shape (labels, labels), in the order of `free`.
     """
     labels = list(free)
     position = {label: at for at, label in enumerate(labels)}
     known = np.zeros((len(labels), len(labels)))
-    for measured in _prior(places):
+    for measured in prior:
         row = np.zeros(len(labels))
         for label, factor in measured.terms:
             if label in position:
@@ -58,13 +58,11 @@ def known_before(places: Sequence[Path], free: Mapping[int, float]) -> Floats:
     return of_sigmas(np.array([presigma or UNKNOWN for presigma in free.values()]))
 
 
-def has_prior(places: Sequence[Path]) -> bool:
-    """Tell whether the steps in `3millepede` directories had a prior."""
-    return bool(_prior(places))
+def prior_of(places: Sequence[Path]) -> list[Combination]:
+    """Return the prior of all steps in `3millepede` directories, each constant's once: the latest.
 
-
-def _prior(places: Sequence[Path]) -> list[Combination]:
-    """Return the prior's measurements of all steps, each constant's once: the latest."""
+    Empty where the strategy has none. Values in mm and rad.
+    """
     found: dict[tuple[tuple[int, float], ...], Combination] = {}
     for path in _step_files(places, PRIOR):
         for each in read_text(path).measurements:

@@ -18,7 +18,7 @@ from auto_iter.detector.labels import Parameter, Scheme
 from auto_iter.errors import InputError
 from auto_iter.millepede.requests import SolveRequest
 from auto_iter.millepede.steps import Steps
-from auto_iter.weakmodes.beforehand import constraint_rows, has_prior, known_before
+from auto_iter.weakmodes.beforehand import constraint_rows, known_before, prior_of
 from auto_iter.weakmodes.information import data_hessian
 from auto_iter.weakmodes.label_space import Floats, label_values
 from auto_iter.weakmodes.modes import Eigenmodes, eigenmodes, name_weak_modes
@@ -129,11 +129,12 @@ def _remarks(request: SolveRequest, directory: Path, steps: Steps, found: Consta
     path = [read_constants(path) for path in request.earlier[-STEPS:]]
     free = {p.label: p.presigma for p in steps.merged.values() if p.is_free}
     labels, places = list(free), [directory]
+    prior = prior_of(places)
     modes = eigenmodes(
         labels,
         data_hessian([binary.absolute() for binary in request.binaries], labels),
-        known_before(places, free),
+        known_before(prior, free),
         constraints=constraint_rows(places, labels),
     )
-    least = PRIOR_HOLDS if has_prior(places) else 0.0
+    least = PRIOR_HOLDS if prior else 0.0
     return [str(walk) for walk in walks([*path, found], modes, steps.scheme, least)]

@@ -18,6 +18,7 @@ import numpy as np
 
 from auto_iter.detector.labels import Scheme
 from auto_iter.errors import InputError
+from auto_iter.millepede.solver.spectrum import largest_shares, turned
 from auto_iter.weakmodes.known_modes import Family, families
 from auto_iter.weakmodes.label_space import Floats, label_values, place
 
@@ -106,11 +107,7 @@ def eigenmodes(
     basis = _obeying(constraints, scale)
     inner = basis.T @ (0.5 * (scaled + scaled.T)) @ basis
     values, vectors = np.linalg.eigh(0.5 * (inner + inner.T))
-    vectors = basis @ vectors
-    # the sign of an eigenvector is arbitrary: make its largest component positive
-    rows = np.abs(vectors).argmax(axis=0)
-    vectors = vectors * np.sign(vectors[rows, np.arange(vectors.shape[1])])
-    return Eigenmodes(tuple(map(int, labels)), scale, values, vectors, threshold)
+    return Eigenmodes(tuple(map(int, labels)), scale, values, turned(basis @ vectors), threshold)
 
 
 def of_sigmas(sigmas: Floats) -> Floats:
@@ -185,14 +182,6 @@ def _described(name: str, directions: Floats, modes: Eigenmodes) -> WeakMode:
         largest_shares(vector, modes.labels),
         directions,
     )
-
-
-def largest_shares(
-    vector: Floats, labels: Sequence[int], count: int = 6
-) -> tuple[tuple[int, float], ...]:
-    """Return the labels that make up `vector` most, with their components."""
-    order = np.argsort(-np.abs(vector), kind="stable")[:count]
-    return tuple((int(labels[i]), float(vector[i])) for i in order)
 
 
 def _unknown(known: Floats, modes: Eigenmodes, scheme: Scheme) -> list[WeakMode]:

@@ -184,7 +184,9 @@ class Workspace:
         inner = ("", "1reco", "2kfalignment", "3millepede", "3millepede/mille")
         iterations = self.root.glob("iter[0-9]*")
         found = [root / name for root in iterations for name in inner]
-        return [path for path in (self.root, self.report, *found) if path.is_dir()]
+        return [
+            path for path in (self.root, self.report, self.batch_records, *found) if path.is_dir()
+        ]
 
     def iteration(self, number: int, run: int) -> Iteration:
         """Return the paths of iteration `number` (from 1)."""

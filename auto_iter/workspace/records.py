@@ -8,37 +8,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
 
 from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.files import digest, naming
 from auto_iter.workspace.hashes import is_intact
 from auto_iter.workspace.paths import Iteration
 
-PLACES = frozenset(
-    ("directory", "binaries", "statistics", "previous", "centre", "earlier", "strategy")
-) | {"pede_install"}
-"""What of a request only says where things lie: a workspace may be moved."""
 
+class FileVersion(BaseModel):
+    """What tells a file from the one that replaced it, without reading either."""
 
-@dataclass(frozen=True)
-class Source:
-    """The ROOT file that statistics were made from, to notice when it was replaced."""
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     size: int
     mtime_ns: int
 
     @classmethod
-    def at(cls, path: Path) -> Source | None:
+    def at(cls, path: Path) -> Self | None:
         """Return what lies at `path` now; None where nothing does."""
         try:
             status = path.stat()
         except FileNotFoundError:
             return None
-        return cls(status.st_size, status.st_mtime_ns)
+        return cls(size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+    def is_same(self, other: FileVersion) -> bool:
+        """Tell whether `other` is this very version, whatever else is known of either."""
+        return (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,10 @@ class Converted:
     damage: str = ""
 
     @property
-    def source(self) -> Source:
+    def source(self) -> FileVersion:
         """Which ROOT file it was made from."""
-        return Source(self.record["source"]["size"], self.record["source"]["mtime_ns"])
+        told = self.record["source"]
+        return FileVersion(size=told["size"], mtime_ns=told["mtime_ns"])
 
     @property
     def error(self) -> str | None:
@@ -83,7 +86,7 @@ def read_conversion(paths: Iteration, number: int) -> Converted | None:
     if record["error"] is not None:
         return Converted(record)
     binary = paths.mille_binary(number)
-    found, told = Source.at(binary), record.get("binary")
+    found, told = FileVersion.at(binary), record.get("binary")
     if found is None:
         return Converted(record, f"{binary.name} is not there")
     if told is None:  # all that an older version lets us know
@@ -93,18 +96,16 @@ def read_conversion(paths: Iteration, number: int) -> Converted | None:
     return Converted(record, "" if is_whole else f"{binary.name} does not match its checksum")
 
 
-def fingerprint(request: Mapping[str, Any], paths: Iteration, numbers: Collection[int]) -> str:
-    """Return a digest of all that a solution is made of: settings, strategy, constants, records.
+def fingerprint(settings: Mapping[str, Any], files: Iterable[Path]) -> str:
+    """Return a digest of all that a solution is made of: settings, and the content of `files`.
 
     A solution with another one is not this iteration's: made by hand, or with settings that were
-    changed since. Places do not count: a workspace may be moved. The records stand for ROOT files
-    and Mille binaries, whose hashes they hold.
+    changed since. `files`: strategy, constants, and the records of conversions, which stand for
+    ROOT files and Mille binaries: they hold their hashes.
     """
     whole = hashlib.sha256()
-    settings = {key: value for key, value in request.items() if key not in PLACES}
     whole.update(json.dumps(settings, sort_keys=True).encode())
-    files = [request["strategy"], request["previous"], request["centre"]]
-    for path in (*map(Path, files), *map(paths.mille_statistics, numbers)):
+    for path in files:
         try:
             with naming(path):
                 whole.update(hashlib.sha256(path.read_bytes()).digest())

@@ -6,7 +6,7 @@ Here, because after the next solution a mistake is part of the constants. What i
 
 from __future__ import annotations
 
-from auto_iter.alignment.arrival import Verdict, judge, total
+from auto_iter.alignment.arrival import Refusal, judge, total
 from auto_iter.alignment.deterioration import CHECK, refused, worse_tracks
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import PhysicsError
@@ -46,7 +46,7 @@ def last_good(iteration: int, ports: Ports) -> str:
     return f"the last good constants are {ports.reconstruction.constants_of(iteration)}"
 
 
-def _refuse(verdict: Verdict, snapshot: Snapshot, ports: Ports) -> None:
+def _refuse(verdict: Refusal, snapshot: Snapshot, ports: Ports) -> None:
     for number in verdict.files:
         ports.reconstruction.reject(snapshot.iteration, number)
     files = f"{len(verdict.files)} output{'s are' if len(verdict.files) > 1 else ' is'}"

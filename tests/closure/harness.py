@@ -20,7 +20,8 @@ from auto_iter.config.file import load_config
 from auto_iter.config.schema import Config
 from auto_iter.detector.constants import Constants, format_constants, read_constants
 from auto_iter.millepede.converting import convert_sources
-from auto_iter.millepede.requests import ConvertRequest, Cuts, SolutionRecord, SolveRequest, Source
+from auto_iter.millepede.requests import ConvertRequest, SolveRequest, Source
+from auto_iter.millepede.results import SolutionRecord
 from auto_iter.millepede.strategy.file import load_strategy
 from auto_iter.millepede.strategy.plan import plan_of
 from auto_iter.millepede.strategy.whole import WITH_IFT, WITHOUT_IFT, Strategy
@@ -224,7 +225,7 @@ class _Job:
         convert_sources(
             ConvertRequest(
                 sources=sources,
-                cuts=Cuts(**cuts),
+                cuts=cuts,
                 labels=self.strategy.labels,
             )
         )

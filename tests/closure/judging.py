@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auto_iter.weakmodes.beforehand import constraint_rows, known_before
+from auto_iter.weakmodes.beforehand import constraint_rows, known_before, prior_of
 from auto_iter.weakmodes.information import data_hessian
 from auto_iter.weakmodes.label_space import Floats, label_values
-from auto_iter.weakmodes.modes import Eigenmodes, eigenmodes, name_weak_modes
-from auto_iter.weakmodes.truth import Comparison, compare_in
+from auto_iter.weakmodes.modes import Eigenmodes, eigenmodes
+from auto_iter.weakmodes.truth import Comparison, compare
 from tests.closure.harness import Aligned, Solved
 
 
@@ -71,7 +71,7 @@ def judge(aligned: Aligned, solved: Solved) -> Judged:
     modes = eigenmodes(
         free,
         inner,
-        known_before([solved.place], split.free),
+        known_before(prior_of([solved.place]), split.free),
         constraints=constraint_rows([solved.place], free),
     )
 
@@ -80,7 +80,7 @@ def judge(aligned: Aligned, solved: Solved) -> Judged:
         return label_values(found, labels, scheme) - label_values(true, labels, scheme)
 
     error = difference(free) + _carried_over(modes, cross @ difference(list(split.fixed)))
-    return Judged(compare_in(modes, name_weak_modes(modes, scheme), error), error)
+    return Judged(compare(modes, error), error)
 
 
 def _carried_over(modes: Eigenmodes, gradient: Floats) -> Floats:

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from auto_iter.weakmodes.label_space import label_values
-from auto_iter.weakmodes.truth import compare_in
+from auto_iter.weakmodes.truth import compare as compare_with_truth
 from tests.closure.harness import Aligned, align, shipped_case
 from tests.closure.judging import Judged, judge
 from tests.closure.strategies import format_table
@@ -71,7 +71,7 @@ def _row(aligned: Aligned, ruler: Judged) -> Row:
     error = label_values(last.constants, labels, scheme) - label_values(
         aligned.truth, labels, scheme
     )
-    measured = compare_in(shared.modes, shared.weak, error)
+    measured = compare_with_truth(shared.modes, error)
     return Row(
         aligned.case.seed,
         aligned.case.strategy,

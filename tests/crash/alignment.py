@@ -118,7 +118,7 @@ class Rehearsal:
                 return f"it did not go on: {str(worse)[-2000:]}"
         if not (record / REFUSED).exists():
             raise LookupError(refusal.as_text())
-        said += "".join(log.read_text() for log in self.workspace.glob("batch/*/queue.log"))
+        said += "".join(log.read_text() for log in self.workspace.glob("batch/supervisor.log"))
         words, place = os.strerror(refusal.error), str(self.work)
         nameless = [line for line in said.splitlines() if words in line and place not in line]
         if nameless:

@@ -33,7 +33,7 @@ SKIPPED = "auto_iter.report"
 """Plots take longest, and nothing depends on them."""
 
 _HEAVY = (
-    "auto_iter.batch.local.queue",
+    "auto_iter.batch.local.supervisor",
     "auto_iter.cli.run",
     "auto_iter.daemon.compose",
     "auto_iter.millepede.converting",

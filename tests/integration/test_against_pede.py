@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from auto_iter.detector.labels import Parameter
-from auto_iter.millepede.pede.end import Verdict, ending_of, read_ending
-from auto_iter.millepede.pede.result import read_result
+from auto_iter.millepede.exit_codes import Use, ending_of
+from auto_iter.millepede.pede.result_files import read_ending, read_result
 from auto_iter.millepede.solver.builtin import solve
 from tests.tracks import LABELS, RENAMINGS, TEXTS, write_renamed
 
@@ -78,7 +78,7 @@ WITH_CUTS = {
 }
 
 
-def solutions(tmp_path: Path, options: str) -> tuple[Path, Path]:
+def solutions(tmp_path: Path, options: str, *, is_old: bool) -> tuple[Path, Path]:
     """Run both solvers on one steering file, each in its own directory."""
     places = tmp_path / "pede", tmp_path / "builtin"
     for place in places:
@@ -87,16 +87,27 @@ def solutions(tmp_path: Path, options: str) -> tuple[Path, Path]:
         shutil.copy(DATA / "mp2con.txt", place)
         lines = ["Fortranfiles", "mp2con.txt", "mp2tst.bin", options, "end", ""]
         (place / "steer.txt").write_text("\n".join(lines))
-    run_both(places)
+    run_both(places, is_old=is_old)
     return places
 
 
-def run_both(places: tuple[Path, Path]) -> None:
+@pytest.fixture(scope="module")
+def is_old(tmp_path_factory: pytest.TempPathFactory) -> bool:
+    """Whether this pede has the defects that V04-12-03 and V04-15-00 mended."""
+    options = EXACT["measurements of several labels"]
+    places = solutions(tmp_path_factory.mktemp("age"), options, is_old=True)
+    return all(
+        ours.value == pytest.approx(theirs.value, rel=DIGITS, abs=1e-9)
+        for theirs, ours in both_results(places)
+    )
+
+
+def run_both(places: tuple[Path, Path], *, is_old: bool) -> None:
     """Solve `steer.txt` with pede in the first place, with ours in the second."""
     assert PEDE is not None
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([PEDE, "steer.txt"], cwd=places[0], env=env, check=False, capture_output=True)
-    solve(Path("steer.txt"), directory=places[1])
+    solve(Path("steer.txt"), directory=places[1], old_defects=is_old)
 
 
 def both_results(places: tuple[Path, Path]) -> list[tuple[Parameter, Parameter]]:
@@ -111,12 +122,12 @@ def both_results(places: tuple[Path, Path]) -> list[tuple[Parameter, Parameter]]
 
 
 def end_code(place: Path) -> int:
-    return read_ending(place / "millepede.end").code
+    return read_ending(place).code
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_the_solutions_agree_in_every_digit(tmp_path: Path, name: str) -> None:
-    places = solutions(tmp_path, EXACT[name])
+def test_the_solutions_agree_in_every_digit(tmp_path: Path, name: str, is_old: bool) -> None:
+    places = solutions(tmp_path, EXACT[name], is_old=is_old)
     assert end_code(places[1]) == end_code(places[0])
     for theirs, ours in both_results(places):
         assert ours.value == pytest.approx(theirs.value, rel=DIGITS, abs=1e-9)
@@ -126,18 +137,19 @@ def test_the_solutions_agree_in_every_digit(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", BAD_CONSTRAINTS)
 def test_what_each_version_of_pede_ends_differently_on_is_refused_of_both(
-    tmp_path: Path, name: str
+    tmp_path: Path, name: str, is_old: bool
 ) -> None:
     """It ends with 3, 5 or 27, and the values of the first are a matter of rounding."""
-    for place in solutions(tmp_path, f"{BAD_CONSTRAINTS[name]}\nmethod inversion 3 0.001"):
-        assert ending_of(end_code(place)).verdict in (Verdict.REFUSE, Verdict.FAIL)
+    options = f"{BAD_CONSTRAINTS[name]}\nmethod inversion 3 0.001"
+    for place in solutions(tmp_path, options, is_old=is_old):
+        assert ending_of(end_code(place)).use in (Use.REFUSE, Use.FAIL)
 
 
 @pytest.mark.parametrize("name", WITH_CUTS)
 def test_the_solutions_agree_within_two_percent_of_the_uncertainties(
-    tmp_path: Path, name: str
+    tmp_path: Path, name: str, is_old: bool
 ) -> None:
-    places = solutions(tmp_path, WITH_CUTS[name])
+    places = solutions(tmp_path, WITH_CUTS[name], is_old=is_old)
     assert end_code(places[1]) == end_code(places[0])
     typical = 1e-4  # of this detector, where the method prints no uncertainties
     for theirs, ours in both_results(places):
@@ -149,13 +161,13 @@ def test_the_solutions_agree_within_two_percent_of_the_uncertainties(
 @pytest.mark.parametrize("name", RENAMINGS)
 @pytest.mark.parametrize("text", TEXTS)
 def test_large_labels_give_the_same_result_byte_for_byte(
-    tmp_path: Path, name: str, text: str
+    tmp_path: Path, name: str, text: str, is_old: bool
 ) -> None:
     renaming = {label: label for label in LABELS} | RENAMINGS[name]
     places = tmp_path / "pede", tmp_path / "builtin"
     for place in places:
         place.mkdir()
         write_renamed(place, renaming, text)
-    run_both(places)
+    run_both(places, is_old=is_old)
     for file in ("millepede.res", "millepede.end"):
         assert (places[1] / file).read_text() == (places[0] / file).read_text()

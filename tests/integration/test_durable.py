@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment import checkpoint
-from auto_iter.alignment.model import Submission
-from auto_iter.batch.local.records import open_ledger
+from auto_iter.batch.local.records import Ledger
 from auto_iter.files import write_atomically
 from auto_iter.millepede.workflow import solve
 from tests.batch_contract import make_batch
@@ -104,17 +103,17 @@ def test_a_submission_is_found_once_it_was_made_and_whole_or_not_before(
 ) -> None:
     system = open_batch(disk.root)
     with disk.recorder().at_work():
-        submission = system.submit(make_batch(disk.root, "key", 40, 41))
-    found: Submission | None = None
+        first, second = (system.submit(make_batch(disk.root, key, 40, 41)) for key in ("1", "2"))
     for number, tree in enumerate(disk.disks()):
         again = tmp_path / f"again{number}"
         restore(tree, disk.record, again)
-        found = open_batch(again).find("key")
-        assert found in {None, submission}
-        if found is not None:
-            assert open_ledger(again / "batch" / found.cluster).tally().idle == 2
-    assert found == submission
-    system.remove(submission, "the test is over")
+        found = [open_batch(again).find(key) for key in ("1", "2")]
+        assert found in ([None, None], [first, None], [first, second])
+        for each in filter(None, found):
+            assert Ledger.of(again / "batch" / each.cluster).tally().idle == 2
+    assert found == [first, second]
+    for each in (first, second):
+        system.remove(each, "the test is over")
     system.close()
 
 
@@ -148,7 +147,8 @@ def test_a_starter_whose_disk_fails_at_the_very_end_ends_quietly(
     disk: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job counts as ended by then; what is left to remove tells nothing any more."""
-    place = "unlink job.run < job.main < job.<module>"
+    above = ("_become_starter", "_start", "_start_what_fits")
+    place = " < ".join(["unlink starter.run", *(f"supervisor.{each}" for each in above)])
     monkeypatch.setenv("PYTHONPATH", f"{HOOK}:{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv(VARIABLE, f"{disk.record}:{disk.root}")
     monkeypatch.setenv(REFUSE, Refusal(errno.EIO, 1, place).as_text())
@@ -158,7 +158,7 @@ def test_a_starter_whose_disk_fails_at_the_very_end_ends_quietly(
     system.close()
     wait_for((disk.record / REFUSED).exists)
     wait_for(lambda: not alive(starters(disk.root, submission.cluster)[10]))
-    assert (disk.root / "batch" / submission.cluster / "queue.log").read_text() == ""
+    assert (disk.root / "batch/supervisor.log").read_text() == ""
 
 
 def test_a_solution_is_there_only_with_its_constants(disk: Recorded) -> None:

@@ -33,11 +33,11 @@ def on(host: str, command: list[str]) -> list[str]:
 def tree(workspace: Path) -> dict[str, bytes]:
     """Return every file of the workspace, with its content, but the local batch system's lock.
 
-    Whoever asks how jobs stand may start a queue process, which writes that it holds the queue; a
+    Whoever asks how jobs stand may start a supervisor, which writes that it holds the lock; a
     daemon that was stopped in the midst of asking goes on doing so.
     """
     files = (path for path in workspace.rglob("*") if path.is_file())
-    return {str(path): path.read_bytes() for path in files if path.name != "queue.lock"}
+    return {str(path): path.read_bytes() for path in files if path.name != "supervisor.lock"}
 
 
 @contextlib.contextmanager

@@ -11,26 +11,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from auto_iter.alignment.model import Batch, Resources, Submission, Tally, Trouble
-from auto_iter.batch.local.job import Order
-from auto_iter.batch.local.queue import mark_lost
-from auto_iter.batch.local.records import (
-    Ledger,
-    Records,
-    append_event,
-    open_ledger,
-    read_events,
-    read_header,
-    write_submission,
-)
-from auto_iter.batch.local.system import SILENT_AFTER_S, Limits, LocalBatch
+from auto_iter.batch.local.limits import Limits
+from auto_iter.batch.local.records import Ledger, Records, write_submission
+from auto_iter.batch.local.starter import Starter
+from auto_iter.batch.local.supervisor import SILENT_AFTER_S
+from auto_iter.batch.local.system import LocalBatch
 from auto_iter.daemon.signals import SystemClock
 from auto_iter.errors import TransientError
+from auto_iter.processes.identity import identify
 from tests.batch_contract import BatchContract, Settle, make_batch
 
 PATIENCE_S = 20.0
@@ -213,19 +208,42 @@ def test_killed_at_any_moment_of_submitting_there_is_one_submission_or_none(
         system.close()
 
 
-def test_a_killed_queue_process_is_replaced_and_no_job_runs_twice(
+def supervisor(root: Path) -> int:
+    """Return the supervisor's pid."""
+    return int((root / "batch/supervisor.lock").read_text())
+
+
+def test_a_killed_supervisor_is_replaced_and_no_job_is_lost_or_runs_twice(
     system: LocalBatch, tmp_path: Path
 ) -> None:
     batch = make_batch(tmp_path, "key", *range(10, 18))
     with_script(batch, f"echo $1 >> {tmp_path}/runs; sleep 0.15; touch result_$1")
     submission = system.submit(batch)
-    lock = tmp_path / "batch" / submission.cluster / "queue.lock"
     for jobs in (1, 3, 5):
         settled(system, submission, lambda tally, jobs=jobs: tally.ended >= jobs)  # type: ignore[misc]
-        os.kill(json.loads(lock.read_text())["pid"], signal.SIGKILL)
+        os.kill(supervisor(tmp_path), signal.SIGKILL)
     tally = settled(system, submission, lambda tally: tally.is_over)
     assert (tally.ended, tally.problems) == (8, ())
     assert sorted((tmp_path / "runs").read_text().split()) == [str(n) for n in range(10, 18)]
+
+
+def test_the_next_supervisor_ends_and_weighs_jobs_that_it_did_not_start(
+    system: LocalBatch, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    hog = f"{sys.executable} -c 'import time; x = bytearray(80 << 20); time.sleep(60)'"
+    text = f"[ $1 = 40 ] && sleep 600; until [ -e {seen} ]; do sleep 0.01; done; {hog}"
+    batch = with_script(make_batch(tmp_path, "key", 40, 41), text)
+    submission = system.submit(replace(batch, resources=Resources(memory_mb=50)))
+    settled(system, submission, lambda tally: tally.running == 2)
+    killed = supervisor(tmp_path)
+    os.kill(killed, signal.SIGKILL)
+    seen.touch()
+    (problem,) = settled(system, submission, lambda tally: tally.held == 1).problems
+    assert (problem.number, problem.code) == (41, 34)
+    assert supervisor(tmp_path) != killed
+    system.remove(submission, "by test")
+    assert system.poll(submission).is_over
 
 
 def test_a_job_whose_starter_was_killed_is_lost_and_nothing_of_it_goes_on(
@@ -244,17 +262,54 @@ def test_a_job_whose_starter_was_killed_is_lost_and_nothing_of_it_goes_on(
     assert not any(alive(int(pid)) for pid in pids.read_text().split())
 
 
-def test_a_starter_that_cannot_start_has_failed_and_is_not_lost(
+def test_a_supervisor_that_cannot_start_is_told_and_tried_again(
+    system: LocalBatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "psutil.py"
+    broken.write_text("raise ImportError('the installation is broken')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(TransientError, match=r"installation is broken \(see .*supervisor\.log"):
+        system.submit(make_batch(tmp_path, "key", 10))
+    broken.unlink()
+    found = system.find("key")
+    assert found is not None
+    assert settled(system, found, lambda tally: tally.is_over).problems == ()
+
+
+def test_a_submission_that_comes_while_the_supervisor_leaves_is_not_left_alone(
+    tmp_path: Path,
+) -> None:
+    """Whoever submitted it may be gone at once, and never look again."""
+    system = open_batch(tmp_path)
+    for number in range(10, 20):
+        system.submit(make_batch(tmp_path, str(number), number))
+        time.sleep(0.05 + 0.004 * (number - 10))  # a job takes about as long
+    system.close()
+    last = Records(tmp_path / "batch" / "10")
+    wait_for(lambda: any(event["event"] == "ended" for event in last.read(0)[0]))
+    assert len(list((tmp_path / "2kfalignment").iterdir())) == 10
+
+
+def test_what_the_previous_version_left_running_is_taken_over(
     system: LocalBatch, tmp_path: Path
 ) -> None:
-    submission = system.submit(make_batch(tmp_path, "key", 40))
-    settled(system, submission, lambda tally: tally.running == 1)
-    ledger = open_ledger(tmp_path / "batch" / submission.cluster)
-    nothing_claimed = Records(tmp_path)
-    nothing_claimed.journal.touch()
-    mark_lost(Ledger(nothing_claimed, "2", 1), read_header(ledger.records), 41, 12345)
-    (event,), _ = read_events(nothing_claimed, 0)
-    assert (event["event"], "could not start" in str(event["reason"])) == ("failed", True)
+    """It had a queue process for each submission; its starters had the same records."""
+    root = tmp_path / "batch" / "1"
+    root.mkdir(parents=True)
+    write_submission(root, make_batch(tmp_path, "key", 10, 11), "marker", 0.0)
+    queue, starter = (subprocess.Popen(["sleep", "600"]) for _ in range(2))
+    (root / "queue.lock").write_text(json.dumps(asdict(identify(queue.pid))))
+    started = {"event": "started", "job": 10, "run": 1, "starter": asdict(identify(starter.pid))}
+    (root / "journal").write_text(f"{json.dumps(started)}\n")
+    submission = Submission("key", "1", 2, 0.0)
+    tally = settled(system, submission, lambda tally: tally.ended == 1)
+    assert (tally.running, tally.problems) == (1, ())
+    assert queue.wait(PATIENCE_S) == -signal.SIGKILL
+    starter.kill()
+    starter.wait()
+    (problem,) = settled(system, submission, lambda tally: tally.is_over).problems
+    assert (problem.number, problem.trouble) == (10, Trouble.LOST)
+    assert system.find("key") == submission
 
 
 def abroad(root: Path, cluster: str, job: int, pid: int = 1) -> Path:
@@ -263,7 +318,7 @@ def abroad(root: Path, cluster: str, job: int, pid: int = 1) -> Path:
     starter = {"pid": pid, "started": 1, "boot": "b2", "host": "far", "machine": "m2", "space": "s"}
     sign = records.sign_of_life(job)
     sign.touch()
-    append_event(records, {"event": "started", "job": job, "run": 1, "starter": starter})
+    records.append({"event": "started", "job": job, "run": 1, "starter": starter})
     return sign
 
 
@@ -287,8 +342,7 @@ def test_a_job_elsewhere_runs_while_it_gives_signs_of_life_and_is_lost_then(
     assert system.poll(submission).running == 1
     long_ago = time.time() - SILENT_AFTER_S - 1
     os.utime(sign, (long_ago, long_ago))
-    assert system.has_news([submission])
-    (problem,) = system.poll(submission).problems
+    (problem,) = settled(system, submission, lambda tally: tally.is_over).problems
     assert problem.trouble is Trouble.LOST
     assert "far gave no sign of life for 30 minutes" in problem.reason
 
@@ -306,20 +360,26 @@ def test_jobs_of_a_machine_that_is_gone_are_lost_on_request(
     assert system.declare_lost("far") == 0
 
 
+def _start_and_exit(ledger: Ledger) -> NoReturn:
+    """Go on as what a supervisor forks for the first job."""
+    try:
+        starter = Starter(ledger, ledger.submitted.batch.jobs[0], Limits(grace_s=0.1))
+        if starter.claim():
+            starter.run()
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
+
 def test_of_two_starters_of_a_job_one_runs_it(system: LocalBatch, tmp_path: Path) -> None:
-    """As after a queue process that was killed just when it had started one."""
+    """As after a supervisor that was killed just when it had forked one."""
     batch = with_script(make_batch(tmp_path, "key", 10), f"echo >> {tmp_path}/runs; sleep 0.5")
-    records = Records(tmp_path / "batch" / "1")
-    records.root.mkdir(parents=True)
-    write_submission(records.root, batch, "marker", 0.0)
-    order = Order(str(records.root), batch.jobs[0], 1, 0, batch.resources, False, 0.1)
-    command = [sys.executable, "-m", "auto_iter.batch.local.job"]
-    two = [subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT, text=True) for _ in range(2)]
-    for starter in two:
-        assert starter.stdin is not None
-        starter.stdin.write(order.as_text())
-        starter.stdin.close()
-    assert [starter.wait(PATIENCE_S) for starter in two] == [0, 0]
+    root = tmp_path / "batch" / "1"
+    root.mkdir(parents=True)
+    write_submission(root, batch, "marker", 0.0)
+    ledger = Ledger.of(root)
+    two = [os.fork() or _start_and_exit(ledger) for _ in range(2)]
+    assert [os.waitpid(starter, 0)[1] for starter in two] == [0, 0]
     assert (tmp_path / "runs").read_text() == "\n"
     assert [event["event"] for event in events(tmp_path, "1")].count("started") == 1
     system.close()
@@ -334,7 +394,7 @@ def test_a_starter_that_was_given_up_brings_nothing_home(
     submission = system.submit(batch)
     settled(system, submission, lambda tally: tally.running == 1)
     records = Records(tmp_path / "batch" / submission.cluster)
-    append_event(records, {"event": "lost", "job": 10, "reason": "given up"})
+    records.append({"event": "lost", "job": 10, "reason": "given up"})
     starter = starters(tmp_path, submission.cluster)[10]
     go.write_text("go")
     wait_for(lambda: not alive(starter))
@@ -367,7 +427,7 @@ def test_a_disk_in_trouble_costs_a_job_time_and_no_hold(
 
 FAULTY = """
 import errno, os, pathlib, shutil, sys
-if "batch.local.job" in " ".join(sys.orig_argv):
+if "local.supervisor" in " ".join(sys.orig_argv):
     def refusing(real, is_meant):
         def call(path, *more, **options):
             with open({count!r}, "a+") as count:

@@ -13,17 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.errors import TRANSIENT_EXIT_CODE, DamagedError, InputError, PhysicsError
 from auto_iter.millepede.conversion.statistics import Statistics
-from auto_iter.millepede.converting import read_record
 from auto_iter.millepede.integrity import refuse_lost_records
-from auto_iter.millepede.requests import (
-    ConversionRecord,
-    Cuts,
-    RootFile,
-    SolutionRecord,
-    SolveRequest,
-)
+from auto_iter.millepede.requests import SolveRequest
+from auto_iter.millepede.results import ConversionRecord, RootFile, SolutionRecord, read_record
 from auto_iter.millepede.workflow import solve
 
 DATA = Path(__file__).parents[1] / "data"
@@ -184,7 +179,7 @@ def test_no_track_within_the_cuts_is_a_clear_failure(converted: Path, tmp_path: 
 
 def test_records_that_the_solver_does_not_read_are_missed() -> None:
     record = ConversionRecord(
-        number=1, root="", source=RootFile(size=1, mtime_ns=1), cuts=Cuts(),
+        number=1, root="", source=RootFile(size=1, mtime_ns=1), cuts=TrackCuts(),
         statistics=Statistics(records=7),
     )  # fmt: skip
     for read in (0, 14):

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.alignment.arrival import Finding, Look, Response, find
-from auto_iter.millepede.converting import convert_sources, read_solution
-from auto_iter.millepede.requests import ConvertRequest, Cuts, Prediction, SolveRequest, Source
+from auto_iter.alignment.arrival import Look, Reading, Response, find
+from auto_iter.config.cuts import TrackCuts
+from auto_iter.millepede.converting import convert_sources
+from auto_iter.millepede.requests import ConvertRequest, SolveRequest, Source
+from auto_iter.millepede.results import Prediction, read_solution
 from auto_iter.millepede.workflow import solve
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.reconstruct import reconstruct
@@ -61,7 +63,7 @@ def solved(tmp_path_factory: pytest.TempPathFactory) -> Solved:
     converted = sources(directory)
     for source, raw in zip(converted, simulated.raw_files, strict=True):
         reconstruct(raw, {}, source.root, with_ift=False)
-    convert_sources(ConvertRequest(sources=converted, cuts=Cuts(max_residual_mm=1.0)))
+    convert_sources(ConvertRequest(sources=converted, cuts=TrackCuts(max_residual_mm=1.0)))
     (directory / "start.txt").write_text("")
     solve(
         SolveRequest(
@@ -86,7 +88,7 @@ def look_at(
     records = convert_sources(
         ConvertRequest(
             sources=again,
-            cuts=Cuts(max_residual_mm=0.1),
+            cuts=TrackCuts(max_residual_mm=0.1),
             prediction=solved.directory / "solution.json",
         )
     )
@@ -112,10 +114,10 @@ def test_before_it_is_applied_the_residuals_contain_the_change_once(solved: Solv
 @pytest.mark.parametrize(
     ("change", "fraction", "finding"),
     [
-        (lambda constants: constants, pytest.approx(1.0, abs=0.05), Finding.ARRIVED),
-        (lambda _: {}, pytest.approx(0.0, abs=1e-9), Finding.ABSENT),
-        (lambda constants: scaled(constants, -1), pytest.approx(-1.0, abs=0.1), Finding.WRONG),
-        (lambda constants: scaled(constants, 0.2), pytest.approx(0.2, abs=0.05), Finding.WRONG),
+        (lambda constants: constants, pytest.approx(1.0, abs=0.05), Reading.ARRIVED),
+        (lambda _: {}, pytest.approx(0.0, abs=1e-9), Reading.ABSENT),
+        (lambda constants: scaled(constants, -1), pytest.approx(-1.0, abs=0.1), Reading.WRONG),
+        (lambda constants: scaled(constants, 0.2), pytest.approx(0.2, abs=0.05), Reading.WRONG),
     ],
     ids=["arrived", "stale", "minus", "a fifth"],
 )
@@ -124,7 +126,7 @@ def test_the_seen_fraction(
     tmp_path: Path,
     change: Callable[[Constants], Constants],
     fraction: object,
-    finding: Finding,
+    finding: Reading,
 ) -> None:
     responses = look_at(solved, tmp_path, change(solved.constants))
     assert {number: each.fraction for number, each in responses.items()} == dict.fromkeys(
@@ -155,4 +157,4 @@ def test_nothing_is_said_when_a_station_is_not_there_any_more(
     (tmp_path / "solution.json").write_text(json.dumps(solution))
     response = look_at(Solved(solved.simulated, tmp_path), tmp_path, {})[FILES[0]]
     assert response.after == Look()
-    assert find(response) is Finding.UNTOLD
+    assert find(response) is Reading.UNTOLD

@@ -12,16 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.errors import PhysicsError
 from auto_iter.millepede.conversion import kfalignment as kf
 from auto_iter.millepede.converting import convert_sources
-from auto_iter.millepede.requests import (
-    ConvertRequest,
-    Cuts,
-    SolutionRecord,
-    SolveRequest,
-    Source,
-)
+from auto_iter.millepede.requests import ConvertRequest, SolveRequest, Source
+from auto_iter.millepede.results import SolutionRecord
 from auto_iter.millepede.workflow import solve
 from tests.kfalignment import REFERENCE, branches, sources, with_degenerate_tracks, write
 
@@ -56,7 +52,7 @@ def degenerate(content: Branches) -> Branches:
 
 
 def solved(
-    directory: Path, change: Callable[[Branches], Branches], cuts: Cuts, **request: Any
+    directory: Path, change: Callable[[Branches], Branches], cuts: TrackCuts, **request: Any
 ) -> SolutionRecord:
     """Convert and solve the reference's files after a `change`, in `directory`."""
     made = []
@@ -77,7 +73,7 @@ def solved(
     )
 
 
-FEW_HITS = Cuts(min_hits=14)
+FEW_HITS = TrackCuts(min_hits=14)
 LACKING: dict[str, tuple[Callable[[Branches], Branches], str]] = {
     "a layer": (without(21, 2), "station 2 layer 1: no hits; stays where it is"),
     "a module": (without(213, 1), "station 2 layer 1 module 3: no hits; stays where it is"),
@@ -126,7 +122,7 @@ def test_too_few_tracks_for_anything_are_refused(tmp_path: Path, solver: str) ->
 @pytest.mark.skipif(PEDE is None, reason="there is no pede on PATH")
 def test_negative_uncertainties_of_pede_are_refused_unless_allowed(tmp_path: Path) -> None:
     """What degenerate tracks do to pede where nothing cuts them."""
-    uncut = Cuts(min_hits=14, min_independence=0.0)
+    uncut = TrackCuts(min_hits=14, min_independence=0.0)
     with pytest.raises(PhysicsError, match="fitted parameters have no uncertainty, or a negative"):
         solved(tmp_path, degenerate, uncut, solver="pede")
     record = solved(tmp_path, degenerate, uncut, solver="pede", accept_bad_matrix=True)
@@ -161,12 +157,12 @@ def test_exit_code_3_is_refused_with_pede_s_reason_unless_allowed(tmp_path: Path
     pede = fake_pede(tmp_path / "pede", 3, output=BAD_MATRIX)
     setting: dict[str, Any] = {"solver": "pede", "pede_install": pede}
     with pytest.raises(PhysicsError) as refused:
-        solved(tmp_path, first_tracks(600), Cuts(), **setting)
+        solved(tmp_path, first_tracks(600), TrackCuts(), **setting)
     assert "exit code 3, ended with severe warnings (bad global matrix): Rank defect = 2 for" in (
         str(refused.value)
     )
     assert not (tmp_path / "solution.json").exists()
-    record = solved(tmp_path, first_tracks(600), Cuts(), **setting, accept_bad_matrix=True)
+    record = solved(tmp_path, first_tracks(600), TrackCuts(), **setting, accept_bad_matrix=True)
     assert record.exit_codes == (3,)
     assert "bad global matrix" in record.warnings[0]
 
@@ -188,7 +184,7 @@ def test_too_many_rejects_name_the_setting_that_is_the_cause_once(
         f"{large:5d}  (large)\n Too many rejects (>33.3%) - stop\n"
     )
     pede = fake_pede(tmp_path / "pede", 26, output=output)
-    cuts = Cuts(max_residual_mm=limit_mm, min_independence=0.0)
+    cuts = TrackCuts(max_residual_mm=limit_mm, min_independence=0.0)
     with pytest.raises(PhysicsError) as refused:
         solved(tmp_path, first_tracks(600), cuts, solver="pede", pede_install=pede)
     message = str(refused.value)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from auto_iter.alignment.arrival import Finding, Look, Response, find, judge
+from auto_iter.alignment.arrival import Look, Reading, Response, find, judge
 
 MANY = 10_000.0
 
@@ -33,26 +33,26 @@ def test_a_response_is_the_change_of_the_amplitude_with_its_uncertainty() -> Non
 @pytest.mark.parametrize(
     ("fraction", "curvature", "expected"),
     [
-        (1.0, MANY, Finding.ARRIVED),
-        (0.7, MANY, Finding.ARRIVED),  # far from the truth: not linear
-        (1.5, MANY, Finding.ARRIVED),
-        (0.0, MANY, Finding.ABSENT),
-        (0.03, MANY, Finding.ABSENT),
-        (-1.0, MANY, Finding.WRONG),
-        (0.25, MANY, Finding.WRONG),
-        (0.25, 1000.0, Finding.UNTOLD),
-        (0.5, 1000.0, Finding.ARRIVED),
-        (2.0, MANY, Finding.WRONG),  # applied twice
-        (10.0, MANY, Finding.WRONG),
-        (0.0, 100.0, Finding.ABSENT),
-        (-1.0, 200.0, Finding.WRONG),
-        (1.9, 200.0, Finding.ARRIVED),  # too far along what hardly matters: not linear
-        (0.0, 20.0, Finding.UNTOLD),
-        (-1.0, 20.0, Finding.UNTOLD),
-        (0.0, 0.0, Finding.UNTOLD),
+        (1.0, MANY, Reading.ARRIVED),
+        (0.7, MANY, Reading.ARRIVED),  # far from the truth: not linear
+        (1.5, MANY, Reading.ARRIVED),
+        (0.0, MANY, Reading.ABSENT),
+        (0.03, MANY, Reading.ABSENT),
+        (-1.0, MANY, Reading.WRONG),
+        (0.25, MANY, Reading.WRONG),
+        (0.25, 1000.0, Reading.UNTOLD),
+        (0.5, 1000.0, Reading.ARRIVED),
+        (2.0, MANY, Reading.WRONG),  # applied twice
+        (10.0, MANY, Reading.WRONG),
+        (0.0, 100.0, Reading.ABSENT),
+        (-1.0, 200.0, Reading.WRONG),
+        (1.9, 200.0, Reading.ARRIVED),  # too far along what hardly matters: not linear
+        (0.0, 20.0, Reading.UNTOLD),
+        (-1.0, 20.0, Reading.UNTOLD),
+        (0.0, 0.0, Reading.UNTOLD),
     ],
 )
-def test_one_file(fraction: float, curvature: float, expected: Finding) -> None:
+def test_one_file(fraction: float, curvature: float, expected: Reading) -> None:
     assert find(response(fraction, curvature)) is expected
 
 
@@ -105,7 +105,7 @@ def test_of_many_stale_files_some_are_named_and_all_are_concerned() -> None:
 
 def test_files_too_small_to_tell_alone_tell_together() -> None:
     small = files(*[0.0] * 50, curvature=10.0)
-    assert all(find(each) is Finding.UNTOLD for each in small.values())
+    assert all(find(each) is Reading.UNTOLD for each in small.values())
     verdict = judge(small, 2)
     assert verdict is not None
     assert "did not arrive" in verdict.reason
@@ -127,12 +127,12 @@ def test_a_change_of_no_weight_may_be_missed_but_its_scale_is_not_judged(fractio
     """Near the end: long steps along what the data hardly fix, which residuals do not follow."""
     before = Look(100.0, 100.0, tracks=50_000, chi2=6e5, ndf=600_000)
     after = Look((1 - fraction) * 100, 100.0, tracks=50_000, chi2=6e5, ndf=600_000)
-    assert find(Response(before, after)) not in {Finding.ABSENT, Finding.WRONG}
-    assert find(Response(before, before)) is Finding.ABSENT
+    assert find(Response(before, after)) not in {Reading.ABSENT, Reading.WRONG}
+    assert find(Response(before, before)) is Reading.ABSENT
 
 
 def test_other_tracks_that_show_nothing_by_chance_are_not_the_same_tracks() -> None:
     before = Look(300.0, 300.0, tracks=500, chi2=15_000.0, ndf=6000)
     after = Look(300.0, 300.0, tracks=500, chi2=14_000.0, ndf=6000)
     assert Response(before, after).fraction == 0
-    assert find(Response(before, after)) is Finding.UNTOLD
+    assert find(Response(before, after)) is Reading.UNTOLD

@@ -23,7 +23,7 @@ from auto_iter.detector.constants_table import difference, format_difference, fo
 from auto_iter.detector.constants_yaml import format_yaml
 from auto_iter.detector.labels import Component, Parameter, Scheme, components
 from auto_iter.errors import InputError, PhysicsError
-from auto_iter.millepede.pede.result import read_result
+from auto_iter.millepede.pede.result_files import read_result
 
 REFERENCE = Path(__file__).parents[1] / "data/kfalignment"
 KEYS = sorted({component.key for component in components(range(4))})

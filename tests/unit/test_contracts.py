@@ -48,6 +48,7 @@ PLANTED = [
     ("chain", "auto_iter.millepede.mille.file", "auto_iter.millepede.requests"),
     ("chain", "auto_iter.millepede.strategy.parts", "auto_iter.millepede.pede.input"),
     ("light", "auto_iter.daemon.session", "numpy"),
+    ("light", "auto_iter.millepede.requests", "auto_iter.millepede.conversion.statistics"),
     ("light", "states.pede", "auto_iter.weakmodes.modes"),
     ("light", "auto_iter.daemon.status", "htcondor2"),
     ("pure", "states.prepare", "auto_iter.workspace.paths"),

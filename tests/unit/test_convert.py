@@ -12,18 +12,13 @@ import numpy as np
 import pytest
 import uproot
 
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.detector.labels import Scheme
 from auto_iter.errors import InputError
 from auto_iter.files import write_whole
 from auto_iter.millepede.conversion import kfalignment as kf
-from auto_iter.millepede.conversion.convert import (
-    TRACK_PARAMETERS,
-    Converter,
-    TrackCuts,
-    convert_files,
-    convert_tracks,
-)
-from auto_iter.millepede.conversion.parallel import convert_by_workers
+from auto_iter.millepede.conversion.convert import TRACK_PARAMETERS, Converter
+from auto_iter.millepede.conversion.files import convert_files, convert_tracks
 from auto_iter.millepede.conversion.statistics import Statistics, total
 from tests.kfalignment import REFERENCE, branches, sources, with_degenerate_tracks, write
 
@@ -62,8 +57,8 @@ def test_counted_arrays_of_any_compression_give_the_same_bytes(
 def test_the_size_of_chunks_changes_nothing(size: int) -> None:
     source = sources("dirty")[0]
     converter = Converter()
-    with kf.TrackFile(source, converter.branches) as file:
-        words = [converter.convert(chunk) for chunk in file.chunks(size)]
+    chunks = kf.TrackFile(source, converter.branches).chunks(size)
+    words = [converter.convert(chunk) for chunk in chunks]
     whole = io.BytesIO()
     statistics = convert_tracks(source, whole, Scheme(), TrackCuts())
     assert np.concatenate(words).tobytes() == whole.getvalue()
@@ -401,7 +396,7 @@ def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_several_processes_write_the_same_bytes(tmp_path: Path, workers: int) -> None:
     files = [*sources("clean"), *sources("dirty")]
     alone = convert_files(files, tmp_path / "alone.bin", Scheme(), TrackCuts())
-    shared = convert_by_workers(files, tmp_path / "shared.bin", Scheme(), TrackCuts(), workers)
+    shared = convert_files(files, tmp_path / "shared.bin", Scheme(), TrackCuts(), workers)
     assert (tmp_path / "shared.bin").read_bytes() == (tmp_path / "alone.bin").read_bytes()
     assert shared == alone
     assert {path.name for path in tmp_path.iterdir()} == {"alone.bin", "shared.bin"}
@@ -413,5 +408,5 @@ def test_of_several_bad_files_the_first_is_named_and_nothing_is_left(tmp_path: P
         path.write_text("no ROOT file")
     files = [*sources("clean"), *bad]
     with pytest.raises(InputError, match=r"first\.root: not a ROOT file"):
-        convert_by_workers(files, tmp_path / "out.bin", Scheme(), TrackCuts(), 2)
+        convert_files(files, tmp_path / "out.bin", Scheme(), TrackCuts(), 2)
     assert sorted(tmp_path.iterdir()) == bad

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auto_iter.millepede.mille.file import Flavour, encode_records
+from auto_iter.millepede.mille.file import Flavour
 from auto_iter.millepede.mille.records import Measurements
-from auto_iter.millepede.pede.result import read_result
+from auto_iter.millepede.pede.result_files import read_result
 from auto_iter.millepede.solver.builtin import solve
 from auto_iter.millepede.solver.data_source import DataSource, LabelTable
 from auto_iter.millepede.steering.reader import Binary
+from tests.mille_writer import encode_records
 from tests.tracks import LABELS, RENAMINGS, TEXTS, write_renamed
 
 EDGES = [1 << bits for bits in (0, 8, 12, 13, 16, 20, 22, 23, 31)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from auto_iter.alignment.arrival import Look, Response
-from auto_iter.alignment.deterioration import Step, growing_steps, refused, worse_tracks
+from auto_iter.alignment.deterioration import IterationStep, growing_steps, refused, worse_tracks
 
 
 def tracks(before: int, after: int, growth: float = 1.0) -> dict[int, Response]:
@@ -72,16 +72,18 @@ def test_limits_can_be_taken_away() -> None:
     ],
 )
 def test_steps_that_grow(largest: list[float], told: bool, stops: bool) -> None:
-    signs = growing_steps([Step(each, 1.0) for each in largest], 2)
+    signs = growing_steps([IterationStep(each, 1.0) for each in largest], 2)
     assert bool(signs) is told
     assert bool(refused(signs)) is stops
 
 
 def test_growing_steps_are_told_from_the_smallest_on() -> None:
-    (sign,) = growing_steps([Step(each, 1.0) for each in (68.0, 4.6, 7.3, 12.9)], 2)
+    (sign,) = growing_steps([IterationStep(each, 1.0) for each in (68.0, 4.6, 7.3, 12.9)], 2)
     assert "4.6, 7.3, 12.9 σ" in sign.text
 
 
 def test_steps_may_grow_where_residuals_shrink() -> None:
     """A narrow cut lets in more and more of a detector that is far off."""
-    assert not growing_steps([Step(34.5, 86.0), Step(56.6, 33.0), Step(70.0, 4.0)], 2)
+    assert not growing_steps(
+        [IterationStep(34.5, 86.0), IterationStep(56.6, 33.0), IterationStep(70.0, 4.0)], 2
+    )

@@ -11,9 +11,9 @@ import pytest
 
 from auto_iter.detector import constants
 from auto_iter.files import TEMPORARY, remove_leftovers, write_atomically, write_whole
-from auto_iter.millepede import converting as conversion
+from auto_iter.millepede import results
 from auto_iter.millepede.mille import file as mille_file
-from auto_iter.millepede.pede import result
+from auto_iter.millepede.pede import result_files
 
 
 @pytest.mark.parametrize("call", ["fsync", "fchmod", "open"])
@@ -80,8 +80,8 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) ->
     "read",
     [
         constants.read_constants,
-        result.read_result,
-        conversion.read_record,
+        result_files.read_result,
+        results.read_record,
         mille_file.detect_flavour,
     ],
 )

@@ -16,6 +16,7 @@ HEAVY = {"numpy", "scipy", "uproot", "awkward", "matplotlib", "htcondor2", "clas
         "import auto_iter.daemon.session, auto_iter.daemon.compose, auto_iter.daemon.links",
         "from auto_iter.cli.main import build_parser; build_parser()",
         "import auto_iter.daemon.lifecycle, auto_iter.daemon.status",
+        "import auto_iter.millepede.requests",
     ],
 )
 def test_nothing_heavy_is_loaded(program: str) -> None:

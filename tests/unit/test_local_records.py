@@ -13,10 +13,7 @@ from auto_iter.batch.local.records import (
     Event,
     Ledger,
     Records,
-    append_event,
-    read_events,
-    read_header,
-    read_jobs,
+    read_submission,
     write_submission,
 )
 from auto_iter.processes.identity import identify
@@ -32,8 +29,8 @@ def ended(number: int, code: int = 0) -> Event:
     return {"event": "ended", "job": number, "exit_code": code}
 
 
-def held(number: int) -> Event:
-    return {"event": "held", "job": number, "code": 34, "subcode": 0, "reason": "memory"}
+def held(number: int, event: str = "held") -> Event:
+    return {"event": event, "job": number, "code": 34, "subcode": 0, "reason": "memory"}
 
 
 def released(number: int) -> Event:
@@ -45,9 +42,12 @@ def removed(number: int, event: str = "removed") -> Event:
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Records:
-    (tmp_path / "journal").touch()
-    return Records(tmp_path)
+def ledger(tmp_path: Path) -> Ledger:
+    root, reco = tmp_path / "batch" / "1", tmp_path / "1reco"
+    root.mkdir(parents=True)
+    jobs = tuple(Job(number, (), "out") for number in (1, 2, 3))
+    write_submission(root, Batch("key", reco, reco / "run.sh", (), tmp_path, jobs), "marker", 0.0)
+    return Ledger.of(root)
 
 
 @pytest.mark.parametrize(
@@ -62,17 +62,18 @@ def records(tmp_path: Path) -> Records:
         ([started(1), held(1), released(1), started(1, 2), ended(1)], (2, 0, 0, 1, 0)),
         ([started(1), held(1), removed(1)], (2, 0, 0, 1, 1)),
         ([started(1), removed(1, "removing")], (2, 1, 0, 0, 0)),
+        ([started(1), held(1, "holding")], (2, 1, 0, 0, 0)),
+        ([started(1), ended(1), held(1, "holding")], (2, 0, 0, 1, 0)),
         ([started(1), removed(1, "removing"), removed(1)], (2, 0, 0, 1, 1)),
         ([removed(1), removed(1)], (2, 0, 0, 1, 1)),
         ([started(1), removed(1, "lost")], (2, 0, 0, 1, 1)),
     ],
 )
 def test_the_course_of_a_job_makes_the_tally(
-    records: Records, course: list[Event], counts: tuple[int, ...]
+    ledger: Ledger, course: list[Event], counts: tuple[int, ...]
 ) -> None:
     for event in course:
-        append_event(records, event)
-    ledger = Ledger(records, "1", 3)
+        ledger.records.append(event)
     ledger.refresh()
     tally = ledger.tally()
     found = (tally.idle, tally.running, tally.held, tally.ended, len(tally.problems))
@@ -87,14 +88,25 @@ def test_a_journal_cut_off_anywhere_keeps_what_is_before_and_takes_new_events(
         records = Records(Path(directory))
         records.journal.touch()
         for number in numbers:
-            append_event(records, ended(number))
-        whole, size = read_events(records, 0)
+            records.append(ended(number))
+        whole, size = records.read(0)
         os.truncate(records.journal, max(0, size - cut))
-        kept, offset = read_events(records, 0)
+        kept, offset = records.read(0)
         assert kept == whole[: len(kept)]
-        append_event(records, ended(7))
-        later, _ = read_events(records, offset)
-        assert later[-1] == ended(7)
+        records.append(ended(7))
+        later, _ = records.read(offset)
+        assert {**ended(7), "time": later[-1]["time"]} == later[-1]
+
+
+def test_how_a_running_job_was_to_end_is_known_until_it_has(ledger: Ledger) -> None:
+    for event, verdict in ((started(1), None), (held(1, "holding"), "held")):
+        ledger.records.append(event)
+        ledger.refresh()
+        assert (ledger.running[1].verdict or {}).get("event") == verdict
+    ledger.records.append(removed(1, "removing"))
+    ledger.refresh()
+    assert ledger.running[1].verdict is not None
+    assert ledger.running[1].verdict.items() >= removed(1).items()
 
 
 def test_a_submission_is_read_back_as_it_was_written(tmp_path: Path) -> None:
@@ -105,11 +117,8 @@ def test_a_submission_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     script, inputs = reco / "run.sh", (reco / "a", Path("/elsewhere/b"))
     batch = Batch("key", reco, script, inputs, reco.parent / "2kfalignment", jobs, limits)
     write_submission(root, batch, "marker", 12.5)
-    header = read_header(Records(root))
-    assert tuple(read_jobs(Records(root))) == jobs
-    assert (header.key, header.jobs, header.submitted_at) == ("key", 2, 12.5)
-    assert (header.directory, header.executable, header.inputs) == (reco, script, inputs)
-    assert (header.deliver_to, header.resources) == (batch.deliver_to, limits)
+    found = read_submission(Records(root))
+    assert (found.batch, found.submitted_at, found.marker) == (batch, 12.5, "marker")
 
 
 def test_a_process_is_not_mistaken_for_one_that_had_its_pid_before() -> None:

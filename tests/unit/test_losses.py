@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.millepede.conversion.statistics import LayerResiduals, Spread, Statistics
 from auto_iter.millepede.evidence.losses import Losses
 from auto_iter.millepede.rejects import Rejects
-from auto_iter.millepede.requests import Cuts
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ from auto_iter.millepede.requests import Cuts
     ],
 )
 def test_the_setting_that_cost_most_tracks_is_named(statistics: Statistics, told: str) -> None:
-    losses = Losses(statistics, Cuts(max_residual_mm=0.001))
+    losses = Losses(statistics, TrackCuts(max_residual_mm=0.001))
     assert losses.of_tracks().startswith(told)
     wanted = losses.of_tracks() if statistics.tracks else "use more raw files"
     assert losses.want_of_hits() == wanted
@@ -53,7 +53,7 @@ def test_the_advice_on_rejected_tracks_names_the_setting_that_let_them_in() -> N
     statistics = Statistics(
         hits=100, dropped_hits={"residual": 40}, layers={"20": LayerResiduals(after=wide)}
     )
-    losses = Losses(statistics, Cuts(max_residual_mm=5.0))
+    losses = Losses(statistics, TrackCuts(max_residual_mm=5.0))
     assert losses.by_rejects(Rejects()) == ""
     assert losses.by_rejects(Rejects(singular=5, no_freedom=20, huge=3)).startswith(
         "these tracks have too few hits left for a fit: "

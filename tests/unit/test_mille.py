@@ -13,15 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auto_iter.errors import InputError
-from auto_iter.millepede.mille.file import (
-    Flavour,
-    detect_flavour,
-    encode_records,
-    read_blocks,
-    write_file,
-)
+from auto_iter.millepede.mille.file import Flavour, detect_flavour, read_blocks
 from auto_iter.millepede.mille.records import Measurements, MilleError, decode
 from auto_iter.millepede.mille.text import check, dump_lines
+from tests.mille_writer import encode_records, write_file
 from tests.tracks import tracks
 
 FLAVOURS = [Flavour(fortran, double) for fortran in (False, True) for double in (False, True)]

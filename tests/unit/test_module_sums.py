@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auto_iter.detector.labels import Component, Place, Scheme, places
-from auto_iter.detector.module_sums import Member, Sum, independent, layer_sums, pinned
+from auto_iter.detector.labels import Component, Parameter, Place, Scheme, places
+from auto_iter.detector.module_sums import Sum, independent, layer_sums, pinned
 
 LAYER = Component(1, 0)
 KINDS = ("x", "y", "rz")
@@ -18,7 +18,9 @@ def sums_with(
 ) -> list[Sum]:
     """Return the sums of a layer in which only `free` (module and side, parameter) may move."""
     members = {
-        place: Member(label, start, (label // 10 % 100, place.parameter) not in free)
+        place: Parameter(
+            label, start, 0.0 if (label // 10 % 100, place.parameter) in free else -1.0
+        )
         for label, place in places([1], Scheme()).items()
         if LAYER.contains(place.component)
     }
@@ -64,14 +66,14 @@ def test_what_is_pinned_satisfies_the_sums(free: set[tuple[int, str]], start: fl
     sums = sums_with(free, start, ("x", "rz"))
     values = pinned(sums)
     for each in sums:
-        moving = [m for m in each if not m.is_fixed]
+        moving = [m for m in each if m.is_free]
         if all(m.label in values for m in moving) and moving:
-            total = sum(f * values.get(m.label, m.start) for m, f in each.items())
+            total = sum(f * values.get(m.label, m.value) for m, f in each.items())
             assert total == pytest.approx(0.0, abs=1e-12)
     remaining = [{m: f for m, f in each.items() if m.label not in values} for each in sums]
     assert pinned(remaining) == {}
 
 
 def test_a_place_that_is_no_module_is_in_no_sum() -> None:
-    members = {Place(LAYER, "x"): Member(201, 0.0, is_fixed=False)}
+    members = {Place(LAYER, "x"): Parameter(201, 0.0)}
     assert list(layer_sums(KINDS, members)) == []

@@ -12,13 +12,13 @@ from auto_iter.errors import InputError
 from auto_iter.millepede.pede.input import (
     Knowledge,
     format_constraints,
-    format_parameters,
     format_prior,
-    format_steering,
+    steering_options,
     step_parameters,
     write_step_files,
 )
 from auto_iter.millepede.steering.reader import Combination, read_text
+from auto_iter.millepede.steering.writer import format_parameters, format_steering
 from auto_iter.millepede.strategy.file import load_strategy, strategy_names
 from auto_iter.millepede.strategy.parts import Pede
 from auto_iter.millepede.strategy.whole import Strategy
@@ -35,23 +35,23 @@ def strategy() -> Strategy:
 
 def test_parameter_and_constraint_files_are_those_in_use(strategy: Strategy) -> None:
     parameters = step_parameters(strategy, strategy.phases[0].steps[0], {})
-    assert format_parameters(parameters) == (REFERENCE / "mp2par.txt").read_text()
+    assert format_parameters(parameters.values()) == (REFERENCE / "mp2par.txt").read_text()
     assert format_constraints(strategy, parameters) == (REFERENCE / "mp2con.txt").read_text()
 
 
 def test_a_later_step_fixes_parameters_where_the_one_before_put_them(strategy: Strategy) -> None:
     found = {201: 0.012, 211: 0.0, 20001: -3e-5}
     parameters = step_parameters(strategy, strategy.phases[0].steps[1], found)
-    by_label = {parameter.label: parameter for parameter in parameters}
-    assert (by_label[201].start, by_label[201].is_fixed) == (0.012, True)
-    assert (by_label[211].start, by_label[211].is_fixed) == (0.0, False)
-    assert (by_label[20001].start, by_label[20001].is_fixed) == (0.0, False)
-    assert "  201  0.012  -1.0\n" in format_parameters(parameters)
+    by_label = {parameter.label: parameter for parameter in parameters.values()}
+    assert (by_label[201].value, by_label[201].is_free) == (0.012, False)
+    assert (by_label[211].value, by_label[211].is_free) == (0.0, True)
+    assert (by_label[20001].value, by_label[20001].is_free) == (0.0, True)
+    assert "  201  0.012  -1.0\n" in format_parameters(parameters.values())
 
 
 def test_stations_with_hits_that_are_not_aligned_are_fixed(strategy: Strategy) -> None:
     parameters = step_parameters(strategy, strategy.phases[0].steps[0], {}, seen_stations=[0, 1])
-    assert all(p.is_fixed for p in parameters if p.place.component.station == 0)
+    assert not any(p.is_free for at, p in parameters.items() if at.component.station == 0)
     assert len(parameters) == 4 * 87
     assert format_constraints(strategy, parameters) == (REFERENCE / "mp2con.txt").read_text()
 
@@ -67,11 +67,11 @@ def test_constraints_on_fixed_parameters_alone_are_left_out() -> None:
 def test_what_is_short_of_hits_is_fixed_where_it_is(strategy: Strategy) -> None:
     step = strategy.phases[0].steps[0]
     short = [strategy.places[label] for label in (20001, 20002, 201)]
-    parameters = {each.label: each for each in step_parameters(strategy, step, {}, short=short)}
-    for label in (20001, 20002, 201):
-        assert (parameters[label].start, parameters[label].is_fixed) == (0.0, True)
-    assert not parameters[20011].is_fixed
-    text = format_constraints(strategy, list(parameters.values()))
+    parameters = step_parameters(strategy, step, {}, short=short)
+    for place in short:
+        assert (parameters[place].value, parameters[place].is_free) == (0.0, False)
+    assert parameters[strategy.places[20011]].is_free
+    text = format_constraints(strategy, parameters)
     assert text == (REFERENCE / "mp2con.txt").read_text()
 
 
@@ -79,7 +79,7 @@ def test_no_sum_is_asked_of_a_layer_in_which_nothing_moves(strategy: Strategy) -
     dead = Component(1, 0)
     short = [place for place in strategy.places.values() if dead.contains(place.component)]
     parameters = step_parameters(strategy, strategy.phases[0].steps[0], {}, short=short)
-    assert all(p.is_fixed for p in parameters if dead.contains(p.place.component))
+    assert not any(p.is_free for at, p in parameters.items() if dead.contains(at.component))
     text = format_constraints(strategy, parameters)
     assert text.count("Constraint") == 2 * 8
     assert "  20001 " not in text
@@ -97,16 +97,16 @@ def test_the_last_free_member_of_a_sum_is_what_the_others_leave_it(strategy: Str
     found = {members[1][0]: 2e-4, members[2][0]: -5e-5}
     step = strategy.phases[0].steps[0]
     short = [place for _, place in members[1:]]
-    parameters = {each.label: each for each in step_parameters(strategy, step, found, short=short)}
-    lone = parameters[members[0][0]]
-    assert lone.is_fixed
-    assert sum(parameters[label].start for label, _ in members) == pytest.approx(0.0, abs=1e-18)
-    assert lone.start == pytest.approx(-1.5e-4)
+    parameters = step_parameters(strategy, step, found, short=short)
+    lone = parameters[members[0][1]]
+    assert not lone.is_free
+    assert sum(parameters[place].value for _, place in members) == pytest.approx(0.0, abs=1e-18)
+    assert lone.value == pytest.approx(-1.5e-4)
 
 
 def test_the_steering_file_names_files_then_options_then_method() -> None:
     texts = ["mp2con_ss.txt", "mp2par_ss.txt"]
-    text = format_steering(Pede(), texts, ["../mille/a.bin", "b.bin"], "test")
+    text = format_steering("test", texts, ["../mille/a.bin", "b.bin"], steering_options(Pede()))
     assert text.splitlines() == [
         "* test",
         "Fortranfiles",
@@ -124,13 +124,14 @@ def test_the_steering_file_names_files_then_options_then_method() -> None:
 
 @pytest.mark.parametrize("name", strategy_names())
 def test_no_strategy_that_comes_with_us_says_what_every_steering_says(name: str) -> None:
-    lines = format_steering(load_strategy(name).pede, [], ["a.bin"], name).splitlines()
+    options = steering_options(load_strategy(name).pede)
+    lines = format_steering(name, [], ["a.bin"], options).splitlines()
     assert len(set(lines)) == len(lines)
 
 
 def test_a_name_that_pede_cannot_take_is_refused() -> None:
     with pytest.raises(InputError, match="1024"):
-        format_steering(Pede(), [], ["x" * 1025], "test")
+        format_steering("test", [], ["x" * 1025], [])
 
 
 def test_an_empty_text_file_is_not_named(tmp_path: Path) -> None:
@@ -206,12 +207,10 @@ def test_the_built_in_solver_reads_what_is_written(shift: float, rotation: float
     with tempfile.TemporaryDirectory() as name:
         texts = {
             "mp2con_ss.txt": format_constraints(strategy, parameters),
-            "mp2par_ss.txt": format_parameters(parameters),
+            "mp2par_ss.txt": format_parameters(parameters.values()),
         }
         write_step_files(Path(name), strategy.pede, texts, ["a.bin"], "test")
         read = read_text(Path(name) / "mp2par_ss.txt").parameters
         constraints = read_text(Path(name) / "mp2con_ss.txt").constraints
-    assert [(p.label, p.start, p.presigma) for p in read] == [
-        (p.label, p.start, p.presigma) for p in parameters
-    ]
+    assert read == tuple(parameters.values())
     assert len(constraints) == 2 * 9

@@ -19,8 +19,8 @@ from auto_iter.detector.constants import (
 from auto_iter.detector.labels import Scheme, place_of
 from auto_iter.errors import InputError
 from auto_iter.millepede.conversion.statistics import LayerResiduals, Spread, Statistics
-from auto_iter.millepede.pede.result import read_result
-from auto_iter.millepede.requests import ChangeRecord, ParameterRecord, SolutionRecord
+from auto_iter.millepede.pede.result_files import read_result
+from auto_iter.millepede.results import ChangeRecord, ParameterRecord, SolutionRecord
 from auto_iter.report.__main__ import main
 from auto_iter.weakmodes.information import data_hessian
 from auto_iter.weakmodes.truth_file import read_truth

@@ -6,8 +6,7 @@ import pytest
 
 from auto_iter.errors import InputError
 from auto_iter.millepede.pede.log import read_log
-from auto_iter.millepede.pede.result import read_result
-from auto_iter.millepede.pede.result_files import Line, write_result
+from auto_iter.millepede.pede.result_files import ResultLine, read_result, write_result
 
 REFERENCE = Path(__file__).parents[1] / "data/kfalignment/clean"
 HEADER = " Parameter   ! first 3 elements per line are significant (if used as input)\n"
@@ -24,16 +23,16 @@ def test_fixed_and_free_parameters_are_told_apart() -> None:
 def test_counts_are_no_changes_and_no_uncertainties(tmp_path: Path) -> None:
     """FASER's steering files say `printcounts`."""
     lines = {
-        201: Line(201, 0.5, -1.0, entries=0),
-        202: Line(202, 0.5, 0.05, difference=0.25, entries=1234),
-        203: Line(203, 0.5, 0.05, difference=0.25, error=0.125, entries=-8),
-        204: Line(204, 0.5, 0.05, difference=0.25, error=0.125, correlation=0.9),
+        201: ResultLine(201, 0.5, -1.0, entries=0),
+        202: ResultLine(202, 0.5, 0.05, change=0.25, entries=1234),
+        203: ResultLine(203, 0.5, 0.05, change=0.25, sigma=0.125, entries=-8),
+        204: ResultLine(204, 0.5, 0.05, change=0.25, sigma=0.125, correlation=0.9),
     }
     write_result(tmp_path, list(lines.values()))
     found = read_result(tmp_path / "millepede.res")
     for label, written in lines.items():
         assert (found[label].value, found[label].presigma) == (0.5, written.presigma)
-        assert (found[label].change, found[label].sigma) == (written.difference, written.error)
+        assert (found[label].change, found[label].sigma) == (written.change, written.sigma)
 
 
 @pytest.mark.parametrize(

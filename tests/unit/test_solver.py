@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auto_iter.errors import InputError
-from auto_iter.millepede.mille.file import Flavour, encode_records
+from auto_iter.millepede.mille.file import Flavour
 from auto_iter.millepede.mille.records import Measurements, select_records
 from auto_iter.millepede.pede.result_files import fortran_g
 from auto_iter.millepede.solver.builtin import SolverResult, solve
@@ -22,6 +22,7 @@ from auto_iter.millepede.solver.data_loop import Request, add_block, empty_sums
 from auto_iter.millepede.solver.elimination import sweep_inverse
 from auto_iter.millepede.solver.line_search import LineSearch
 from auto_iter.millepede.solver.local_fit import independence
+from tests.mille_writer import encode_records
 from tests.tracks import CONSTRAINTS, PLANES, SIGMA, naive_loop, tracks, write_case
 
 INVERSION = "method inversion 3 0.001"

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from auto_iter.millepede.mille.file import Flavour, encode_records, write_file
+from auto_iter.millepede.mille.file import Flavour
 from auto_iter.millepede.mille.records import Measurements, select_records
 from auto_iter.millepede.solver.builtin import SolverResult, solve
 from auto_iter.millepede.solver.chi2_cuts import chi2_limit_per_ndf
 from auto_iter.millepede.solver.data_loop import Request
+from tests.mille_writer import encode_records, write_file
 from tests.tracks import (
     CONSTRAINTS,
     PLANES,

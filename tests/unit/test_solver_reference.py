@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from auto_iter.millepede.mille.file import Flavour, encode_records, read_blocks
+from auto_iter.millepede.mille.file import Flavour, read_blocks
+from auto_iter.millepede.pede.result_files import read_result
 from auto_iter.millepede.solver.builtin import SolverResult, solve
+from tests.mille_writer import encode_records
 
 DATA = Path(__file__).parents[1] / "data"
 PEDE_SETS = (
@@ -45,15 +47,15 @@ def convert(fortran: Path, target: Path, flavour: Flavour) -> None:
     target.write_bytes(b"".join(encode_records(part, flavour) for part in parts))
 
 
-def solve_in(directory: Path) -> SolverResult:
+def solve_in(directory: Path, *, old_defects: bool = False) -> SolverResult:
     for name in ("millepede.res", "millepede.end"):
         (directory / name).unlink(missing_ok=True)
-    return solve(Path("steer.txt"), directory=directory)
+    return solve(Path("steer.txt"), directory=directory, old_defects=old_defects)
 
 
 @pytest.mark.parametrize("name", [*PEDE_SETS, "inversion_c"])
 def test_result_and_end_equal_pede_s_byte_for_byte(detector: Path, name: str) -> None:
-    solve_in(detector / name)
+    solve_in(detector / name, old_defects=True)  # the files are of a pede before V04-12-03
     for file in ("millepede.res", "millepede.end"):
         expected = DATA / "pede" / name / file
         written = detector / name / file
@@ -99,11 +101,21 @@ def test_doubles_and_gzip_give_the_same_result(detector: Path, compress: bool) -
 
 def test_a_diagonalisation_s_uncertainties_are_right_in_the_result(detector: Path) -> None:
     by_inversion = solve_in(detector / "inversion")
-    by_diagonalisation = solve_in(detector / "diagonalization")
+    by_diagonalisation = solve_in(detector / "diagonalization", old_defects=True)
     np.testing.assert_allclose(
         by_diagonalisation.uncertainties, by_inversion.uncertainties, rtol=1e-9
     )
     assert any("before V04-12-03" in warning for warning in by_diagonalisation.warnings)
+
+
+def test_old_defects_are_on_request_only(detector: Path) -> None:
+    by_inversion = solve_in(detector / "inversion")
+    by_diagonalisation = solve_in(detector / "diagonalization")
+    printed = read_result(detector / "diagonalization/millepede.res").values()
+    told = [each.sigma or 0.0 for each in printed if each.is_free]
+    fitted = np.isfinite(by_inversion.uncertainties)
+    np.testing.assert_allclose(told, by_inversion.uncertainties[fitted], rtol=2e-5)
+    assert not any("before V04" in warning for warning in by_diagonalisation.warnings)
 
 
 def test_other_methods_find_the_same_values(detector: Path) -> None:

@@ -8,19 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auto_iter.detector.labels import Parameter
 from auto_iter.errors import InputError
 from auto_iter.millepede.exit_codes import PedeAbortError
 from auto_iter.millepede.steering.reader import (
     Combination,
-    Parameter,
-    format_constraints,
-    format_measurements,
-    format_parameters,
-    format_steering,
     read_steering,
     read_text,
 )
 from auto_iter.millepede.steering.text import is_text_name, matches, parse_line
+from auto_iter.millepede.steering.writer import (
+    format_combinations,
+    format_parameters,
+    format_steering,
+)
 
 OPTIONS: dict[str, dict[str, object]] = {
     "chisqcut 30. 6.": {"chi2_cut": 30.0, "chi2_cut_second": 6.0},
@@ -177,7 +178,10 @@ def test_constraints_and_measurements_are_read_back(
     measurements: list[Combination],
 ) -> None:
     path = tmp_path_factory.mktemp("con") / "con.txt"
-    path.write_text(format_constraints(constraints) + format_measurements(measurements))
+    path.write_text(
+        format_combinations("Constraint", constraints)
+        + format_combinations("Measurement", measurements)
+    )
     read = read_text(path)
     assert [(c.value, c.sigma, c.terms) for c in read.constraints] == [
         (c.value, c.sigma, c.terms) for c in constraints

@@ -11,7 +11,8 @@ from auto_iter.alignment.model import Batch
 from auto_iter.alignment.ports import BatchSystem
 from auto_iter.batch.driver import BatchDriver, DiskUse, Home
 from auto_iter.batch.htcondor.submit import submit_file
-from auto_iter.batch.local.system import Limits, LocalBatch
+from auto_iter.batch.local.limits import Limits
+from auto_iter.batch.local.system import LocalBatch
 from auto_iter.config.schema import Config
 
 

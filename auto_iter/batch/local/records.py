@@ -1,8 +1,9 @@
 """The records of the local batch system: one directory for each submission.
 
-`batch/<cluster>/` holds `submission.json` (what every job shares), `jobs.jsonl` (one line a job),
-`journal` (what happened, one line an event, only ever appended to) and `queue.lock`. The journal is
-the only truth about the jobs' course; whoever wants to know reads on from where it stopped.
+`batch/<cluster>/` holds `submission.json` (what every job shares), `jobs.jsonl` (one line a job)
+and `journal` (what happened, one line an event, only ever appended to). The journal is the only
+truth about the jobs' course: who appends to it rings, and who wants to know reads on from where he
+stopped.
 """
 
 from __future__ import annotations
@@ -12,21 +13,26 @@ import errno
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from auto_iter.alignment.model import Batch, Job, Problem, Resources, Tally, Trouble
+from auto_iter.batch.local.bell import ring
 from auto_iter.files import naming, sync_directory
 from auto_iter.processes.identity import Identity
 
 Event = dict[str, Any]
 
+_INTENTS = {"removing": "removed", "holding": "held"}
+"""What is noted before a running job is ended, and how it has ended then."""
+
 
 @dataclass(frozen=True)
 class Records:
-    """The paths of one submission's records."""
+    """The files of one submission."""
 
     root: Path
 
@@ -45,34 +51,54 @@ class Records:
         """What happened."""
         return self.root / "journal"
 
-    @property
-    def queue_lock(self) -> Path:
-        """Held by the submission's queue process, whose identity it contains."""
-        return self.root / "queue.lock"
-
     def sign_of_life(self, number: int) -> Path:
         """Return what a job's starter touches while it lives: other machines see no more of it."""
         return self.root / f"alive.{number:05d}"
 
-    @property
-    def queue_log(self) -> Path:
-        """Whatever queue process and starters have to complain about."""
-        return self.root / "queue.log"
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep everybody else from deciding about these jobs; kill -9 sets it free."""
+        with self.journal.open("rb") as held:
+            with naming(self.journal):
+                fcntl.flock(held, fcntl.LOCK_EX)
+            yield
+
+    def append(self, event: Event) -> None:
+        """Add an event to the journal, in one write, and wake who waits for it.
+
+        The line break before it ends whatever a killed writer may have left unfinished.
+        """
+        with naming(self.journal), self.journal.open("ab", buffering=0) as journal:
+            line = b"\n" + json.dumps({**event, "time": time.time()}).encode() + b"\n"
+            if journal.write(line) != len(line):
+                raise OSError(errno.ENOSPC, "the journal could only be written in part")
+        ring(self.root.parent)
+
+    def sync(self) -> None:
+        """Make what the journal holds survive a power cut."""
+        with naming(self.journal), self.journal.open("rb") as journal:
+            os.fsync(journal.fileno())
+
+    def read(self, offset: int) -> tuple[list[Event], int]:
+        """Return the events from byte `offset` on, and where to read on next time."""
+        with naming(self.journal), self.journal.open("rb") as journal:
+            journal.seek(offset)
+            fresh = journal.read()
+        whole = fresh[: fresh.rfind(b"\n") + 1]
+        events = []
+        for line in whole.splitlines():
+            with contextlib.suppress(ValueError):  # blank, or cut off by a kill
+                events.append(json.loads(line))
+        return events, offset + len(whole)
 
 
 @dataclass(frozen=True)
-class Header:
-    """What every job of a submission shares. Paths are absolute here, relative on disk."""
+class Submitted:
+    """A batch as its records tell it; every process of its jobs carries `marker`."""
 
-    key: str
-    jobs: int
+    batch: Batch
     submitted_at: float
     marker: str
-    directory: Path
-    executable: Path
-    inputs: tuple[Path, ...]
-    deliver_to: Path
-    resources: Resources
 
 
 def write_submission(root: Path, batch: Batch, marker: str, submitted_at: float) -> None:
@@ -80,10 +106,7 @@ def write_submission(root: Path, batch: Batch, marker: str, submitted_at: float)
 
     Paths are relative to the directory that holds `root`: a workspace can be moved.
     """
-    records = Records(root)
-    with records.jobs.open("w") as lines:
-        lines.writelines(json.dumps(asdict(job)) + "\n" for job in batch.jobs)
-    home = root.parent
+    records, home = Records(root), root.parent
     header = {
         "key": batch.key,
         "jobs": len(batch.jobs),
@@ -96,7 +119,7 @@ def write_submission(root: Path, batch: Batch, marker: str, submitted_at: float)
         "resources": asdict(batch.resources),
     }
     records.journal.touch()
-    records.queue_lock.touch()
+    records.jobs.write_text("".join(json.dumps(asdict(job)) + "\n" for job in batch.jobs))
     records.header.write_text(json.dumps(header, indent=1))
     for path in (records.jobs, records.header):
         with path.open("rb") as written, naming(path):
@@ -104,84 +127,41 @@ def write_submission(root: Path, batch: Batch, marker: str, submitted_at: float)
     sync_directory(root)
 
 
-def read_header(records: Records) -> Header:
-    """Return what the jobs of a submission share. Raises OSError, ValueError."""
+def read_submission(records: Records) -> Submitted:
+    """Return what was submitted. Raises OSError, ValueError."""
     with naming(records.header):
         raw = json.loads(records.header.read_text())
+    with naming(records.jobs):
+        lines = records.jobs.read_text().splitlines()
+    jobs = (json.loads(line) for line in lines)
     home = records.root.parent
 
     def absolute(name: str) -> Path:
         return Path(os.path.normpath(home / name))
 
-    return Header(
+    batch = Batch(
         key=raw["key"],
-        jobs=raw["jobs"],
-        submitted_at=raw["submitted_at"],
-        marker=raw["marker"],
         directory=absolute(raw["directory"]),
         executable=absolute(raw["executable"]),
         inputs=tuple(absolute(name) for name in raw["inputs"]),
         deliver_to=absolute(raw["deliver_to"]),
+        jobs=tuple(Job(**(job | {"arguments": tuple(job["arguments"])})) for job in jobs),
         resources=Resources(**raw["resources"]),
     )
-
-
-def read_jobs(records: Records) -> list[Job]:
-    """Return the jobs of a submission, in the order in which they start."""
-    jobs = []
-    with naming(records.jobs):
-        lines = records.jobs.read_text().splitlines()
-    for line in lines:
-        raw = json.loads(line)
-        jobs.append(Job(**(raw | {"arguments": tuple(raw["arguments"])})))
-    return jobs
-
-
-@contextlib.contextmanager
-def journal_lock(records: Records) -> Iterator[None]:
-    """Keep everybody else from deciding about this submission's jobs; kill -9 sets it free."""
-    with records.journal.open("rb") as held:
-        with naming(records.journal):
-            fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-
-
-def append_event(records: Records, event: Event) -> None:
-    """Add an event to the journal, in one write.
-
-    The line break before it ends whatever a killed writer may have left unfinished.
-    """
-    with naming(records.journal), records.journal.open("ab", buffering=0) as journal:
-        line = b"\n" + json.dumps(event).encode() + b"\n"
-        if journal.write(line) != len(line):
-            raise OSError(errno.ENOSPC, "the journal could only be written in part")
-
-
-def sync_journal(records: Records) -> None:
-    """Make what the journal holds survive a power cut."""
-    with naming(records.journal), records.journal.open("rb") as journal:
-        os.fsync(journal.fileno())
-
-
-def read_events(records: Records, offset: int) -> tuple[list[Event], int]:
-    """Return the events from byte `offset` of the journal on, and where to read on next time."""
-    with naming(records.journal), records.journal.open("rb") as journal:
-        journal.seek(offset)
-        fresh = journal.read()
-    whole = fresh[: fresh.rfind(b"\n") + 1]
-    events = []
-    for line in whole.splitlines():
-        with contextlib.suppress(ValueError):  # blank, or cut off by a kill
-            events.append(json.loads(line))
-    return events, offset + len(whole)
+    return Submitted(batch, raw["submitted_at"], raw["marker"])
 
 
 @dataclass(frozen=True)
 class Running:
-    """A job that runs: its starter, and the how-manieth run of the job it is (from 1)."""
+    """A job that runs, and the starter that runs it.
+
+    `memory_mb`: what it may use before it is held, None where nobody looks. `verdict`: how it ends
+    once its starter was told to end it.
+    """
 
     starter: Identity
-    run: int
+    memory_mb: int | None = None
+    verdict: Event | None = None
 
 
 @dataclass
@@ -189,23 +169,27 @@ class Ledger:
     """How the jobs of a submission stand: the journal, replayed as far as `offset`."""
 
     records: Records
-    cluster: str
-    total: int
+    submitted: Submitted
     offset: int = 0
     running: dict[int, Running] = field(default_factory=dict)
     held: dict[int, Problem] = field(default_factory=dict)
     ended: set[int] = field(default_factory=set)
     failed: dict[int, Problem] = field(default_factory=dict)
     runs: dict[int, int] = field(default_factory=dict)
-    starters: dict[int, int] = field(default_factory=dict)
-    resources: dict[int, Event] = field(default_factory=dict)
+    changed: dict[int, Event] = field(default_factory=dict)
 
-    def refresh(self) -> list[Event]:
-        """Read on in the journal and return what is new."""
-        events, self.offset = read_events(self.records, self.offset)
+    @classmethod
+    def of(cls, root: Path) -> Ledger:
+        """Return the ledger of the submission in `root`, read up to now."""
+        ledger = cls(Records(root), read_submission(Records(root)))
+        ledger.refresh()
+        return ledger
+
+    def refresh(self) -> None:
+        """Read on in the journal."""
+        events, self.offset = self.records.read(self.offset)
         for event in events:
             self._apply(event)
-        return events
 
     def has_news(self) -> bool:
         """Tell whether the journal grew since it was read."""
@@ -215,31 +199,57 @@ class Ledger:
         """Tell whether a job waits for its (next) start."""
         return not (number in self.running or number in self.held or number in self.ended)
 
+    def resources(self, job: Job) -> Resources:
+        """Return what a job may use: its own of what all have, and what a release gave it."""
+        own = {} if job.memory_mb is None else {"memory_mb": job.memory_mb}
+        return replace(self.submitted.batch.resources, **(own | self.changed.get(job.number, {})))
+
     def tally(self) -> Tally:
         """Return the submission's tally."""
         running, held, ended = len(self.running), len(self.held), len(self.ended)
         problems = (*self.held.values(), *self.failed.values())
         return Tally(
-            idle=self.total - running - held - ended,
+            idle=len(self.submitted.batch.jobs) - running - held - ended,
             running=running,
             held=held,
             ended=ended,
             problems=tuple(sorted(problems, key=lambda problem: problem.number)),
         )
 
+    def note(self, event: Event) -> None:
+        """Append an event, and tell people in the job's log. To be synced by the caller."""
+        self.records.append(event)
+        text = f"{event['event']}: {event['reason']}" if "reason" in event else event["event"]
+        self.log(event["job"], text)
+
+    def log(self, number: int, text: str, at: float | None = None) -> None:
+        """Add a line to a job's event log, for people."""
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+        log = self.submitted.batch.directory / "logs" / f"reco_{number:05d}.log"
+        with contextlib.suppress(OSError), log.open("a") as lines:
+            lines.write(f"{when} {text}\n")
+
+    def marker(self, number: int) -> str:
+        """Return what every process of a job carries in its environment."""
+        return f"{self.submitted.marker}/{number}"
+
     def _apply(self, event: Event) -> None:
         number, what = event["job"], event["event"]
         if what == "started":
-            starter = Identity(**event["starter"])
-            self.runs[number], self.starters[number] = event["run"], starter.pid
-            self.running[number] = Running(starter, event["run"])
-            return
-        if what == "removing":
-            return  # an intent: the starter ends the job and then says so
-        if what == "released":
+            self.runs[number] = event["run"]
+            self.running[number] = Running(Identity(**event["starter"]), event.get("memory_mb"))
+        elif what in _INTENTS:
+            if number in self.running:  # else it was over before
+                verdict = event | {"event": _INTENTS[what]}
+                self.running[number] = replace(self.running[number], verdict=verdict)
+        elif what == "released":
             self.held.pop(number, None)
-            self.resources[number] = self.resources.get(number, {}) | event["resources"]
-            return
+            self.changed[number] = self.changed.get(number, {}) | event["resources"]
+        else:
+            self._stop_counting(event)
+
+    def _stop_counting(self, event: Event) -> None:
+        number, what = event["job"], event["event"]
         self.running.pop(number, None)
         self.held.pop(number, None)
         if what == "held":
@@ -261,21 +271,6 @@ class Ledger:
             exit_code=event.get("exit_code"),
             signal=event.get("signal"),
             machine=event.get("machine"),
-            job_id=f"{self.cluster}.{event['job']}",
+            job_id=f"{self.records.root.name}.{event['job']}",
             memory_mb=event.get("memory_mb"),
         )
-
-
-def open_ledger(root: Path) -> Ledger:
-    """Return the ledger of the submission in `root`, read up to now."""
-    records = Records(root)
-    ledger = Ledger(records, root.name, read_header(records).jobs)
-    ledger.refresh()
-    return ledger
-
-
-def log_event(header: Header, number: int, when: str, text: str) -> None:
-    """Add a line to a job's event log, for people."""
-    log = header.directory / "logs" / f"reco_{number:05d}.log"
-    with contextlib.suppress(OSError), log.open("a") as lines:
-        lines.write(f"{when} {text}\n")

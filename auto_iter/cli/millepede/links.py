@@ -6,14 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.millepede.run import (
-    EPILOG,
-    add_run_options,
-    add_solver_options,
-    run,
-    use_one_thread,
-)
+from auto_iter.cli.millepede.run import EPILOG, add_run_options, add_solver_options, run
 from auto_iter.cli.options import Subparsers, amount, count, positive
+from auto_iter.processes.threads import use_one_thread
 
 if TYPE_CHECKING:
     from auto_iter.detector.labels import Scheme
@@ -48,19 +43,26 @@ def _add_convert(actions: Subparsers) -> None:
     convert.add_argument(
         "--workers", type=positive, metavar="N", help="(default: as many as processors)"
     )
-    convert.add_argument("--max-chi2", type=amount, default=2000.0)
-    convert.add_argument("--min-pz", type=amount, default=100.0, metavar="GEV")
-    convert.add_argument("--max-pz", type=amount, default=5000.0, metavar="GEV")
-    convert.add_argument("--min-hits", type=count, default=15)
-    convert.add_argument("--max-residual", type=amount, default=0.05, metavar="MM")
-    convert.add_argument(
-        "--min-independence",
-        type=amount,
-        default=1e-8,
-        metavar="SHARE",
-        help="tracks whose parameters the hits tell apart less are dropped (0-1, default: 1e-8)",
-    )
+    _add_cut_options(convert)
     convert.set_defaults(call=_convert)
+
+
+def _add_cut_options(parser: argparse.ArgumentParser) -> None:
+    """Add the cuts; those that are not given have the configuration's defaults."""
+    cuts = parser.add_argument_group(
+        "cuts",
+        "Defaults as in `auto-iter config init`. Tracks whose parameters the hits that are left "
+        "tell apart by less than --min-independence (0-1) are dropped.",
+    )
+    for name, kind, field, unit in (
+        ("--max-chi2", amount, "max_chi2", None),
+        ("--min-pz", amount, "min_pz_gev", "GEV"),
+        ("--max-pz", amount, "max_pz_gev", "GEV"),
+        ("--min-hits", count, "min_hits", None),
+        ("--max-residual", amount, "max_residual_mm", "MM"),
+        ("--min-independence", amount, "min_independence", "SHARE"),
+    ):
+        cuts.add_argument(name, type=kind, dest=field, metavar=unit, default=argparse.SUPPRESS)
 
 
 def _add_label_options(parser: argparse.ArgumentParser) -> None:
@@ -123,21 +125,14 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     use_one_thread()
     from auto_iter.cli.millepede.summary import format_statistics
-    from auto_iter.millepede.conversion.convert import TrackCuts
-    from auto_iter.millepede.conversion.parallel import convert_by_workers
+    from auto_iter.config.cuts import TrackCuts
+    from auto_iter.millepede.conversion.files import convert_files
 
-    cuts = TrackCuts(
-        arguments.max_chi2,
-        arguments.min_pz,
-        arguments.max_pz,
-        arguments.min_hits,
-        arguments.max_residual,
-        arguments.min_independence,
-    )
+    # not validated: by hand, a cut may be 0
+    given = TrackCuts.model_fields.keys() & vars(arguments).keys()
+    cuts = TrackCuts.model_construct(**{name: getattr(arguments, name) for name in given})
     workers = arguments.workers or len(os.sched_getaffinity(0))
-    statistics = convert_by_workers(
-        arguments.files, arguments.output, _scheme(arguments), cuts, workers
-    )
+    statistics = convert_files(arguments.files, arguments.output, _scheme(arguments), cuts, workers)
     print(format_statistics(statistics))
     return 0
 

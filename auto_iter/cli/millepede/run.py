@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auto_iter.cli.options import add_config_options
+from auto_iter.processes.threads import use_one_thread
 
 if TYPE_CHECKING:
     from auto_iter.alignment.model import Stage
     from auto_iter.config.schema import Config
-    from auto_iter.millepede.place import Place
+    from auto_iter.millepede.place import IterationPlace
 
 EPILOG = """\
 In a workspace, an iteration that is reconstructed and has no constants yet gets its own: those that
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _config(arguments: argparse.Namespace, place: Place) -> Config:
+def _config(arguments: argparse.Namespace, place: IterationPlace) -> Config:
     from auto_iter.config.file import load_config
     from auto_iter.config.resolve import with_absolute_paths
 
@@ -90,7 +90,9 @@ def _config(arguments: argparse.Namespace, place: Place) -> Config:
     return with_absolute_paths(load_config(file, arguments.overrides, os.environ))
 
 
-def _why_a_what_if(arguments: argparse.Namespace, place: Place, config: Config) -> str | None:
+def _why_a_what_if(
+    arguments: argparse.Namespace, place: IterationPlace, config: Config
+) -> str | None:
     """Return why the outcome is not the iteration's own; None when it is, or in no workspace."""
     from auto_iter.config.resolve import with_absolute_paths
     from auto_iter.daemon.lifecycle import open_workspace
@@ -123,11 +125,11 @@ def _asks_for_something_else(arguments: argparse.Namespace, own: Config) -> bool
     )
 
 
-def _own(place: Place, workspace: Path) -> int:
+def _own(place: IterationPlace, workspace: Path) -> int:
     """Make the very solution that the daemon would make, and go on from it."""
     from auto_iter.cli.millepede.summary import format_solution
     from auto_iter.daemon.links import solve_own
-    from auto_iter.millepede.requests import SolutionRecord
+    from auto_iter.millepede.results import SolutionRecord
 
     code = solve_own(workspace, place.number)
     if code == 0:
@@ -138,7 +140,7 @@ def _own(place: Place, workspace: Path) -> int:
     return code
 
 
-def _accepted(arguments: argparse.Namespace, place: Place, config: Config) -> int:
+def _accepted(arguments: argparse.Namespace, place: IterationPlace, config: Config) -> int:
     from auto_iter.daemon.links import accept, refuse_unfit
     from auto_iter.errors import UsageError
 
@@ -154,7 +156,7 @@ def _accepted(arguments: argparse.Namespace, place: Place, config: Config) -> in
     return code
 
 
-def _what_if(arguments: argparse.Namespace, place: Place, config: Config) -> Path:
+def _what_if(arguments: argparse.Namespace, place: IterationPlace, config: Config) -> Path:
     """Convert and solve in a directory of its own; return that."""
     use_one_thread()
     from auto_iter.cli.millepede.summary import format_modes, format_solution
@@ -195,7 +197,7 @@ def _refuse_damaged(workspace: Path, number: int) -> None:
         refuse_damaged(workspace, number)
 
 
-def _own_strategy(place: Place) -> str | None:
+def _own_strategy(place: IterationPlace) -> str | None:
     """Return the strategy that the workspace's own configuration names, if it can be read."""
     from auto_iter.config.file import load_config
 
@@ -204,7 +206,7 @@ def _own_strategy(place: Place) -> str | None:
     return load_config(place.workspace / "config.yaml").alignment.strategy
 
 
-def _stage(place: Place) -> Stage | None:
+def _stage(place: IterationPlace) -> Stage | None:
     """Return in which phase the workspace has, or had, this iteration."""
     from auto_iter.daemon.lifecycle import open_workspace
     from auto_iter.errors import AutoIterError
@@ -216,9 +218,3 @@ def _stage(place: Place) -> Stage | None:
     except AutoIterError:
         return None
     return snapshot.stage_of(place.number) if place.number <= snapshot.iteration else None
-
-
-def use_one_thread() -> None:
-    """Before numpy is imported: threads would change the order of sums, and the last digits."""
-    names: Sequence[str] = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    os.environ.update(dict.fromkeys(names, "1"))

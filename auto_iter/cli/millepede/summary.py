@@ -9,7 +9,7 @@ from sys import float_info
 
 from auto_iter.detector.labels import STATIONS, Scheme, places
 from auto_iter.millepede.conversion.statistics import Statistics
-from auto_iter.millepede.requests import ModeRecord, SolutionRecord
+from auto_iter.millepede.results import ModeRecord, SolutionRecord
 
 
 def format_statistics(statistics: Statistics) -> str:
@@ -44,10 +44,7 @@ def format_solution(record: SolutionRecord) -> str:
             f"{step.rejects} of {step.records} records rejected"
             for number, step in enumerate(record.steps)
         ),
-        f"tracks {record.tracks}, chi2/ndf {record.track_chi2_ndf:.3f} as reconstructed",
-        f"largest shift {record.max_shift_um:.2f} µm",
-        f"largest rotation {record.max_rotation_mrad:.3f} mrad",
-        f"largest change {record.max_pull:.2f} σ",
+        *record.in_words,
     ]
     return "\n".join([*lines, *(f"warning: {warning}" for warning in record.warnings)])
 

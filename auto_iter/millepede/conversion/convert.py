@@ -7,13 +7,13 @@ non-zero local derivatives, uncertainty, non-zero global derivatives.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.detector.labels import (
     LAYERS,
     MODULES,
@@ -24,11 +24,10 @@ from auto_iter.detector.labels import (
     side_labels,
 )
 from auto_iter.errors import InputError
-from auto_iter.files import write_whole
 from auto_iter.millepede.conversion import kfalignment as kf
-from auto_iter.millepede.conversion.statistics import Statistics, total
+from auto_iter.millepede.conversion.statistics import Statistics
 from auto_iter.millepede.solver.local_fit import independence
-from auto_iter.workspace.hashes import HashingSink, Sink, new_hash
+from auto_iter.workspace.hashes import new_hash
 
 TRACK_PARAMETERS = ("x", "y", "theta", "phi", "qop")
 NOT_COMPUTED = -9000.0
@@ -38,24 +37,6 @@ MAX_GLOBAL_ROTATION = 2.0
 
 Bools = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class TrackCuts:
-    """Which tracks and hits count: chi2, pz (GeV), hits before hit cuts, |residual| (mm).
-
-    `min_independence`: what the hits that are left must tell a track's parameters apart by, see
-    `local_fit.independence`. Sound tracks have 1e-4 and more (x and y by the stereo angle alone:
-    0.02²). Where single precision is all that tells them apart it is below 1e-12, and a local fit's
-    rounding errors, 1e-16 over this number, grow to the size of the fit. 0 cuts nothing.
-    """
-
-    max_chi2: float = 2000.0
-    min_pz_gev: float = 100.0
-    max_pz_gev: float = 5000.0
-    min_hits: int = 15
-    max_residual_mm: float = 0.05
-    min_independence: float = 1e-8
 
 
 def global_columns(scheme: Scheme) -> tuple[str, ...]:
@@ -141,7 +122,7 @@ class Converter:
         }
         kept = np.ones(len(chi2), dtype=np.bool_)
         for reason, dropped in reasons.items():
-            self.statistics.drop_tracks(reason, int(np.count_nonzero(kept & dropped)))
+            self.statistics.dropped_tracks[reason] += int(np.count_nonzero(kept & dropped))
             kept &= ~dropped
         return kept
 
@@ -159,7 +140,7 @@ class Converter:
         size = np.abs(residual)
         inside = size < Statistics.RANGE_MM
         self.statistics.add_residuals("before", self._layers[ids], residual, inside)
-        self.statistics.drop_hits("track", len(kept) - int(np.count_nonzero(kept)))
+        self.statistics.dropped_hits["track"] += len(kept) - int(np.count_nonzero(kept))
         kept = self._drop_hits("residual", kept, size > self.cuts.max_residual_mm)
         for name in _GUARDED:
             column = chunk.hits[name]
@@ -193,17 +174,15 @@ class Converter:
         starts = np.append(first[tracks], first[-1])
         bad = tracks[independence(rows, sigma, starts) < self.cuts.min_independence]
         if len(bad):
-            self.statistics.drop_tracks("degenerate", len(bad))
+            self.statistics.dropped_tracks["degenerate"] += len(bad)
             kept = kept.copy()
             kept[bad] = False
             hits = self._drop_hits("track", hits, ~np.repeat(kept, np.diff(chunk.ends)))
         return kept, hits
 
     def _drop_hits(self, reason: str, kept: Bools, dropped: Bools) -> Bools:
+        self.statistics.dropped_hits[reason] += int(np.count_nonzero(kept & dropped))
         remaining: Bools = kept & ~dropped
-        self.statistics.drop_hits(
-            reason, int(np.count_nonzero(kept)) - int(np.count_nonzero(remaining))
-        )
         return remaining
 
     def _records(
@@ -227,62 +206,8 @@ class Converter:
         words[layout == 2] = labels[used]
         sizes = 2 * (entries + 1)
         words[np.cumsum(sizes + 1) - sizes - 1] = sizes
-        self.statistics.add_records(len(entries))
+        self.statistics.records += len(entries)
         return words
-
-
-@dataclass(frozen=True)
-class Converted:
-    """What became of a ROOT file: `size` and `digest` are the Mille binary's.
-
-    `tracks` stands for the tracks in the ROOT file, see `Converter.tracks`.
-    """
-
-    statistics: Statistics
-    tracks: str
-    size: int
-    digest: str
-
-
-def convert_file(source: Path, binary: Path, scheme: Scheme, cuts: TrackCuts) -> Converted:
-    """Convert `source` to the Mille file `binary`, which appears whole or not at all.
-
-    Raises InputError like `convert_tracks`, OSError when `binary` cannot be written.
-    """
-    with write_whole(binary) as file:
-        sink = HashingSink(file)
-        converter = _converted(source, sink, scheme, cuts)
-    return Converted(converter.statistics, converter.tracks, sink.size, sink.digest)
-
-
-def convert_tracks(source: Path, sink: Sink, scheme: Scheme, cuts: TrackCuts) -> Statistics:
-    """Write the Mille records of `source` to `sink`, and return the statistics.
-
-    Memory: some thousand tracks. Raises InputError (file and branch) when `source` is not whole.
-    """
-    return _converted(source, sink, scheme, cuts).statistics
-
-
-def _converted(source: Path, sink: Sink, scheme: Scheme, cuts: TrackCuts) -> Converter:
-    converter = Converter(scheme, cuts)
-    with kf.TrackFile(source, converter.branches) as tracks:
-        for chunk in tracks.chunks():
-            try:
-                sink.write(converter.convert(chunk).data)
-            except InputError as error:
-                raise InputError(f"{source}: {error}") from error
-    return converter
-
-
-def convert_files(
-    sources: Iterable[Path], binary: Path, scheme: Scheme, cuts: TrackCuts
-) -> Statistics:
-    """Convert `sources`, in order, to the Mille file `binary`, which appears whole or not at all.
-
-    Returns the statistics of all of them. Raises OSError when `binary` cannot be written.
-    """
-    with write_whole(binary) as sink:
-        return total(convert_tracks(each, sink, scheme, cuts) for each in sources)
 
 
 def _label_table(scheme: Scheme) -> Words:

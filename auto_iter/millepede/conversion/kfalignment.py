@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,18 +54,17 @@ def track_derivative(parameter: str) -> str:
 class Chunk:
     """Some consecutive tracks. `ends[i]` is the first hit of track i, `ends[i+1]` its end.
 
-    `first`: number of the first track in the file, from 0. `tracks`: branch to one number a track,
+    `tracks`: branch to one number a track,
     `hits`: branch to one number a hit, track after track. All finite.
     """
 
-    first: int
     tracks: Mapping[str, Floats]
     hits: Mapping[str, Floats]
     ends: Offsets
 
 
 class TrackFile:
-    """A `kfalignment` file, opened and checked; use as a context manager.
+    """A `kfalignment` file, opened and checked. Between chunks nothing of it is open.
 
     Raises InputError, naming file and branch, when it is not a ROOT file, is truncated, has no
     tree, no tracks, lacks a branch, or holds a number that is none.
@@ -106,13 +105,6 @@ class TrackFile:
             )
         return branch
 
-    def __enter__(self) -> Self:
-        """Return the file itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing stays open between chunks but what `chunks` closes."""
-
     def chunks(self, tracks: int = CHUNK_TRACKS) -> Iterator[Chunk]:
         """Yield all tracks in order, about `tracks` at a time, every number checked finite."""
         with self.path.open("rb") as file:
@@ -139,7 +131,7 @@ class TrackFile:
         tracks = {reader.name: reader.numbers(start, stop) for reader in readers[:2]}
         layout = readers[2].layout(start, stop)
         hits = {reader.name: reader.hits(start, stop, layout) for reader in readers[2:]}
-        return Chunk(start, tracks, hits, layout.ends)
+        return Chunk(tracks, hits, layout.ends)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, ClassVar, Literal
 
@@ -23,11 +24,6 @@ class Spread(BaseModel):
     hits: int = 0
     sum_mm: float = 0.0
     sum_mm2: float = 0.0
-
-    @property
-    def mean_um(self) -> float:
-        """The mean residual in µm; 0 without hits."""
-        return 1e3 * self.sum_mm / self.hits if self.hits else 0.0
 
     @property
     def width_um(self) -> float:
@@ -80,22 +76,10 @@ class Statistics(BaseModel):
     ndf: int = 0
     chi2_kept: float = 0.0
     ndf_kept: int = 0
-    dropped_tracks: dict[str, int] = Field(default_factory=dict)
-    dropped_hits: dict[str, int] = Field(default_factory=dict)
+    dropped_tracks: Counter[str] = Field(default_factory=Counter)
+    dropped_hits: Counter[str] = Field(default_factory=Counter)
     layers: dict[str, LayerResiduals] = Field(default_factory=dict)
-    sides: dict[str, int] = Field(default_factory=dict)
-
-    def drop_tracks(self, reason: str, count: int) -> None:
-        """Count dropped tracks."""
-        self.dropped_tracks[reason] = self.dropped_tracks.get(reason, 0) + count
-
-    def drop_hits(self, reason: str, count: int) -> None:
-        """Count dropped hits."""
-        self.dropped_hits[reason] = self.dropped_hits.get(reason, 0) + count
-
-    def add_records(self, count: int) -> None:
-        """Count records written."""
-        self.records += count
+    sides: Counter[str] = Field(default_factory=Counter)
 
     def add_tracks(
         self,
@@ -116,8 +100,7 @@ class Statistics(BaseModel):
         """Count hits after all cuts by the side that they are on."""
         counts = np.bincount(align_ids)
         for align_id in np.flatnonzero(counts).tolist():
-            number = _side_number(align_id)
-            self.sides[number] = self.sides.get(number, 0) + int(counts[align_id])
+            self.sides[_side_number(align_id)] += int(counts[align_id])
 
     def add_residuals(
         self,
@@ -183,5 +166,8 @@ def _layer(statistics: Statistics, number: str) -> LayerResiduals:
     return statistics.layers.get(number, LayerResiduals())
 
 
-def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}
+def _sum(one: Counter[str], other: Counter[str]) -> Counter[str]:
+    """Return what `one + other` would, but with the zeros: a reason that never applied is told."""
+    merged = one.copy()
+    merged.update(other)
+    return merged

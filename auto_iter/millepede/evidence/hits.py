@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.detector.labels import Component, Place, components
 from auto_iter.millepede.conversion.statistics import Statistics
 from auto_iter.millepede.evidence.losses import Losses
-from auto_iter.millepede.requests import Cuts
 from auto_iter.millepede.strategy.parts import Phase
 from auto_iter.millepede.strategy.whole import Strategy
 
@@ -31,7 +31,7 @@ class Evidence:
     """
 
     statistics: Statistics = field(default_factory=Statistics)
-    cuts: Cuts = field(default_factory=Cuts)
+    cuts: TrackCuts = field(default_factory=TrackCuts)
     fewest_hits: int = 25
 
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from auto_iter.config.cuts import TrackCuts
 from auto_iter.millepede.conversion.statistics import Statistics
 from auto_iter.millepede.rejects import Rejects
-from auto_iter.millepede.requests import Cuts
 
 TRACK_SETTINGS = {
     "chi2": "max_chi2",
@@ -23,7 +23,7 @@ class Losses:
     """The statistics of a conversion, and the cuts that it was made with."""
 
     statistics: Statistics
-    cuts: Cuts
+    cuts: TrackCuts
 
     def of_tracks(self) -> str:
         """Return what most tracks, or their hits, were lost to: the setting and its value.

@@ -16,7 +16,7 @@ from auto_iter.millepede.conversion.convert import TRACK_PARAMETERS, Converter
 from auto_iter.millepede.evidence.amplitude import Pattern, look_at
 from auto_iter.millepede.mille.file import read_blocks, records_in
 from auto_iter.millepede.mille.records import Measurements
-from auto_iter.millepede.requests import ConversionRecord, Prediction, SolutionRecord
+from auto_iter.millepede.results import ConversionRecord, Prediction, SolutionRecord
 from auto_iter.millepede.solver.local_fit import fit
 from auto_iter.millepede.strategy.parts import Labels
 
@@ -61,12 +61,12 @@ def look_again(source: Path, solution: SolutionRecord) -> Look:
     prediction = solution.prediction
     if prediction is None:
         return Look()
-    converter = Converter(prediction.labels.scheme, prediction.cuts.track_cuts())
+    converter = Converter(prediction.labels.scheme, prediction.cuts)
     pattern = Pattern({each.label: each.value for each in solution.parameters})
-    with kf.TrackFile(source, converter.branches) as tracks:
-        chunks = (_on_stations(chunk, prediction.stations) for chunk in tracks.chunks())
-        records = (record for chunk in chunks for record in records_in(converter.convert(chunk)))
-        look = look_at(records, pattern, converter.statistics)
+    tracks = kf.TrackFile(source, converter.branches)
+    chunks = (_on_stations(chunk, prediction.stations) for chunk in tracks.chunks())
+    records = (record for chunk in chunks for record in records_in(converter.convert(chunk)))
+    look = look_at(records, pattern, converter.statistics)
     seen = {int(number[0]) - 1 for number in converter.statistics.layers}
     return look if seen.issuperset(prediction.stations) else Look()
 

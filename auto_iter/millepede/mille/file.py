@@ -1,4 +1,4 @@
-"""Mille binaries on disk, both flavours, float or double, plain or gzip: read in blocks, written.
+"""Mille binaries on disk, both flavours, float or double, plain or gzip, read in blocks.
 
 C flavour: int32 2m, m reals, m int32; a negative length announces doubles (readc.c). Fortran
 flavour: the same inside 4-byte record markers (unformatted sequential access, mille.f90). Pede
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auto_iter.errors import InputError, raise_what_passes
-from auto_iter.files import write_atomically
 from auto_iter.millepede.mille.records import (
     BadRecordError,
     Indices,
@@ -27,7 +26,6 @@ from auto_iter.millepede.mille.records import (
     MilleError,
     StrayBytesError,
     decode,
-    encode,
 )
 
 DEFAULT_BLOCK_BYTES = 1 << 20  # the products of a block then stay in the cache
@@ -210,41 +208,6 @@ def _kinds(
     is_real = np.repeat(pattern, lengths)
     pattern[1::3], pattern[2::3] = False, True
     return is_real, np.repeat(pattern, lengths)
-
-
-def encode_records(measurements: Measurements, flavour: Flavour) -> bytes:
-    """Bytes of the records, ready to be appended to a Mille binary.
-
-    Values are kept as they are, zeros too (Mille itself leaves those out), rounded to floats unless
-    the flavour is double.
-    """
-    reals, integers, first = encode(measurements)
-    size = np.diff(first)
-    per_real = 2 if flavour.double else 1
-    record_words = 1 + size * (per_real + 1) + (2 if flavour.fortran else 0)
-    start = np.concatenate(([0], np.cumsum(record_words)))
-    words = np.empty(start[-1], "<i4")
-    lead = start[:-1] + (1 if flavour.fortran else 0)
-    words[lead] = -2 * size if flavour.double else 2 * size
-    if flavour.fortran:
-        words[start[:-1]] = words[start[1:] - 1] = 4 * (record_words - 2)
-    step = np.arange(first[-1])
-    at = np.repeat(lead + 1 - per_real * first[:-1], size) + per_real * step
-    if flavour.double:
-        pairs = reals.astype("<f8").view("<i4").reshape(-1, 2)
-        words[at], words[at + 1] = pairs[:, 0], pairs[:, 1]
-    else:
-        words[at] = reals.astype("<f4").view("<i4")
-    words[np.repeat(lead + 1 + per_real * size - first[:-1], size) + step] = integers
-    return words.tobytes()
-
-
-def write_file(
-    path: Path, measurements: Measurements, flavour: Flavour, *, compress: bool = False
-) -> None:
-    """Write a whole Mille binary, atomically; `compress` gzips it (same bytes for same input)."""
-    content = encode_records(measurements, flavour)
-    write_atomically(path, gzip.compress(content, mtime=0) if compress else content)
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -1,4 +1,4 @@
-"""Mille records as arrays: what one block of a Mille binary holds, decoded and encoded at once.
+"""Mille records as arrays: what one block of a Mille binary holds, decoded at once.
 
 A record is two parallel arrays of m words, reals and integers. Word 0 is (0.0, error count). Then,
 per measurement: (value, 0), its local derivatives (derivative, 1-based index), (sigma, 0), its
@@ -202,28 +202,6 @@ def _walk(
 
 def _broken(record: int) -> str:
     return f"record {record + 1} of the block has an odd number of markers (zeros)"
-
-
-def encode(measurements: Measurements) -> tuple[Floats, Integers, Indices]:
-    """Reals, integers and first words of records (records + 1): the inverse of `decode`."""
-    locals_ = np.diff(measurements.local_first)
-    globals_ = np.diff(measurements.global_first)
-    words_before = np.concatenate(([0], np.cumsum(locals_ + globals_ + 2)))
-    record = np.repeat(np.arange(measurements.records), np.diff(measurements.record_first))
-    begin = words_before[:-1] + record + 1
-    first = words_before[measurements.record_first] + np.arange(measurements.records + 1)
-    reals = np.zeros(first[-1])
-    integers = np.zeros(first[-1], np.int32)
-    middle = begin + locals_ + 1
-    reals[begin] = measurements.value
-    reals[middle] = measurements.sigma
-    _, local_words = _ranges(begin + 1, middle)
-    _, global_words = _ranges(middle + 1, middle + 1 + globals_)
-    reals[local_words] = measurements.local_value
-    integers[local_words] = measurements.local_index
-    reals[global_words] = measurements.global_value
-    integers[global_words] = measurements.global_label
-    return reals, integers, first
 
 
 def select_records(measurements: Measurements, records: Indices) -> Measurements:

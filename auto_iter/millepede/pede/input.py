@@ -5,8 +5,8 @@ Format: Millepede II's manual, "Steering files"; layout and names as in FASER's 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from auto_iter.detector.constants import ZERO, Constants, combinations
@@ -14,13 +14,15 @@ from auto_iter.detector.labels import (
     PARAMETERS as SIX,
 )
 from auto_iter.detector.labels import (
+    Parameter,
     Place,
     component_of_key,
     places,
 )
-from auto_iter.detector.module_sums import Member, Sum, independent, layer_sums, pinned
-from auto_iter.errors import InputError
+from auto_iter.detector.module_sums import Sum, independent, layer_sums, pinned
 from auto_iter.files import write_atomically
+from auto_iter.millepede.steering.reader import Combination
+from auto_iter.millepede.steering.writer import format_combinations, format_steering
 from auto_iter.millepede.strategy.parts import Pede, Phase, Step
 from auto_iter.millepede.strategy.whole import Strategy
 
@@ -31,23 +33,10 @@ STEERING = "steer.txt"
 FIXED = -1.0
 FREE = 0.0
 """The presigma of what nothing holds back."""
-MAX_NAME_LENGTH = 1024
-"""pede refuses longer file names (exit code 17)."""
 
 
-@dataclass(frozen=True)
-class StepParameter:
-    """One line of the parameter file."""
-
-    label: int
-    place: Place
-    start: float
-    presigma: float
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether pede may not move it."""
-        return self.presigma < 0
+Parameters = dict[Place, Parameter]
+"""Those of a step in the parameter file's order; `value`: where each starts."""
 
 
 def step_parameters(
@@ -56,7 +45,7 @@ def step_parameters(
     found: Mapping[int, float],
     seen_stations: Collection[int] = (),
     short: Collection[Place] = (),
-) -> list[StepParameter]:
+) -> Parameters:
     """Return every parameter of a step in the file's order, with start value and presigma.
 
     What a step fixes stays at the value that the step before `found`; what it frees starts at 0,
@@ -67,55 +56,45 @@ def step_parameters(
     """
     stations = sorted({*strategy.station_numbers, *seen_stations})
     presigmas = step.presigmas or strategy.presigmas
-    parameters: list[StepParameter] = []
+    parameters: Parameters = {}
     for label, place in places(stations, strategy.scheme).items():
         is_ours = place.component.station in strategy.station_numbers
         if is_ours and not step.fixes(place) and place not in short:
             presigma = FREE if presigmas is None else presigmas.of(place)
-            parameters.append(StepParameter(label, place, 0.0, presigma))
+            parameters[place] = Parameter(label, 0.0, presigma)
         else:
             value = found.get(label, 0.0) if step.start == "previous" else 0.0
-            parameters.append(StepParameter(label, place, value, FIXED))
+            parameters[place] = Parameter(label, value, FIXED)
     return _without_pinned(strategy, parameters)
 
 
-def _without_pinned(strategy: Strategy, parameters: Sequence[StepParameter]) -> list[StepParameter]:
+def _without_pinned(strategy: Strategy, parameters: Parameters) -> Parameters:
     """Fix what the sums leave no choice, where they put it."""
     values = {
         label: v for sums in _layer_sums(strategy, parameters) for label, v in pinned(sums).items()
     }
-    return [
-        replace(each, start=values[each.label], presigma=FIXED) if each.label in values else each
-        for each in parameters
-    ]
+    return {
+        place: Parameter(each.label, values[each.label], FIXED) if each.label in values else each
+        for place, each in parameters.items()
+    }
 
 
-def format_parameters(parameters: Iterable[StepParameter]) -> str:
-    """Return the content of the parameter file."""
-    lines = [
-        f"  {parameter.label}  {parameter.start + 0.0!r}  {parameter.presigma!r}"
-        for parameter in parameters
-    ]
-    return "\n".join(["Parameter", *lines, ""])
-
-
-def format_constraints(strategy: Strategy, parameters: Sequence[StepParameter]) -> str:
+def format_constraints(strategy: Strategy, parameters: Parameters) -> str:
     """Return the content of the constraint file: for each layer, Σ of its modules' x (y, rz) = 0.
 
     A sum of fixed parameters alone says nothing, and is left out; so is one that others imply.
     """
-    lines: list[str] = []
-    for sums in _layer_sums(strategy, parameters):
-        for each in independent(sums):
-            lines.append("Constraint 0.0")
-            lines += [f"  {member.label} {factor}" for member, factor in each.items()]
-    return "\n".join([*lines, ""]) if lines else ""
+    constraints = (
+        Combination(0.0, 0.0, tuple((member.label, factor) for member, factor in each.items()))
+        for sums in _layer_sums(strategy, parameters)
+        for each in independent(sums)
+    )
+    return format_combinations("Constraint", constraints)
 
 
-def _layer_sums(strategy: Strategy, parameters: Sequence[StepParameter]) -> Iterator[list[Sum]]:
+def _layer_sums(strategy: Strategy, parameters: Parameters) -> Iterator[list[Sum]]:
     kinds = [kind.removeprefix("module_") for kind in strategy.constraints]
-    members = {each.place: Member(each.label, each.start, each.is_fixed) for each in parameters}
-    return layer_sums(kinds, members)
+    return layer_sums(kinds, parameters)
 
 
 @dataclass(frozen=True)
@@ -135,47 +114,34 @@ class Knowledge:
 
 
 def format_prior(
-    strategy: Strategy, phase: Phase, parameters: Sequence[StepParameter], knowledge: Knowledge
+    strategy: Strategy, phase: Phase, parameters: Parameters, knowledge: Knowledge
 ) -> str:
     """Return the content of the prior's file: a `Measurement` for each constant with a σ.
 
     It acts on the total, change plus what earlier iterations found: a presigma would only bound
     each change, and along combinations that the data leave open the sum would walk without end.
     """
-    by_place = {parameter.place: parameter for parameter in parameters}
-    lines: list[str] = []
-    for (key, name), weights in combinations(by_place, strategy.scheme).items():
+    measurements: list[Combination] = []
+    for (key, name), weights in combinations(parameters, strategy.scheme).items():
         sigma = strategy.prior_sigma(phase, Place(component_of_key(key), name))
-        if sigma is None or all(by_place[place].is_fixed for place in weights):
+        if sigma is None or not any(parameters[place].is_free for place in weights):
             continue
-        lines.append(f"Measurement {knowledge.missing(key, name) + 0.0!r} {sigma!r}")
         # pede before V04-15-00 takes what stands before a label for all of it: what moves is last
-        ordered = sorted(weights.items(), key=lambda item: not by_place[item[0]].is_fixed)
-        lines += [f"  {by_place[place].label} {weight!r}" for place, weight in ordered]
-    return "\n".join([*lines, ""]) if lines else ""
+        ordered = sorted(weights.items(), key=lambda item: parameters[item[0]].is_free)
+        terms = tuple((parameters[place].label, weight) for place, weight in ordered)
+        measurements.append(Combination(knowledge.missing(key, name), sigma, terms))
+    return format_combinations("Measurement", measurements)
 
 
-def format_steering(pede: Pede, texts: Sequence[str], binaries: Sequence[str], title: str) -> str:
-    """Return the content of the steering file; all names relative to where pede will run."""
-    too_long = [name for name in binaries if len(name) > MAX_NAME_LENGTH]
-    if too_long:
-        raise InputError(f"{too_long[0]}: pede takes no name of more than {MAX_NAME_LENGTH} bytes")
-    options = [f"hugecut {pede.hugecut:g}"] if pede.hugecut is not None else []
-    lines = [
-        f"* {title}",
-        "Fortranfiles",
-        *texts,
-        "Cfiles",
-        *binaries,
-        *options,
+def steering_options(pede: Pede) -> list[str]:
+    """Return the lines of the steering file besides its files."""
+    return [
+        *([f"hugecut {pede.hugecut:g}"] if pede.hugecut is not None else []),
         # what leaves a constraint without a variable parameter ends differently in each version
         "skipemptycons",
         *pede.options,
         f"method {pede.method}",
-        "end",
-        "",
     ]
-    return "\n".join(lines)
 
 
 def write_step_files(
@@ -189,5 +155,5 @@ def write_step_files(
         write_atomically(directory / name, content)
     steering = directory / STEERING
     named = [name for name, content in texts.items() if content]
-    write_atomically(steering, format_steering(pede, named, binaries, title))
+    write_atomically(steering, format_steering(title, named, binaries, steering_options(pede)))
     return steering

@@ -16,7 +16,6 @@ from pathlib import Path
 import psutil
 
 from auto_iter.errors import InputError, PermanentError, PhysicsError
-from auto_iter.millepede.pede.end import Ending, read_ending
 from auto_iter.processes.orphans import die_with_parent
 
 OUTPUT = "pede.out"
@@ -26,20 +25,11 @@ POLL_S = 0.2
 
 
 @dataclass(frozen=True)
-class Limits:
+class RunLimits:
     """What a run may take."""
 
     time_s: float
     memory_mb: float | None = None
-
-
-@dataclass(frozen=True)
-class PedeRun:
-    """How a run ended; `peak_mb` is the largest resident memory that was seen."""
-
-    ending: Ending
-    seconds: float
-    peak_mb: float
 
 
 def find_pede(install: Path | None, search_path: str | None) -> Path | None:
@@ -78,16 +68,15 @@ def run_pede(
     directory: Path,
     *,
     env: Mapping[str, str],
-    limits: Limits,
-) -> PedeRun:
-    """Run `pede STEERING` in `directory` and return how it ended.
+    limits: RunLimits,
+) -> None:
+    """Run `pede STEERING` in `directory`; how it ended is in `millepede.end`.
 
     Output is kept in `pede.out`. Raises PhysicsError when a limit is exceeded (the whole process
     group is killed), PermanentError when the program cannot be started.
     """
     for name in LEFTOVERS:
         (directory / name).unlink(missing_ok=True)
-    started = time.monotonic()
     with (directory / OUTPUT).open("wb") as output:
         try:
             process = subprocess.Popen(
@@ -103,25 +92,18 @@ def run_pede(
         except OSError as error:
             raise PermanentError(f"cannot run {program}: {error.strerror}") from error
         try:
-            peak_mb = _watch(process, program, started + limits.time_s, limits.memory_mb)
+            _watch(process, program, limits)
         finally:
             _kill_group(process)
-    return PedeRun(read_ending(directory / "millepede.end"), time.monotonic() - started, peak_mb)
 
 
-def _watch(
-    process: subprocess.Popen[bytes],
-    program: Path,
-    deadline: float,
-    memory_limit_mb: float | None,
-) -> float:
-    """Wait for the end; return the peak memory (MB). Raises PhysicsError beyond a limit."""
-    peak_mb = 0.0
+def _watch(process: subprocess.Popen[bytes], program: Path, limits: RunLimits) -> None:
+    """Wait for the end. Raises PhysicsError beyond a limit."""
+    deadline = time.monotonic() + limits.time_s
     while True:
-        peak_mb = max(peak_mb, _resident_mb(process.pid))
-        if memory_limit_mb is not None and peak_mb > memory_limit_mb:
+        if limits.memory_mb is not None and _resident_mb(process.pid) > limits.memory_mb:
             raise PhysicsError(
-                f"{program} used more than {memory_limit_mb:.0f} MB of memory and was killed",
+                f"{program} used more than {limits.memory_mb:.0f} MB of memory and was killed",
                 "give it a machine with more memory, or use fewer files",
             )
         try:
@@ -133,7 +115,7 @@ def _watch(
                     "look at pede.out, or raise millepede.time_limit_s",
                 ) from None
         else:
-            return peak_mb
+            return
 
 
 def _resident_mb(pid: int) -> float:

@@ -15,9 +15,10 @@ import numpy as np
 
 from auto_iter.errors import InputError
 from auto_iter.files import write_atomically
-from auto_iter.millepede.exit_codes import MESSAGES, PedeAbortError, TooManyRejectsError
+from auto_iter.millepede.exit_codes import PedeAbortError, TooManyRejectsError
 from auto_iter.millepede.pede.result_files import set_aside, write_end, write_result
 from auto_iter.millepede.rejects import Rejects
+from auto_iter.millepede.solver.log import log, log_of_abort
 from auto_iter.millepede.solver.outcome import SolverResult
 from auto_iter.millepede.solver.solution import Solution
 from auto_iter.millepede.steering.reader import read_steering
@@ -31,7 +32,7 @@ def solve(
     directory: Path | None = None,
     save_matrix: bool = False,
     weakest_modes: int = 0,
-    old_defects: bool = True,
+    old_defects: bool = False,
 ) -> SolverResult:
     """Solve as `pede STEERING` does when run in `directory` (default: the current one).
 
@@ -47,13 +48,13 @@ def solve(
     where = directory or Path()
     for name in ("millepede.res", "millepede.log", "millepede.end"):
         set_aside(where, name)
-    write_end(where, -1, MESSAGES[-1])
+    write_end(where, -1)
     try:
         steering = read_steering(steering_path, where)
     except PedeAbortError as abort:
         return _aborted(where, abort, [])
     except InputError:
-        write_end(where, 40, MESSAGES[40])
+        write_end(where, 40)
         raise
     solution = Solution(steering, old_defects=old_defects)
     try:
@@ -61,20 +62,20 @@ def solve(
         with np.errstate(all="ignore"):
             result = solution.run(weakest_modes)
     except PedeAbortError as abort:
-        return _aborted(where, abort, solution.log_of_abort(abort))
+        return _aborted(where, abort, log_of_abort(solution, abort))
     except InputError:
-        write_end(where, 40, MESSAGES[40])
+        write_end(where, 40)
         raise
     write_result(where, solution.lines(result))
     if save_matrix:
         _save_matrix(where / "matrix.npz", result)
-    _write_log(where, solution.log(result))
-    write_end(where, result.exit_code, result.text)
+    _write_log(where, log(solution, result))
+    write_end(where, result.exit_code)
     return result
 
 
-def _aborted(where: Path, abort: PedeAbortError, log: Iterable[str]) -> SolverResult:
-    _write_log(where, list(log) or [str(abort)])
+def _aborted(where: Path, abort: PedeAbortError, lines: Iterable[str]) -> SolverResult:
+    _write_log(where, list(lines) or [str(abort)])
     write_end(where, abort.pede_code, abort.pede_text)
     return SolverResult(
         abort.pede_code,

@@ -7,7 +7,7 @@ fit (Millepede II manual, section on the solution). Rejection and down-weighting
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from auto_iter.millepede.mille.records import (
     Measurements,
     select_records,
 )
+from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.solver.chi2_cuts import chi2_limit_per_ndf
 from auto_iter.millepede.solver.local_fit import CAUCHY, HUBER, LocalFit, fit, local_rows
 
@@ -57,17 +58,13 @@ class Sums:
     chi2: float = 0.0
     ndf: int = 0
     weighted_ndf: float = 0.0
-    singular: int = 0  # local matrix without full rank, or not-a-number
-    no_freedom: int = 0  # ndf = 0
-    huge: int = 0
-    large: int = 0
+    kinds: Rejects = field(default_factory=Rejects)
     slack: float = np.inf  # least distance, in units of sqrt(chi2), of a record from the huge cut
-    record_chi2: list[Floats] = field(default_factory=list)
 
     @property
     def rejects(self) -> int:
         """All records that were left out."""
-        return self.singular + self.no_freedom + self.huge + self.large
+        return self.kinds.total
 
     def grow(self, size: int) -> None:
         """Make room for labels that were not met before."""
@@ -103,14 +100,14 @@ def add_block(
         local[filled] = np.maximum.reduceat(m.local_index, words[:-1][filled])
     # more parameters than measurements have no full rank; an index may be damage, and too large
     hopeless = local > np.diff(m.record_first)
-    sums.singular += int(hopeless.sum())
+    sums.kinds.singular += int(hopeless.sum())
     # records without local parameters say nothing: pede passes over them
     for count in np.unique(local[(local > 0) & ~hopeless]).tolist():
         chosen = np.flatnonzero((local == count) & ~hopeless)
         if len(chosen) == m.records:
             _Batch(m, index, request, file_weight, count).add_to(sums)
         else:
-            part = select_records(_with_indices(m, index), chosen)
+            part = select_records(replace(m, global_label=index), chosen)
             _Batch(part, part.global_label, request, file_weight, count).add_to(sums)
 
 
@@ -128,23 +125,9 @@ def _finite_records(m: Measurements, index: Integers, sums: Sums) -> tuple[Measu
         bad[row[~np.isfinite(values)]] = True
     record = np.repeat(np.arange(m.records), np.diff(m.record_first))
     is_bad = np.bincount(record[bad], minlength=m.records) > 0
-    sums.singular += int(is_bad.sum())
-    good = select_records(_with_indices(m, index), np.flatnonzero(~is_bad))
+    sums.kinds.singular += int(is_bad.sum())
+    good = select_records(replace(m, global_label=index), np.flatnonzero(~is_bad))
     return good, good.global_label
-
-
-def _with_indices(m: Measurements, index: Integers) -> Measurements:
-    return Measurements(
-        m.record_first,
-        m.value,
-        m.sigma,
-        m.local_first,
-        m.local_index,
-        m.local_value,
-        m.global_first,
-        index,
-        m.global_value,
-    )
 
 
 class _Batch:
@@ -217,8 +200,8 @@ class _Batch:
         ndf = self.equations - self.count
         finite = result.regular
         usable = finite & (ndf > 0)
-        sums.singular += int((~finite).sum())
-        sums.no_freedom += int((finite & (ndf <= 0)).sum())
+        sums.kinds.singular += int((~finite).sum())
+        sums.kinds.no_freedom += int((finite & (ndf <= 0)).sum())
         sums.ndf += int(ndf[usable].sum())
         sums.weighted_ndf += self.file_weight * float(ndf[usable].sum())
         limit = chi2_limit_per_ndf(3, ndf) * ndf.astype(np.float32)
@@ -226,7 +209,7 @@ class _Batch:
         if request.chi2_cut >= 0:
             huge_limit = (request.huge_cut * limit).astype(np.float64)
             huge = usable & (chi2 > huge_limit)
-            sums.huge += int(huge.sum())
+            sums.kinds.huge += int(huge.sum())
             accepted = usable & ~huge
             room = np.sqrt(huge_limit[accepted]) - np.sqrt(chi2[accepted])
             sums.slack = min(sums.slack, float(room.min(initial=np.inf)))
@@ -234,12 +217,12 @@ class _Batch:
                 cut = (request.chi2_cut * limit).astype(np.float64)
                 large = accepted & (chi2 > cut)
                 sums.chi2 += self.file_weight * float(cut[large].sum())
-                sums.large += int(large.sum())
+                sums.kinds.large += int(large.sum())
                 accepted = accepted & ~large
         if request.down_weighting > 1 and request.down_weight_cut != 0:
             weak = accepted & (fraction > request.down_weight_cut)
             sums.chi2 += self.file_weight * float(chi2[weak].sum())
-            sums.large += int(weak.sum())
+            sums.kinds.large += int(weak.sum())
             accepted = accepted & ~weak
         return accepted
 

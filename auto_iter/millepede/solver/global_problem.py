@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from auto_iter.detector.labels import Parameter
 from auto_iter.millepede.exit_codes import PedeAbortError
 from auto_iter.millepede.mille.records import Floats, Indices, Integers
 from auto_iter.millepede.solver.data_loop import Request, Sums
 from auto_iter.millepede.solver.data_source import DataSource
-from auto_iter.millepede.steering.options import Options
-from auto_iter.millepede.steering.reader import Combination, Parameter, Steering
+from auto_iter.millepede.steering.options import PedeOptions
+from auto_iter.millepede.steering.reader import Combination, Steering
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Unknowns:
     entries: Indices
     variable: Indices
 
-    def weights(self, options: Options) -> Floats:
+    def weights(self, options: PedeOptions) -> Floats:
         """Weight of the presigma of each variable parameter, 1/presigma² times the factor.
 
         Without `regularisation` it goes to the matrix alone: it shortens steps and is no prior.
@@ -47,28 +48,31 @@ class Unknowns:
 
 def register_labels(steering: Steering, source: DataSource) -> None:
     """Put the labels of the text files into the table; zero values register nothing, as in pede."""
-    labels = {p.label for p in steering.parameters if p.start != 0 or p.presigma != 0}
+    labels = {p.label for p in steering.parameters if p.value != 0 or p.presigma != 0}
     for combination in (*steering.constraints, *steering.measurements):
         labels.update(label for label, _ in combination.terms)
     source.table.indices(np.array(sorted(labels), np.int32))
 
 
 def text_values(parameters: Sequence[Parameter], source: DataSource) -> tuple[Floats, Floats]:
-    """Start values and presigmas by table position; a later zero does not undo a value."""
+    """Start values and presigmas (mm, rad), each of the table's length, by table position.
+
+    A later zero does not undo a value (`filetx` in pede.f90).
+    """
     start, presigma = np.zeros(len(source.table)), np.zeros(len(source.table))
     for parameter in parameters:
-        if parameter.start == 0 and parameter.presigma == 0:
+        if parameter.value == 0 and parameter.presigma == 0:
             continue
         at = int(source.table.indices(np.array([parameter.label], np.int32))[0])
-        if parameter.start != 0:
-            start[at] = parameter.start
+        if parameter.value != 0:
+            start[at] = parameter.value
         if parameter.presigma != 0:
             presigma[at] = parameter.presigma
     return start, presigma
 
 
 def choose_variable(
-    start: Floats, presigma: Floats, entries: Indices, source: DataSource, options: Options
+    start: Floats, presigma: Floats, entries: Indices, source: DataSource, options: PedeOptions
 ) -> Unknowns:
     """Apply the entries cut (iterated on request).
 
@@ -157,7 +161,7 @@ class Evaluator:
 
     source: DataSource
     unknowns: Unknowns
-    options: Options
+    options: PedeOptions
     extras: list[Extra]
     old_measurements: bool
     hessian: Floats | None = None  # of the data alone, over all labels
@@ -165,10 +169,6 @@ class Evaluator:
     read_loops: int = 0
     _known: tuple[Floats, Sums] | None = field(default=None)
     _complete: bool = False
-
-    def first(self, sums: Sums, parameters: Floats) -> None:
-        """Take a loop that was made while labels were still collected."""
-        self._remember(sums, parameters)
 
     def request(self, parameters: Floats, chi2_cut: np.float32, *, matrix: bool) -> Request:
         """Tell what a data loop at `parameters` has to do; the first never down-weights."""
@@ -195,22 +195,23 @@ class Evaluator:
         if sums is None:
             request = self.request(parameters, chi2_cut, matrix=matrix)
             sums, _ = self.source.loop(lambda: request)
-            self._remember(sums, parameters)
+            self.remember(sums, parameters)
         return self._with_extras(sums, parameters)
 
-    def _remember(self, sums: Sums, parameters: Floats) -> None:
+    def remember(self, sums: Sums, parameters: Floats) -> None:
+        """Take a loop as the last one; the first is made while labels are still collected."""
         self.read_loops += 1
         self._known = (parameters.copy(), sums)
         if sums.matrix is not None:
             self.hessian = sums.matrix
-            self._complete = sums.huge == 0 and sums.large == 0
+            self._complete = not (sums.kinds.huge or sums.kinds.large)
 
     def _from_hessian(self, parameters: Floats, chi2_cut: np.float32) -> Sums | None:
         if self._known is None or self.hessian is None or not self._complete:
             return None
         before, sums = self._known
         linear = chi2_cut == 0 and self.options.down_weighting < 2
-        if not linear or sums.huge or sums.large:
+        if not linear or sums.kinds.huge or sums.kinds.large:
             return None
         step = parameters - before
         change = self.hessian @ step
@@ -242,13 +243,19 @@ class Evaluator:
         return Evaluation(chi2, gradient[variable], sums.entries[variable], entries[variable], sums)
 
     def data_hessian(self) -> Floats:
-        """Matrix of the variable parameters from the data alone, as of the last matrix loop."""
+        """Return C (n, n; 1/mm², 1/rad²) of the n variable parameters, from the data alone.
+
+        As of the last loop with a matrix: no presigma, no `Measurement`.
+        """
         if self.hessian is None:
             raise RuntimeError("no data loop with matrix has been made")
         return self.hessian[np.ix_(self.unknowns.variable, self.unknowns.variable)]
 
     def matrix(self) -> Floats:
-        """Matrix of the variable parameters with presigmas and extra measurements."""
+        """Return C (n, n) of the n variable parameters with presigmas and extra measurements.
+
+        Half the second derivative of F (1/mm², 1/rad²); both add to it (`loopn` in pede.f90).
+        """
         if self.hessian is None:
             raise RuntimeError("no data loop with matrix has been made")
         full = self.hessian.copy()

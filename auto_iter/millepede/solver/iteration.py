@@ -13,7 +13,6 @@ import numpy as np
 
 from auto_iter.millepede.exit_codes import PedeAbortError, TooManyRejectsError
 from auto_iter.millepede.mille.records import Floats
-from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.solver.elimination import Constraints, Elimination
 from auto_iter.millepede.solver.global_matrix import Inverse, invert
 from auto_iter.millepede.solver.global_problem import Evaluation, Evaluator
@@ -24,7 +23,7 @@ _LATER_LIMIT = 1e-6
 _LOOSE = ("inversion", "diagonalization", "decomposition", "fullLAPACK", "unpackedLAPACK")
 
 
-class Mode(Enum):
+class Turn(Enum):
     """What a turn does: data loop with matrix and solution, data loop alone, solution alone."""
 
     MATRIX = 1
@@ -47,27 +46,13 @@ class Row:
     info: int = 0
 
 
-@dataclass
-class Outcome:
-    """Where the iteration ended and what it met on the way.
+class Descent:
+    """State of one solution, and after `run` where it ended and what it met on the way.
 
-    `parameters` over all labels (mm, rad), `diagonal` over the variable ones (1/mm², 1/rad²).
-    `low_entries` adds up over loops, as in pede: only whether it is 0 counts.
+    `parameters` over all labels (mm, rad), `diagonal` of the matrix over the variable ones (1/mm²,
+    1/rad²), for global correlations. `low_entries` adds up over loops, as in pede: only whether it
+    is 0 counts. `run` raises PedeAbortError (25, 26).
     """
-
-    parameters: Floats
-    evaluation: Evaluation
-    inverse: Inverse
-    diagonal: Floats  # of the matrix, for global correlations
-    low_entries: int = 0
-    defect: int = 0
-    not_decreasing: bool = False
-    feasible_at_start: bool = True
-    subito: bool = False
-
-
-class Iteration:
-    """State of one solution; `run` gives the outcome or raises PedeAbortError (25, 26)."""
 
     def __init__(
         self,
@@ -99,23 +84,27 @@ class Iteration:
         self.diagonal: Floats
         self.step: Floats
 
-    def run(self) -> Outcome:
+    def run(self) -> None:
         """Iterate to the end."""
         self._start_feasible()
-        mode: Mode | None = Mode.MATRIX
+        mode: Turn | None = Turn.MATRIX
         while mode is not None:
             mode = self._turn(mode)
-        return self._outcome()
 
-    def _turn(self, mode: Mode) -> Mode | None:
+    @property
+    def not_decreasing(self) -> bool:
+        """Whether the function did not fall along the solution."""
+        return self.again != 0
+
+    def _turn(self, mode: Turn) -> Turn | None:
         """Make one turn of pede's loop (blocks 1 to 5 of xloopn) and say which is next; or None."""
-        if mode is not Mode.SOLUTION:
-            self._evaluate(matrix=mode is Mode.MATRIX)
-        if mode is not Mode.FUNCTION:
-            self._solve(renew=mode is Mode.MATRIX)
+        if mode is not Turn.SOLUTION:
+            self._evaluate(matrix=mode is Turn.MATRIX)
+        if mode is not Turn.FUNCTION:
+            self._solve(renew=mode is Turn.MATRIX)
             decreasing = self._decreasing()
             if decreasing is not True:
-                return None if decreasing is False else Mode.MATRIX
+                return None if decreasing is False else Turn.MATRIX
         is_new = self.loops == self.loop_of_solution
         info = self._move(new=is_new)
         if not is_new:
@@ -126,24 +115,11 @@ class Iteration:
         if self.subito:
             return None
         if info < 0 or is_new:
-            return Mode.FUNCTION
+            return Turn.FUNCTION
         if self._ended():
             return None
         matrix_loops = min(self.options.matrix_iterations, self.options.iterations)
-        return Mode.MATRIX if self.iteration < matrix_loops else Mode.SOLUTION
-
-    def _outcome(self) -> Outcome:
-        return Outcome(
-            self.parameters,
-            self.evaluation,
-            self.inverse,
-            self.diagonal,
-            self.low_entries,
-            self.defect,
-            self.again != 0,
-            self.feasible_at_start,
-            self.subito,
-        )
+        return Turn.MATRIX if self.iteration < matrix_loops else Turn.SOLUTION
 
     def _start_feasible(self) -> None:
         if not self.options.feasible_start:
@@ -172,8 +148,7 @@ class Iteration:
     def _limit_rejects(self) -> None:
         sums, records = self.evaluation.sums, self.evaluator.source.records
         if 3 * sums.rejects > records:
-            kinds = Rejects(sums.singular, sums.no_freedom, sums.huge, sums.large)
-            raise TooManyRejectsError(kinds, records)
+            raise TooManyRejectsError(sums.kinds, records)
 
     def _tighten_cut(self) -> None:
         if self.iteration == 1:

@@ -3,32 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from auto_iter.millepede.exit_codes import PedeAbortError
 from auto_iter.millepede.solver.chi2_cuts import chi2_limit_per_ndf
 from auto_iter.millepede.solver.iteration import Row
+from auto_iter.millepede.solver.outcome import SolverResult, chi2_ratio
+from auto_iter.millepede.solver.solution import Solution
 from auto_iter.millepede.steering.reader import Steering
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Sizes of the problem."""
+def log(solution: Solution, result: SolverResult) -> Iterator[str]:
+    """Yield the lines of `millepede.log`."""
+    sums, facts = solution.end.evaluation.sums, solution.facts
+    kinds = sums.kinds
+    source, constraints = solution.source, solution.constraints
+    yield from _header(solution.steering)
+    rows = (
+        ("NREC", source.records, "number of records"),
+        ("NEQN", source.measurements, "number of equations (measurements)"),
+        ("NTGB", len(result.labels), "total number of parameters"),
+        ("NPRESG", int((result.presigma > 0).sum()), "number of pre-sigmas"),
+        ("NVGB", len(result.variable), "number of variable parameters"),
+        ("NFGB", facts.fitted, "number of fit parameters"),
+        ("NCGB", len(constraints), "number of constraints"),
+        ("NALCN", source.local_parameters, "max number of local parameters in a record"),
+        ("NAEQN", source.most_measurements, "max number of equations in a record"),
+    )
+    for name, number, meaning in rows:
+        yield f" {name:>8} ={number:10d} = {meaning}"
+    if len(constraints):
+        yield f" rank of the constraints is {constraints.rank} for {len(constraints)}"
+    yield ""
+    yield from _cut_table(source.most_measurements)
+    feasible = "are" if solution.end.feasible_at_start else "were made"
+    yield f" start values {feasible} feasible (satisfy the constraints)"
+    yield ""
+    yield from _iteration_table(solution.rows)
+    ratio = chi2_ratio(solution.end, facts, solution.options)
+    yield f" Sum(Chi^2)/Sum(Ndf) = {result.chi2:.17g}"
+    yield f"                     / ( {sums.ndf:11d} - {facts.fitted:11d} )"
+    yield f"                     = {ratio:.7g}"
+    yield ""
+    if len(constraints):
+        missing = np.abs(constraints.discrepancies(solution.end.parameters)).max()
+        yield f" constraints are satisfied to {missing:.2g}"
+        yield ""
+    yield " Data rejected in last iteration:"
+    yield (
+        f"  {kinds.singular:12d}  (rank deficit/NaN) {kinds.no_freedom:12d}  (Ndf=0) "
+        f"{kinds.huge:12d}  (huge) {kinds.large:12d}  (large)"
+    )
+    yield ""
+    yield f" {facts.loops} loops, {solution.evaluator.read_loops} of them through the data"
+    yield from (f" warning: {warning}" for warning in result.warnings)
+    yield f" exit code {result.exit_code}: {result.text}"
 
-    labels: int
-    presigmas: int
-    variable: int
-    fit: int
-    constraints: int
-    constraint_rank: int
-    records: int
-    measurements: int
-    local_parameters: int
-    most_measurements: int
+
+def log_of_abort(solution: Solution, abort: PedeAbortError) -> Iterator[str]:
+    """Yield the lines of `millepede.log` when there is no result."""
+    yield from _header(solution.steering)
+    yield f" NREC = {solution.source.records} = number of records"
+    yield from _iteration_table(solution.rows)
+    yield from (f" warning: {warning}" for warning in solution.warnings)
+    yield f" exit code {abort.pede_code}: {abort.pede_text}: {abort}"
 
 
-def header(steering: Steering) -> Iterator[str]:
+def _header(steering: Steering) -> Iterator[str]:
     """Files and settings."""
     yield "Log-file of auto-iter's built-in solver, which follows Millepede II pede"
     yield ""
@@ -46,27 +88,7 @@ def header(steering: Steering) -> Iterator[str]:
     yield ""
 
 
-def sizes(counts: Counts) -> Iterator[str]:
-    """Numbers of parameters, constraints and records, with pede's names for them."""
-    rows = (
-        ("NREC", counts.records, "number of records"),
-        ("NEQN", counts.measurements, "number of equations (measurements)"),
-        ("NTGB", counts.labels, "total number of parameters"),
-        ("NPRESG", counts.presigmas, "number of pre-sigmas"),
-        ("NVGB", counts.variable, "number of variable parameters"),
-        ("NFGB", counts.fit, "number of fit parameters"),
-        ("NCGB", counts.constraints, "number of constraints"),
-        ("NALCN", counts.local_parameters, "max number of local parameters in a record"),
-        ("NAEQN", counts.most_measurements, "max number of equations in a record"),
-    )
-    for name, number, meaning in rows:
-        yield f" {name:>8} ={number:10d} = {meaning}"
-    if counts.constraints:
-        yield f" rank of the constraints is {counts.constraint_rank} for {counts.constraints}"
-    yield ""
-
-
-def cut_table(most_measurements: int) -> Iterator[str]:
+def _cut_table(most_measurements: int) -> Iterator[str]:
     """Chi2 limits for the numbers of degrees of freedom that occur."""
     ndf = np.array(
         [n for n in (*range(1, 10), *range(10, 20, 2), *range(20, 101, 5)) if n < most_measurements]
@@ -80,7 +102,7 @@ def cut_table(most_measurements: int) -> Iterator[str]:
     yield ""
 
 
-def iteration_table(rows: Sequence[Row]) -> Iterator[str]:
+def _iteration_table(rows: Sequence[Row]) -> Iterator[str]:
     """One line per data loop: function value, expected change, slope ratio, step, cut, rejects."""
     yield " it fc   fcn_value dfcn_exp  slpr  ls  step   cutf rejects"
     yield " -- -- ----------- -------- -----  -- -----  ----- -------"

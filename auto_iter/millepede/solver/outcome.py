@@ -8,21 +8,13 @@ import numpy as np
 
 from auto_iter.millepede.mille.records import Floats, Indices
 from auto_iter.millepede.rejects import Rejects
-from auto_iter.millepede.solver.iteration import Outcome
+from auto_iter.millepede.solver.iteration import Descent
 from auto_iter.millepede.solver.spectrum import Spectrum
-from auto_iter.millepede.steering.options import Options
+from auto_iter.millepede.steering.options import PedeOptions
 
-
-def _no_indices() -> Indices:
-    return np.empty(0, np.int64)
-
-
-def _no_floats() -> Floats:
-    return np.empty(0)
-
-
-def _no_matrix() -> Floats:
-    return np.empty((0, 0))
+_NO_INDICES: Indices = np.empty(0, np.int64)
+_NO_FLOATS: Floats = np.empty(0)
+_NO_MATRIX: Floats = np.empty((0, 0))
 
 
 @dataclass(frozen=True)
@@ -42,16 +34,15 @@ class SolverResult:
     text: str
     warnings: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
-    labels: Indices = field(default_factory=_no_indices)
-    values: Floats = field(default_factory=_no_floats)
-    start: Floats = field(default_factory=_no_floats)
-    presigma: Floats = field(default_factory=_no_floats)
-    difference: Floats = field(default_factory=_no_floats)
-    uncertainties: Floats = field(default_factory=_no_floats)
-    global_correlations: Floats = field(default_factory=_no_floats)
-    entries: Indices = field(default_factory=_no_indices)
-    variable: Indices = field(default_factory=_no_indices)
-    covariance: Floats = field(default_factory=_no_matrix)
+    labels: Indices = field(default_factory=lambda: _NO_INDICES)
+    values: Floats = field(default_factory=lambda: _NO_FLOATS)
+    presigma: Floats = field(default_factory=lambda: _NO_FLOATS)
+    difference: Floats = field(default_factory=lambda: _NO_FLOATS)
+    uncertainties: Floats = field(default_factory=lambda: _NO_FLOATS)
+    global_correlations: Floats = field(default_factory=lambda: _NO_FLOATS)
+    entries: Indices = field(default_factory=lambda: _NO_INDICES)
+    variable: Indices = field(default_factory=lambda: _NO_INDICES)
+    covariance: Floats = field(default_factory=lambda: _NO_MATRIX)
     data_hessian: Floats | None = None
     spectrum: Spectrum | None = None
     chi2: float = float("nan")
@@ -70,7 +61,7 @@ class SolverResult:
 
 @dataclass(frozen=True)
 class Facts:
-    """What pede's judgement depends on, besides the outcome of the iteration."""
+    """What pede's judgement depends on, besides where the iteration ended."""
 
     fitted: int
     records: int
@@ -80,22 +71,22 @@ class Facts:
     read_errors: int
 
 
-def chi2_ratio(outcome: Outcome, facts: Facts, options: Options) -> float:
+def chi2_ratio(end: Descent, facts: Facts, options: PedeOptions) -> float:
     """Chi2/ndf in single precision, corrected for Huber down-weighting, as pede prints it."""
-    sums = outcome.evaluation.sums
+    sums = end.evaluation.sums
     mean_weight = sums.weighted_ndf / sums.ndf if sums.ndf else 1.0
     with np.errstate(all="ignore"):
-        chi2 = np.float64(outcome.evaluation.chi2)
+        chi2 = np.float64(end.evaluation.chi2)
         ratio = np.float32(chi2 / mean_weight / np.float64(sums.ndf - facts.fitted))
         if facts.loops != 1 and options.down_weighting:
             ratio = np.float32(ratio / np.float32(0.9326))
     return float(ratio)
 
 
-def judge(outcome: Outcome, facts: Facts, options: Options) -> tuple[int, list[str]]:
+def judge(end: Descent, facts: Facts, options: PedeOptions) -> tuple[int, list[str]]:
     """Exit code 0 to 4 and the reasons: the most severe counts (end of xloopn, pede.f90)."""
-    ratio = chi2_ratio(outcome, facts, options)
-    rejected = outcome.evaluation.sums.rejects / max(facts.records, 1)
+    ratio = chi2_ratio(end, facts, options)
+    rejected = end.evaluation.sums.rejects / max(facts.records, 1)
     reasons = (
         (not 90 <= _nearest(100 * ratio) <= 110, 1, f"chi2/ndf is {ratio:.3f}, not close to 1"),
         (_nearest(1e4 * rejected) > 100, 1, f"{100 * rejected:.2f} % of the records are rejected"),
@@ -105,13 +96,13 @@ def judge(outcome: Outcome, facts: Facts, options: Options) -> tuple[int, list[s
             f"{facts.empty_constraints} constraints have no variable parameter",
         ),
         (
-            outcome.low_entries > 0,
+            end.low_entries > 0,
             2,
             f"parameters with fewer than {options.accepted_entries} accepted entries",
         ),
         (facts.dependent_constraints > 0, 3, "the constraints are linearly dependent"),
-        (outcome.not_decreasing, 3, "the function does not decrease along the solution"),
-        (outcome.defect > 0, 3, f"rank defect {outcome.defect} of the global matrix"),
+        (end.not_decreasing, 3, "the function does not decrease along the solution"),
+        (end.defect > 0, 3, f"rank defect {end.defect} of the global matrix"),
         (facts.read_errors > 0, 4, f"{facts.read_errors} binaries end with a read error"),
     )
     code = max((code for holds, code, _ in reasons if holds), default=0)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from auto_iter.errors import InputError
-from auto_iter.millepede.exit_codes import MESSAGES, PedeAbortError
+from auto_iter.millepede.exit_codes import PedeAbortError, ending_of
 from auto_iter.millepede.mille.records import Floats
-from auto_iter.millepede.pede.result_files import Line
-from auto_iter.millepede.solver import log as solver_log
+from auto_iter.millepede.pede.result_files import ResultLine
 from auto_iter.millepede.solver.data_loop import Request
 from auto_iter.millepede.solver.data_source import DataSource
 from auto_iter.millepede.solver.elimination import (
@@ -28,11 +26,10 @@ from auto_iter.millepede.solver.global_problem import (
     register_labels,
     text_values,
 )
-from auto_iter.millepede.solver.iteration import Iteration, Outcome, Row
+from auto_iter.millepede.solver.iteration import Descent, Row
 from auto_iter.millepede.solver.outcome import (
     Facts,
     SolverResult,
-    chi2_ratio,
     global_correlation,
     judge,
     printed_root,
@@ -47,7 +44,7 @@ _NOTHING = Unknowns(np.empty(0), np.empty(0), np.empty(0, np.int64), np.empty(0,
 
 
 class Solution:
-    """The solution of one steering; `run` first, then `lines` and `log` describe it."""
+    """The solution of one steering; `run` first, then `lines` and `log.log` describe it."""
 
     def __init__(self, steering: Steering, *, old_defects: bool) -> None:
         self.steering, self.options = steering, steering.options
@@ -66,7 +63,7 @@ class Solution:
             self.source, _NOTHING, self.options, extras, old_measurements=old_defects
         )
         self.constraints: Constraints
-        self.outcome: Outcome
+        self.end: Descent
         self.facts: Facts
 
     def run(self, weakest_modes: int = 0) -> SolverResult:
@@ -81,7 +78,8 @@ class Solution:
         elimination = self._elimination()
         bound = len(self.constraints)
         self._announce()
-        self.outcome = Iteration(self.evaluator, self.constraints, elimination, self.rows).run()
+        self.end = Descent(self.evaluator, self.constraints, elimination, self.rows)
+        self.end.run()
         self.facts = Facts(
             len(unknowns.variable) + (bound if elimination is None else -bound),
             self.source.records,
@@ -117,7 +115,7 @@ class Solution:
         if self.source.local_parameters == 0:
             raise PedeAbortError("no record has local parameters", 28)
         if first is not None:
-            evaluator.first(first, start)
+            evaluator.remember(first, start)
 
     def _counting_first(self, start: Floats) -> bool:
         """Whether the start values or the variables must be known before the first data loop."""
@@ -182,28 +180,27 @@ class Solution:
         self.warnings += [f"read error: {e}" for e in self.source.read_errors]
 
     def _result(self, weakest_modes: int) -> SolverResult:
-        outcome, unknowns = self.outcome, self.evaluator.unknowns
-        code, reasons = judge(outcome, self.facts, self.options)
+        end, unknowns = self.end, self.evaluator.unknowns
+        code, reasons = judge(end, self.facts, self.options)
         labels, variable = self.source.table.labels, unknowns.variable
         order = np.argsort(labels, kind="stable")
-        covariance = outcome.inverse.covariance
+        covariance = end.inverse.covariance
         variances = np.diag(covariance)
         uncertainty, correlation = np.full((2, len(order)), np.nan)
         uncertainty[variable] = signed_root(variances)
-        correlation[variable] = global_correlation(variances, outcome.diagonal)
+        correlation[variable] = global_correlation(variances, end.diagonal)
         entries = np.zeros(len(order), np.int64)
-        entries[variable] = outcome.evaluation.all_entries
+        entries[variable] = end.evaluation.all_entries
         hessian = self.evaluator.data_hessian()
         return SolverResult(
             exit_code=code,
-            text=MESSAGES[code],
+            text=ending_of(code).words,
             warnings=(*self.warnings, *reasons),
             reasons=tuple(reasons),
             labels=labels[order],
-            values=outcome.parameters[order],
-            start=unknowns.start[order],
+            values=end.parameters[order],
             presigma=unknowns.presigma[order],
-            difference=(outcome.parameters - unknowns.start)[order],
+            difference=(end.parameters - unknowns.start)[order],
             uncertainties=uncertainty[order],
             global_correlations=correlation[order],
             entries=entries[order],
@@ -213,17 +210,17 @@ class Solution:
             spectrum=spectrum_of(hessian, labels[variable], weakest_modes)
             if weakest_modes
             else None,
-            chi2=outcome.evaluation.chi2,
-            ndf=outcome.evaluation.sums.ndf - self.facts.fitted,
+            chi2=end.evaluation.chi2,
+            ndf=end.evaluation.sums.ndf - self.facts.fitted,
             records=self.source.records,
-            rejects=outcome.evaluation.sums.rejects,
+            rejects=end.evaluation.sums.rejects,
             loops=self.evaluator.loops,
         )
 
-    def lines(self, result: SolverResult) -> list[Line]:
+    def lines(self, result: SolverResult) -> list[ResultLine]:
         """Return the lines of `millepede.res`."""
         options = self.options
-        inverse = self.outcome.inverse
+        inverse = self.end.inverse
         is_old = options.method == "diagonalization" and self.old_defects
         variances = inverse.old_diagonal if is_old else np.diag(inverse.covariance)
         errors = np.full(len(result.labels), np.nan)
@@ -233,14 +230,14 @@ class Solution:
         fitted = np.isin(result.labels, result.variable)
         lines = []
         for at, label in enumerate(result.labels.tolist()):
-            line = Line(label, float(result.values[at]), float(result.presigma[at]))
+            line = ResultLine(label, float(result.values[at]), float(result.presigma[at]))
             if fitted[at]:
-                line = replace(line, difference=float(result.difference[at]))
+                line = replace(line, change=float(result.difference[at]))
             if fitted[at] and options.method in WITH_ERRORS:
                 correlation = float(result.global_correlations[at])
                 line = replace(
                     line,
-                    error=float(errors[at]),
+                    sigma=float(errors[at]),
                     correlation=correlation if options.global_correlations else None,
                 )
             if options.print_counts:
@@ -250,53 +247,3 @@ class Solution:
                 line = replace(line, entries=-(shown + 1) if too_few else shown)
             lines.append(line)
         return lines
-
-    def log(self, result: SolverResult) -> Iterator[str]:
-        """Yield the lines of `millepede.log`."""
-        sums, facts = self.outcome.evaluation.sums, self.facts
-        yield from solver_log.header(self.steering)
-        yield from solver_log.sizes(
-            solver_log.Counts(
-                len(result.labels),
-                int((result.presigma > 0).sum()),
-                len(result.variable),
-                facts.fitted,
-                len(self.constraints),
-                self.constraints.rank,
-                self.source.records,
-                self.source.measurements,
-                self.source.local_parameters,
-                self.source.most_measurements,
-            )
-        )
-        yield from solver_log.cut_table(self.source.most_measurements)
-        feasible = "are" if self.outcome.feasible_at_start else "were made"
-        yield f" start values {feasible} feasible (satisfy the constraints)"
-        yield ""
-        yield from solver_log.iteration_table(self.rows)
-        ratio = chi2_ratio(self.outcome, facts, self.options)
-        yield f" Sum(Chi^2)/Sum(Ndf) = {result.chi2:.17g}"
-        yield f"                     / ( {sums.ndf:11d} - {facts.fitted:11d} )"
-        yield f"                     = {ratio:.7g}"
-        yield ""
-        if len(self.constraints):
-            missing = np.abs(self.constraints.discrepancies(self.outcome.parameters)).max()
-            yield f" constraints are satisfied to {missing:.2g}"
-            yield ""
-        yield " Data rejected in last iteration:"
-        yield (
-            f"  {sums.singular:12d}  (rank deficit/NaN) {sums.no_freedom:12d}  (Ndf=0) "
-            f"{sums.huge:12d}  (huge) {sums.large:12d}  (large)"
-        )
-        yield ""
-        yield f" {facts.loops} loops, {self.evaluator.read_loops} of them through the data"
-        yield from (f" warning: {warning}" for warning in result.warnings)
-        yield f" exit code {result.exit_code}: {result.text}"
-
-    def log_of_abort(self, abort: PedeAbortError) -> Iterator[str]:
-        """Yield the lines of `millepede.log` when there is no result."""
-        yield from solver_log.header(self.steering)
-        yield f" NREC = {self.source.records} = number of records"
-        yield from solver_log.iteration_table(self.rows)
-        yield from (f" warning: {warning}" for warning in self.warnings)
-        yield f" exit code {abort.pede_code}: {abort.pede_text}: {abort}"

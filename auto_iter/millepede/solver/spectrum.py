@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +22,6 @@ class Mode:
     labels: Indices
     components: Floats
 
-    def largest(self, count: int) -> list[tuple[int, float]]:
-        """Labels that contribute most, with their components."""
-        order = np.argsort(-np.abs(self.components), kind="stable")[:count]
-        return [(int(self.labels[i]), float(self.components[i])) for i in order]
-
 
 @dataclass(frozen=True)
 class Spectrum:
@@ -39,16 +35,31 @@ def spectrum_of(hessian: Floats, labels: Indices, count: int) -> Spectrum:
     """Spectrum of a symmetric matrix (n, n) over `labels`, with the `count` weakest modes.
 
     Eigenvalues in 1/mm², 1/rad²: shifts and rotations are compared as they are, so that 1 rad
-    counts as 1 mm. `report` compares in units of what is known beforehand instead.
+    counts as 1 mm. `weakmodes` compares in units of what is known beforehand instead.
     """
     values, vectors = np.linalg.eigh(hessian)
     floor = max(float(values[-1]), 0.0) * len(values) * float(np.finfo(np.float64).eps)
+    weakest = turned(vectors[:, :count])
     modes = []
-    for at in range(min(count, len(values))):
-        value, vector = float(values[at]), vectors[:, at]
-        # the sign of an eigenvector is arbitrary: make its largest component positive
-        vector = vector * np.sign(vector[np.abs(vector).argmax()])
+    for value, vector in zip(values[:count].tolist(), weakest.T, strict=True):
         # below n roundings of the largest eigenvalue there is nothing but rounding
         uncertainty = 1.0 / np.sqrt(value) if value > floor else float("inf")
         modes.append(Mode(value, float(uncertainty), labels, vector))
     return Spectrum(values[::-1], tuple(modes))
+
+
+def turned(vectors: Floats) -> Floats:
+    """Return eigenvectors (columns; the sign is arbitrary) with their largest components positive.
+
+    Shape (n, any), as given.
+    """
+    rows = np.abs(vectors).argmax(axis=0)
+    return np.asarray(vectors * np.sign(vectors[rows, np.arange(vectors.shape[1])]))
+
+
+def largest_shares(
+    vector: Floats, labels: Sequence[int] | Indices, count: int = 6
+) -> tuple[tuple[int, float], ...]:
+    """Return the labels that make up `vector` (n) most, with their components, largest first."""
+    order = np.argsort(-np.abs(vector), kind="stable")[:count]
+    return tuple((int(labels[i]), float(vector[i])) for i in order)

@@ -22,7 +22,7 @@ MOST_INTERNAL_ITERATIONS = 1000
 
 
 @dataclass(frozen=True)
-class Options:
+class PedeOptions:
     """What the solver is asked to do; the defaults are pede's (mpmod.f90)."""
 
     method: str = "sparseMINRES"
@@ -57,10 +57,10 @@ class Options:
 
 
 Numbers = Sequence[float]
-Change = Callable[[Options, Numbers], Options]
+Change = Callable[[PedeOptions, Numbers], PedeOptions]
 
 
-def _chisqcut(options: Options, numbers: Numbers) -> Options:
+def _chisqcut(options: PedeOptions, numbers: Numbers) -> PedeOptions:
     if not numbers:
         return replace(options, chi2_cut=1.0, chi2_cut_second=1.0)
     first = numbers[0] if numbers[0] >= 1 else -1.0
@@ -70,7 +70,7 @@ def _chisqcut(options: Options, numbers: Numbers) -> Options:
     return replace(options, chi2_cut=first, chi2_cut_second=second)
 
 
-def _entries(options: Options, numbers: Numbers) -> Options:
+def _entries(options: PedeOptions, numbers: Numbers) -> PedeOptions:
     given = [round(n) if n > 0.5 else 0 for n in numbers]
     if given and given[0]:
         options = replace(options, entries=given[0])
@@ -81,25 +81,25 @@ def _entries(options: Options, numbers: Numbers) -> Options:
     return options
 
 
-def _regularise(options: Options, numbers: Numbers) -> Options:
+def _regularise(options: PedeOptions, numbers: Numbers) -> PedeOptions:
     options = replace(options, regularise=True, regularisation=numbers[0])
     return replace(options, default_presigma=numbers[1]) if len(numbers) > 1 else options
 
 
-def _down_weighting(options: Options, numbers: Numbers) -> Options:
+def _down_weighting(options: PedeOptions, numbers: Numbers) -> PedeOptions:
     iterations = round(numbers[0])
     if iterations > MOST_INTERNAL_ITERATIONS:
         raise ValueError(f"{iterations} iterations of down-weighting would never end")
     return replace(options, down_weighting=max(iterations, 2) if iterations > 0 else iterations)
 
 
-def _max_records(options: Options, numbers: Numbers) -> Options:
+def _max_records(options: PedeOptions, numbers: Numbers) -> PedeOptions:
     return (
         replace(options, max_records=round(numbers[0])) if numbers and numbers[0] > 0 else options
     )
 
 
-def _scale(options: Options, numbers: Numbers) -> Options:
+def _scale(options: PedeOptions, numbers: Numbers) -> PedeOptions:
     if not numbers:
         return options
     return replace(options, scale_global=numbers[0], scale_local=numbers[min(1, len(numbers) - 1)])
@@ -108,7 +108,7 @@ def _scale(options: Options, numbers: Numbers) -> Options:
 def _first(field: str, kind: Callable[[float], float], default: float | None) -> Change:
     """Return a change of one field to the first number (to `default` when there is none)."""
 
-    def change(options: Options, numbers: Numbers) -> Options:
+    def change(options: PedeOptions, numbers: Numbers) -> PedeOptions:
         value = kind(numbers[0]) if numbers else default
         return options if value is None else replace(options, **{field: value})  # type: ignore[arg-type]  # fields are numbers
 
@@ -116,13 +116,13 @@ def _first(field: str, kind: Callable[[float], float], default: float | None) ->
 
 
 def _switch(field: str, value: bool) -> Change:
-    def change(options: Options, _numbers: Numbers) -> Options:
+    def change(options: PedeOptions, _numbers: Numbers) -> PedeOptions:
         return replace(options, **{field: value})  # type: ignore[arg-type]  # fields are flags
 
     return change
 
 
-def _ignore(options: Options, _numbers: Numbers) -> Options:
+def _ignore(options: PedeOptions, _numbers: Numbers) -> PedeOptions:
     return options
 
 

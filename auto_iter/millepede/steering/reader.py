@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from auto_iter.detector.labels import Parameter
 from auto_iter.errors import InputError
 from auto_iter.millepede.exit_codes import PedeAbortError
 from auto_iter.millepede.steering.options import (
@@ -18,7 +19,7 @@ from auto_iter.millepede.steering.options import (
     NEEDS_A_NUMBER,
     NOT_WRITTEN,
     REFUSED,
-    Options,
+    PedeOptions,
 )
 from auto_iter.millepede.steering.text import (
     Line,
@@ -43,15 +44,6 @@ class Binary:
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """Start value and presigma of a label: presigma > 0 pulls, 0 leaves free, < 0 fixes."""
-
-    label: int
-    start: float
-    presigma: float
-
-
-@dataclass(frozen=True)
 class Combination:
     """A sum of factor x parameter and its value: a constraint, or (sigma > 0) a measurement."""
 
@@ -67,10 +59,10 @@ class Steering:
 
     binaries: tuple[Binary, ...] = ()
     text_files: tuple[Path, ...] = ()
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[Parameter, ...] = ()  # value: at the start; presigma < 0 fixes, 0 leaves free
     constraints: tuple[Combination, ...] = ()
     measurements: tuple[Combination, ...] = ()
-    options: Options = field(default_factory=Options)
+    options: PedeOptions = field(default_factory=PedeOptions)
     notes: tuple[str, ...] = ()  # lines that pede passes over without a word
 
 
@@ -152,7 +144,7 @@ class _Reader:
     """Collects sections and options over all text files; the last word on an option counts."""
 
     def __init__(self) -> None:
-        self.options = Options()
+        self.options = PedeOptions()
         self.parameters: list[Parameter] = []
         self.constraints: list[Combination] = []
         self.measurements: list[Combination] = []
@@ -275,33 +267,3 @@ def _label(line: Line, number: float) -> int:
     if number != round(number) or not 1 <= number < 2**31:
         raise InputError(f"{line.where}: {number:g} is no label (1, 2, ... 2147483647)")
     return round(number)
-
-
-def format_parameters(parameters: Iterable[Parameter]) -> str:
-    """Text of a parameter file, read back unchanged."""
-    return "Parameter\n" + "".join(f"{p.label:8d} {p.start!r} {p.presigma!r}\n" for p in parameters)
-
-
-def format_constraints(constraints: Iterable[Combination]) -> str:
-    """Text of a constraint file, read back unchanged."""
-    return "".join(
-        f"Constraint {c.value!r}" + (f" {c.sigma!r}" if c.sigma else "") + "\n" + _terms(c)
-        for c in constraints
-    )
-
-
-def format_measurements(measurements: Iterable[Combination]) -> str:
-    """Text of the `Measurement` sections, read back unchanged."""
-    return "".join(f"Measurement {m.value!r} {m.sigma!r}\n" + _terms(m) for m in measurements)
-
-
-def _terms(combination: Combination) -> str:
-    return "".join(f"{label:8d} {factor!r}\n" for label, factor in combination.terms)
-
-
-def format_steering(
-    title: str, texts: Sequence[str], binaries: Sequence[str], options: Sequence[str], fortran: bool
-) -> str:
-    """Text of a steering file: a comment, text files, binaries, options as given, `end`."""
-    switch = "Fortranfiles" if fortran else "Cfiles"
-    return "\n".join((f"* {title}", *texts, switch, *binaries, *options, "end")) + "\n"

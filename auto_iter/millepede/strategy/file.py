@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from auto_iter.config.cuts import Cuts
 from auto_iter.config.yamlfile import YamlError, parse_yaml, read_bounded
 from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.millepede.strategy.parts import (
-    CutChanges,
     Labels,
     Pede,
     Phase,
@@ -83,7 +83,7 @@ def parse_strategy(text: str, where: str) -> Strategy:
 
 
 def _suggest_key(key: str) -> str:
-    models = (Strategy, Labels, Presigmas, Presigma, Sigmas, CutChanges, Step, Phase, Pede)
+    models = (Strategy, Labels, Presigmas, Presigma, Sigmas, Cuts, Step, Phase, Pede)
     known = {name for model in models for name in model.model_fields}
     close = difflib.get_close_matches(key, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from auto_iter.config.schema import Cuts
-from auto_iter.config.section import as_schedule
+from auto_iter.config.cuts import Cuts
 from auto_iter.detector.labels import Modules, Place, Scheme
 from auto_iter.detector.rules import Rule, parse_rule
 from auto_iter.errors import InputError
-from auto_iter.millepede.steering.options import KEYWORDS, Options
+from auto_iter.millepede.steering.options import KEYWORDS, PedeOptions
 from auto_iter.millepede.steering.text import matches, parse_line
 
 # YAML reads a component number as an integer
@@ -82,21 +81,6 @@ Prior = dict[KnownRule, Sigmas]
 """Rule → σ; of several rules that cover a constant, the last one that says its σ counts."""
 
 
-class CutChanges(Part):
-    """Cuts of a phase where they differ from the configuration's `millepede.cuts`."""
-
-    max_chi2: Positive | None = None
-    min_pz_gev: Annotated[float, Field(ge=0)] | None = None
-    max_pz_gev: Positive | None = None
-    min_hits: Annotated[int, Field(gt=0)] | None = None
-    max_residual_mm: Annotated[tuple[Positive, ...], BeforeValidator(as_schedule)] | None = None
-    """One value for each iteration of the phase; the last one holds for all that follow."""
-
-    def applied_to(self, cuts: Cuts) -> Cuts:
-        """Return `cuts` with these changes."""
-        return cuts.model_copy(update=self.model_dump(exclude_none=True))
-
-
 class Step(Part):
     """One run of pede. `start`: where fixed parameters stay, at zero or where the last step ended.
 
@@ -130,7 +114,8 @@ class Phase(Part):
     iterations: Annotated[int, Field(gt=0)] | None = None
     reco_stations: Literal[3, 4] | None = None
     start: Literal["previous", "initial"] = "previous"
-    cuts: CutChanges = Field(default_factory=CutChanges)
+    cuts: Cuts = Field(default_factory=Cuts)
+    """Where they differ from the configuration's `millepede.cuts`; what is not said is as there."""
     prior: Prior | None = None
     """Instead of the strategy's."""
     convergence_pull: Positive | None = None
@@ -155,7 +140,7 @@ class Pede(Part):
     @property
     def entries(self) -> int:
         """How many hits pede wants of a parameter that it is to move: `entries`, or its default."""
-        options = Options()
+        options = PedeOptions()
         for number, text in enumerate(self.options, 1):
             line = parse_line(Path("pede.options"), number, text)
             if matches(line.keyword, "entries"):

@@ -14,7 +14,7 @@ def plan_of(strategy: Strategy, config: Config) -> Plan:
 
 
 def _phase(phase: Phase, config: Config) -> PhasePlan:
-    schedule = phase.cuts.applied_to(config.millepede.cuts).max_residual_mm
+    schedule = config.millepede.cuts.changed_by(phase.cuts).max_residual_mm
     changes = [at for at in range(1, len(schedule)) if schedule[at] != schedule[at - 1]]
     return PhasePlan(
         phase.name,

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from auto_iter.alignment.model import Stage
-from auto_iter.config.schema import Cuts
+from auto_iter.config.cuts import Cuts, TrackCuts
 from auto_iter.detector.labels import Place, Scheme, places
 from auto_iter.detector.rules import NAMED, parse_rule, stations_of
 from auto_iter.errors import InputError
@@ -108,14 +108,12 @@ class Strategy(Part):
         """Return how many stations are reconstructed; `otherwise`: where the phase does not say."""
         return self.phases[stage.phase].reco_stations or otherwise
 
-    def cuts_in(self, stage: Stage, otherwise: Cuts) -> dict[str, Any]:
+    def cuts_in(self, stage: Stage, otherwise: Cuts) -> TrackCuts:
         """Return the cuts of one iteration: of the residual cut's schedule, the value that holds.
 
         `otherwise`: the configuration's, where the phase does not say.
         """
-        cuts = self.phases[stage.phase].cuts.applied_to(otherwise)
-        values: dict[str, Any] = cuts.model_dump(mode="json")
-        return values | {"max_residual_mm": cuts.max_residual_in(stage.within)}
+        return otherwise.changed_by(self.phases[stage.phase].cuts).in_iteration(stage.within)
 
     @property
     def needs_ift(self) -> bool:
