@@ -101,6 +101,25 @@ def naming(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
+def move_durably(source: Path, target: Path) -> None:
+    """Make `source` appear as `target`, whole and with its content durable, from any file system.
+
+    The caller syncs the directory, once for however many files.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sync(source)
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        partial = target.with_name(f".{target.name}.partial")
+        shutil.copyfile(source, partial)
+        _sync(partial)
+        partial.replace(target)
+        source.unlink()
+
+
 def digest(content: bytes) -> str:
     """Return what stands for `content`, to notice that it is another one."""
     return hashlib.sha256(content).hexdigest()
@@ -134,9 +153,13 @@ def _sync_file(path: Path) -> None:
 
 def sync_directory(directory: Path) -> None:
     """Make a rename in `directory` survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(directory, os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int = 0) -> None:
+    descriptor = os.open(path, os.O_RDONLY | flags)
     try:
-        with naming(directory):
+        with naming(path):
             os.fsync(descriptor)
     finally:
         os.close(descriptor)

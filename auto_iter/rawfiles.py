@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from auto_iter.errors import UsageError
+from auto_iter.errors import InputError, UsageError
 
 _RANGE = re.compile(r"(\d+)(?:[-:](\d+))?", re.ASCII)
 _MAX_NUMBER = 99_999
-_MAX_RUN = 999_999
-_YEARS = range(2020, 2101)
+MOST_RUN = 999_999
+YEARS = range(2020, 2101)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _number(digits: str, text: str, largest: int = _MAX_NUMBER) -> int:
 def parse_run(text: str) -> int:
     """Return the run number that `011705` or `11705` means; UsageError for anything else."""
     digits = text.strip()
-    if not re.fullmatch(r"\d{1,6}", digits, re.ASCII) or not 0 < int(digits) <= _MAX_RUN:
+    if not re.fullmatch(r"\d{1,6}", digits, re.ASCII) or not 0 < int(digits) <= MOST_RUN:
         raise UsageError(f"run {text!r}: give a number of at most six digits, e.g. 011705")
     return int(digits)
 
@@ -100,9 +100,9 @@ def parse_run(text: str) -> int:
 def parse_year(text: str) -> int:
     """Return the year of data taking (four digits); UsageError for anything else."""
     digits = text.strip()
-    if not re.fullmatch(r"\d{4}", digits, re.ASCII) or int(digits) not in _YEARS:
+    if not re.fullmatch(r"\d{4}", digits, re.ASCII) or int(digits) not in YEARS:
         raise UsageError(
-            f"year {text!r}: give four digits from {_YEARS[0]} to {_YEARS[-1]}, e.g. 2023"
+            f"year {text!r}: give four digits from {YEARS[0]} to {YEARS[-1]}, e.g. 2023"
         )
     return int(digits)
 
@@ -127,7 +127,12 @@ class MissingRaw:
 
 
 def missing(raw_dir: Path, year: int, run: int, numbers: Collection[int]) -> tuple[MissingRaw, ...]:
-    """Return every raw file of `numbers` that is not there, empty or not readable, in order."""
+    """Return every raw file of `numbers` that is not there, empty or not readable, in order.
+
+    Raises InputError when there is no raw directory at all.
+    """
+    if not raw_dir.is_dir():
+        raise InputError(f"{raw_dir}: no such raw directory", "set paths.raw_dir or --raw_dir")
     found = []
     for number in sorted(numbers):
         path = raw_path(raw_dir, year, run, number)
@@ -148,12 +153,16 @@ def _why_unusable(path: Path) -> str:
         return f"unreadable: {error.strerror or error}"
 
 
-def describe_missing(lost: Collection[MissingRaw]) -> str:
-    """Return one line that names every missing file: `00402 00410 (not there); 00411 (empty)`."""
+def describe_missing(lost: Sequence[MissingRaw], wanted: int) -> str:
+    """Return one line that names all that are lost of `wanted` files, and why.
+
+    `.../011705: 3 of 50 raw files: 00402 00410 (not there); 00411 (empty)`
+    """
     by_reason: dict[str, list[int]] = {}
     for one in lost:
         by_reason.setdefault(one.reason, []).append(one.number)
-    return "; ".join(f"{_compact(numbers)} ({reason})" for reason, numbers in by_reason.items())
+    named = "; ".join(f"{_compact(numbers)} ({reason})" for reason, numbers in by_reason.items())
+    return f"{lost[0].path.parent}: {len(lost)} of {wanted} raw files: {named}"
 
 
 def _compact(numbers: list[int]) -> str:

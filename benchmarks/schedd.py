@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from auto_iter.alignment.model import Batch, Job, Resources, Submission
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.config.schema import HTCondor
+from auto_iter.config.batch import HTCondor
 from auto_iter.errors import TransientError
 from tests.pool.processes import is_in_the_pool
 
@@ -192,7 +192,7 @@ def measure(schedd: ScheddProcess, system: HTCondorBatch, jobs: int, root: Path)
         raise SystemExit("the child process is gone")
     compare(system, submission, psutil.Process(schedd.pid))
     timed(f"remove {jobs} jobs", lambda: system.remove(submission, "end of the benchmark"))
-    while schedd.count(f"ClusterId == {submission.cluster}", at=None).total:
+    while schedd.count(f"ClusterId == {submission.cluster}").total:
         time.sleep(0.5)
 
 

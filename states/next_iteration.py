@@ -39,7 +39,7 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     phase, is_last = ports.plan.phase(stage), ports.plan.is_last(stage)
     converged = convergence.of(solution, stage.within, phase)
     is_over = stage.within == phase.iterations or (
-        converged is True and ports.policy.stop_when_converged
+        converged is True and ports.policy.alignment.stop_when_converged
     )
     record = _record(snapshot, solution, ports).model_copy(
         update={"converged": converged, "ends_phase": is_over and not is_last}

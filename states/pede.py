@@ -35,7 +35,7 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
 
 def _growing(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> tuple[str, ...]:
     """Return warnings of steps that grow. Raises PhysicsError when they do so again and again."""
-    most = ports.policy.guards.max_growing_steps
+    most = ports.policy.alignment.guards.max_growing_steps
     steps = [
         _step(record)
         for record in snapshot.history

@@ -6,8 +6,9 @@ the batch system is asked for the key before anything is submitted under it.
 
 from __future__ import annotations
 
+from auto_iter.alignment.attempt import Attempt, Intent
 from auto_iter.alignment.model import Submission
-from auto_iter.alignment.snapshot import Attempt, Intent, Snapshot
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import LimitError
 from states.decisions.portions import Portion, next_portion, not_in_flight, portion_limit, shrunk
 from states.decisions.whole_constants import in_use
@@ -53,7 +54,7 @@ def _meant(snapshot: Snapshot, intent: Intent, outstanding: frozenset[int]) -> f
 
 def outstanding_files(snapshot: Snapshot, ports: Ports) -> frozenset[int]:
     """Return the raw files that have no output and have tries left."""
-    failed, lost = ports.policy.max_attempts, ports.policy.max_losses
+    failed, lost = ports.policy.reco.max_attempts, ports.policy.reco.max_losses
     exhausted = {number for number, count in snapshot.failures.items() if count >= failed}
     exhausted |= {number for number, count in snapshot.losses.items() if count >= lost}
     delivered = ports.reconstruction.delivered(snapshot.iteration)

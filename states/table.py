@@ -30,6 +30,9 @@ through the current iteration again redoes only what is missing."""
 TERMINAL: Final = frozenset({"done", "failed", "stopped"})
 ACTING: Final = tuple(state for state in ARROWS if state not in TERMINAL)
 
+RECONSTRUCTED: Final = frozenset(ACTING[ACTING.index("wait_reco") + 1 :])
+"""States of an iteration whose reconstruction is over; `ARROWS` has them in order."""
+
 FROM_ANYWHERE: Final = MappingProxyType({"fail": "failed", "stop": "stopped"})
 """Events that every acting state knows."""
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from auto_iter.alignment.attempt import Attempt
 from auto_iter.alignment.model import Problem, Tally, Trouble
-from auto_iter.alignment.snapshot import Attempt, Progress, Snapshot
+from auto_iter.alignment.snapshot import Progress, Snapshot
 from auto_iter.errors import JobError
 from states.decisions import held_jobs, stragglers
 from states.decisions.common_causes import avoided, common_cause, failure_notes
@@ -95,7 +96,7 @@ def _until_next_poll(snapshot: Snapshot, ports: Ports) -> float | None:
     left = snapshot.progress.wanted - snapshot.progress.delivered
     if left > max(1, snapshot.progress.wanted * LAST_PART):
         return None
-    return ports.policy.poll_interval_at_end_s
+    return ports.policy.pace.at_end_s
 
 
 def _accounted(
@@ -166,7 +167,7 @@ def _stopped(
         ports.batch.remove(attempt.submission, "jobs like it all fail the same way")
     if going_on:
         return Stay(snapshot.all_ended_by_us(), wait_s=0, notes=tuple(notes))
-    raise JobError(cause, "mend the cause, then `auto-iter resume` goes on")
+    raise JobError(cause, "fix the cause, then `auto-iter resume`")
 
 
 def _victims_of_the_disk(
@@ -249,12 +250,12 @@ def _judged(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outcome:
         return Fire("reco_finished", snapshot, tuple(notes))
     if outstanding_files(snapshot, ports):
         return Fire("reco_incomplete", snapshot, tuple(notes))
-    if (len(wanted) - len(missing)) / len(wanted) >= ports.policy.min_success_fraction:
-        left_out = Note("going on without", {"files": sorted(missing)}, "warning")
+    if (len(wanted) - len(missing)) / len(wanted) >= ports.policy.reco.min_success_fraction:
+        left_out = Note("continuing without", {"files": sorted(missing)}, "warning")
         return Fire("reco_finished", snapshot, (*notes, left_out))
     raise JobError(
         _verdict(snapshot, missing, len(wanted), ports),
-        "mend the cause, then `auto-iter resume` continues with just these files",
+        "fix the cause, then `auto-iter resume` continues with just these files",
     )
 
 

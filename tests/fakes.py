@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally, Trouble
 from auto_iter.alignment.ports import Clock
-from auto_iter.batch.htcondor.holds import decide
-from auto_iter.config.schema import Holds
+from auto_iter.batch.holds import decide
+from auto_iter.config.batch import Holds
 
 
 @dataclass
@@ -41,7 +41,8 @@ class MemoryBatch:
     """Machines on which jobs ended well."""
     busy: frozenset[str] = frozenset()
     """Machines on which jobs run."""
-    limits: tuple[int | None, int | None] = (None, None)
+    most: tuple[int | None, int | None] = (None, None)
+    """Jobs in a submission, and in the queue."""
     changed: bool = False
     holds_policy: Holds = field(default_factory=Holds)
 
@@ -57,8 +58,8 @@ class MemoryBatch:
     def remedy(self, problem: Problem, releases: int) -> Remedy:
         return decide(problem, releases, self.holds_policy)
 
-    def site_limits(self) -> tuple[int | None, int | None]:
-        return self.limits
+    def limits(self) -> tuple[int | None, int | None]:
+        return self.most
 
     def submit(self, batch: Batch) -> Submission:
         found = self.find(batch.key)

@@ -199,7 +199,7 @@ class Alignment:
             reconstruction=app.reconstruction(opened),
             millepede=Chain(opened.workspace, arguments, strategy, config, workers),
             clock=self.batch.clock,
-            policy=Policy.of(config),
+            policy=Policy(config.reco, config.alignment),
             plan=plan_of(strategy, config),
         )
 

@@ -55,8 +55,8 @@ MUTANTS = (
     Mutant(
         "no fsync of any directory",
         "auto_iter/files.py",
-        "        os.fsync(descriptor)\n",
-        "        pass\n",
+        "    _sync(directory, os.O_DIRECTORY)\n",
+        "    pass\n",
         A_FILE,
     ),
     Mutant(

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import classad2
 
+from auto_iter.batch.htcondor.ads import Ad, Value
 from auto_iter.batch.htcondor.schedd import (
-    Ad,
-    Counts,
     JobAction,
     Placed,
+    QueueCounts,
     RefusedError,
     SandboxError,
-    Value,
     WriteError,
 )
 from auto_iter.errors import TransientError
@@ -83,33 +83,30 @@ class ScheddTwin:
         if self.is_down:
             raise TransientError("the schedd is down")
 
-    def name(self, *, at: str | None) -> str:
-        self._reached("name")
-        return at or self.called
+    def at(self, name: str | None) -> Self:
+        del name
+        return self
 
-    def count(self, constraint: str, *, at: str | None) -> Counts:
-        del at
+    def name(self) -> str:
+        self._reached("name")
+        return self.called
+
+    def count(self, constraint: str) -> QueueCounts:
         self._reached("count")
         found = [job["JobStatus"] for job in _matching(self._shown(self.queue), constraint)]
         numbers = {name: found.count(status) for name, status in _STATUS.items()}
-        return Counts(total=len(found), **numbers)
+        return QueueCounts(total=len(found), **numbers)
 
-    def query(
-        self, constraint: str, projection: Sequence[str], *, at: str | None, limit: int = -1
-    ) -> list[Ad]:
-        del at
+    def query(self, constraint: str, projection: Sequence[str], *, limit: int = -1) -> list[Ad]:
         self._reached("query")
         return _projected(_matching(self._shown(self.queue), constraint), projection, limit)
 
-    def cluster_ad(self, cluster: int, projection: Sequence[str], *, at: str | None) -> Ad | None:
-        del cluster, projection, at
+    def cluster_ad(self, cluster: int, projection: Sequence[str]) -> Ad | None:
+        del cluster, projection
         self._reached("cluster_ad")
         return None
 
-    def history(
-        self, constraint: str, projection: Sequence[str], *, at: str | None, limit: int
-    ) -> list[Ad]:
-        del at
+    def history(self, constraint: str, projection: Sequence[str], *, limit: int) -> list[Ad]:
         self._reached("history")
         if self.history_is_down:
             raise TransientError("the history does not answer")
@@ -118,8 +115,7 @@ class ScheddTwin:
     def _shown(self, jobs: list[Job]) -> list[Job]:
         return jobs if self.knows_us else []
 
-    def store_credential(self, *, at: str | None) -> None:
-        del at
+    def store_credential(self) -> None:
         self._reached("store_credential")
         if not self.knows_us:
             raise TransientError("no ticket")
@@ -130,7 +126,6 @@ class ScheddTwin:
         rows: Sequence[Mapping[str, str]],
         *,
         spool: bool,
-        at: str | None,
     ) -> Placed:
         self._reached("submit")
         if self.refusal is not None:
@@ -138,7 +133,7 @@ class ScheddTwin:
         self.clusters += 1
         for proc, row in enumerate(rows):
             self.queue.append(self._ad(description, row, proc, spool=spool))
-        return Placed(self.clusters, len(rows), at or "bigbird07.cern.ch")
+        return Placed(self.clusters, len(rows), "bigbird07.cern.ch")
 
     def _ad(
         self, description: Mapping[str, str], row: Mapping[str, str], proc: int, *, spool: bool
@@ -178,8 +173,7 @@ class ScheddTwin:
                 job |= {"StageInFinish": self.time, "JobStatus": 1}
                 del job["HoldReasonCode"]
 
-    def retrieve(self, cluster: int, procs: Collection[int], *, at: str | None) -> None:
-        del at
+    def retrieve(self, cluster: int, procs: Collection[int]) -> None:
         self._reached("retrieve")
         for job in self.queue:
             if job["ClusterId"] != cluster or job["ProcId"] not in procs:
@@ -192,8 +186,7 @@ class ScheddTwin:
             if job.get("ExitCode") == 0:
                 Path(str(job["SUBMIT_Iwd"]), str(job["AutoIterPlace"])).write_text("fitted\n")
 
-    def act(self, action: JobAction, constraint: str, reason: str, *, at: str | None) -> int:
-        del at
+    def act(self, action: JobAction, constraint: str, reason: str) -> int:
         self._reached(action)
         if not self.knows_us:
             raise TransientError("AUTHENTICATE:1003: the ticket is not valid")
@@ -211,8 +204,7 @@ class ScheddTwin:
                 job |= {"JobStatus": 5, "HoldReasonCode": 1, "HoldReason": reason}
         return len(found)
 
-    def edit(self, constraint: str, attribute: str, value: str, *, at: str | None) -> int:
-        del at
+    def edit(self, constraint: str, attribute: str, value: str) -> int:
         self._reached("edit")
         found = _matching(self.queue, constraint)
         for job in found:

@@ -40,8 +40,8 @@ class BatchSystem(Protocol):
         """
         ...
 
-    def site_limits(self) -> tuple[int | None, int | None]:
-        """Return how many jobs are known to be too many: in one submission, in the queue."""
+    def limits(self) -> tuple[int | None, int | None]:
+        """Return how many jobs may be in a submission, and in the queue, as far as is known."""
         ...
 
     def submit(self, batch: Batch) -> Submission:

@@ -6,39 +6,39 @@ there), and only exceptions - files that failed, were released, are missing - ar
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, PlainSerializer, PlainValidator
 
-from auto_iter.alignment.model import Stage, Submission
+from auto_iter.alignment.attempt import Attempt, Intent, Record
+from auto_iter.alignment.model import Stage
 from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.config.schema import MOST_ITERATIONS
 from auto_iter.errors import UsageError
-from auto_iter.rawfiles import RawRange, parse_run, parse_year
+from auto_iter.rawfiles import MOST_RUN, YEARS, RawRange
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _raw_range(value: object) -> RawRange:
+    """Return the range itself, or the one that a checkpoint has as text."""
+    if isinstance(value, RawRange):
+        return value
+    try:
+        return RawRange.parse(str(value))
+    except UsageError as error:
+        raise ValueError(str(error)) from None
 
 
-class Arguments(_Record):
+Files = Annotated[RawRange, PlainValidator(_raw_range), PlainSerializer(lambda files: files.text)]
+
+
+class Arguments(Record):
     """What makes this alignment the one it is; a workspace never changes these but `iterations`."""
 
-    year: int
-    run: int
-    files: str
+    year: int = Field(ge=YEARS[0], le=YEARS[-1])
+    run: int = Field(gt=0, le=MOST_RUN)
+    files: Files
     iterations: int = Field(gt=0, le=MOST_ITERATIONS)
     stations: int = Field(default=3, ge=3, le=4)
-
-    @model_validator(mode="after")
-    def _make_sense(self) -> Self:
-        try:
-            parse_year(f"{self.year:04d}")
-            parse_run(str(self.run))
-            RawRange.parse(self.files)
-        except UsageError as error:
-            raise ValueError(str(error)) from None
-        return self
 
 
 def refuse_iterations(iterations: int) -> None:
@@ -49,72 +49,7 @@ def refuse_iterations(iterations: int) -> None:
         raise UsageError(f"-i {iterations}: at most {MOST_ITERATIONS} iterations")
 
 
-class _Portion(_Record):
-    """Some of the outstanding raw files: `files`, or from `first` to `last`, or else all."""
-
-    first: int | None = None
-    last: int | None = None
-    files: tuple[int, ...] | None = None
-
-    def covers(self, number: int) -> bool:
-        """Tell whether a raw file is, or was, part of it."""
-        if self.files is not None:
-            return number in self.files
-        return self.first is None or self.last is None or self.first <= number <= self.last
-
-
-class Intent(_Portion):
-    """A submission that is about to be made, or was made and not noted: found again by its key."""
-
-    key: str
-    attempt: int
-
-
-class Attempt(_Portion):
-    """One submission of the current iteration."""
-
-    number: int
-    key: str
-    cluster: str
-    jobs: int
-    submitted_at: float
-    schedd: str | None = None
-    left: int | None = None
-    """Its jobs that had not ended when it was last polled."""
-    failed: tuple[int, ...] = ()
-    """Raw files that it will not bring any more; that is counted already."""
-    is_over: bool = False
-    is_ended_by_us: bool = False
-    """All its jobs were told to end: what it does not bring is no failure."""
-    is_left_behind: bool = False
-    """Its schedd is gone for good, and is not asked about it any more."""
-
-    @classmethod
-    def of(cls, intent: Intent, submission: Submission) -> Attempt:
-        """Return what came of an intent."""
-        return cls(
-            number=intent.attempt,
-            first=intent.first,
-            last=intent.last,
-            files=intent.files,
-            key=submission.key,
-            cluster=submission.cluster,
-            jobs=submission.jobs,
-            submitted_at=submission.submitted_at,
-            schedd=submission.schedd,
-        )
-
-    def may_bring(self, number: int) -> bool:
-        """Tell whether a job of a raw file may still run, as far as is known."""
-        return not self.is_over and self.covers(number) and number not in self.failed
-
-    @property
-    def submission(self) -> Submission:
-        """The submission, as batch systems know it."""
-        return Submission(self.key, self.cluster, self.jobs, self.submitted_at, self.schedd)
-
-
-class Progress(_Record):
+class Progress(Record):
     """How far the current iteration's jobs are, as last seen."""
 
     wanted: int = 0
@@ -155,14 +90,14 @@ class IterationRecord(SolutionSummary):
     """In words, where a person put these constants in the place of the iteration's own."""
 
 
-class Verdict(_Record):
+class Verdict(Record):
     """What a finished alignment amounts to: whether it converged, and a sentence that says it."""
 
     converged: bool
     sentence: str
 
 
-class Failure(_Record):
+class Failure(Record):
     """Why the alignment stopped, what to do, and where it was."""
 
     state: str
@@ -171,14 +106,14 @@ class Failure(_Record):
     at: float
 
 
-class Obstacle(_Record):
+class Obstacle(Record):
     """What the daemon waits for to go away, and since when."""
 
     reason: str
     since: float
 
 
-class ByHand(_Record):
+class ByHand(Record):
     """Constants that a person has accepted for the current iteration; see `acceptance`.
 
     Names of directories: `source`, in the iteration, becomes its `3millepede`, the one before it
@@ -191,7 +126,7 @@ class ByHand(_Record):
     words: str
 
 
-class Snapshot(_Record):
+class Snapshot(Record):
     """The alignment at one instant."""
 
     workspace_id: str

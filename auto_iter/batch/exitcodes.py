@@ -1,6 +1,6 @@
 """What the exit codes of the job script mean, and what to do about each.
 
-The twin of the table at the head of `conf/job/run_alignment.sh`; a test keeps the two equal.
+A test sees that the scripts in `conf/job` give these codes and no others.
 """
 
 from __future__ import annotations

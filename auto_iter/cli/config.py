@@ -24,9 +24,9 @@ def add_parser(subparsers: Subparsers) -> None:
     validate.set_defaults(call=_validate)
     imported = actions.add_parser(
         "import",
-        help="take over the collaboration's config.json (raw, workflow, dag …)",
+        help="convert the collaboration's config.json (raw, workflow, dag …)",
         description="Show what OLD means here: configuration, strategy, the command to run, and "
-        "what was not taken. With FILE, configuration and strategy are written there.",
+        "what could not be converted. With FILE, configuration and strategy are written there.",
     )
     imported.add_argument("old", type=Path, metavar="OLD", help="a config.json of the DAG scripts")
     imported.add_argument("file", nargs="?", type=Path, metavar="FILE", help="e.g. auto_iter.yaml")
@@ -53,13 +53,12 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    from auto_iter.batch.htcondor.submit import refuse_path
+    from auto_iter.batch.registry import driver_of, resolve_config
     from auto_iter.config.file import load_config
     from auto_iter.config.presets import tag_chain
-    from auto_iter.config.resolve import with_absolute_paths
 
     given = load_config(arguments.config, arguments.overrides, os.environ)
-    config = with_absolute_paths(given)
+    config = resolve_config(given, os.environ)
     paths: dict[str, Path | None] = {
         "paths.raw_dir": config.paths.raw_dir,
         "paths.calypso_install": config.paths.calypso_install,
@@ -76,8 +75,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     ]
     for line in missing:
         print(line)
-    if config.batch.system == "htcondor":
-        refuse_path(config.paths.work_dir.absolute())
+    driver_of(config).refuse_place(config.paths.work_dir)
     print("the settings are valid" + (f", {len(missing)} paths are missing" if missing else ""))
     return 1 if missing else 0
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from auto_iter.cli.options import Subparsers, add_config_options
 
 if TYPE_CHECKING:
-    from auto_iter.doctor.checks import Finding
+    from auto_iter.doctor.checks import Diagnosis
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -37,6 +37,6 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if is_healthy(findings) else 1
 
 
-def _line(finding: Finding, width: int) -> str:
-    line = f"{finding.verdict:8} {finding.subject:{width}}  {finding.text}"
+def _line(finding: Diagnosis, width: int) -> str:
+    line = f"{finding.health:8} {finding.subject:{width}}  {finding.text}"
     return f"{line}\n{'':8} {'':{width}}  → {finding.remedy}" if finding.remedy else line

@@ -21,7 +21,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _fetch(arguments: argparse.Namespace) -> int:
     from auto_iter.daemon.lifecycle import open_workspace
-    from auto_iter.daemon.session import fetch_cluster
+    from auto_iter.daemon.links import fetch_cluster
 
     delivered, wanted = fetch_cluster(
         open_workspace(the_workspace(arguments.workspace)), arguments.cluster

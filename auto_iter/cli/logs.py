@@ -17,9 +17,11 @@ def add_parser(subparsers: Subparsers) -> None:
     """Register the command."""
     parser = subparsers.add_parser("logs", help="show the log of an alignment")
     add_workspace_argument(parser)
-    parser.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
-    parser.add_argument("-n", "--lines", type=count, default=50, help="how many lines back (50)")
-    parser.add_argument("--json", action="store_true", help="the lines as they are")
+    parser.add_argument("-f", "--follow", action="store_true", help="keep printing what is added")
+    parser.add_argument(
+        "-n", "--lines", type=count, default=50, help="how many lines back to begin (50)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the lines as they are: JSON")
     parser.set_defaults(call=_logs)
 
 
@@ -29,7 +31,7 @@ def _logs(arguments: argparse.Namespace) -> int:
 
     path = Workspace(the_workspace(arguments.workspace)).log
     if not path.is_file():
-        raise InputError(f"{path}: no log there yet", "is that a workspace?")
+        raise InputError(f"{path}: no log here yet", "is that a workspace?")
     for line in _lines(path, arguments.lines, follow=arguments.follow):
         print(line if arguments.json else _for_people(line), flush=True)
     return 0

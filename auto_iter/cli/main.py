@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="auto-iter",
         description="Iterative alignment of the FASER tracker: reconstruct, solve, repeat.",
         epilog="Without a command, options are those of `run`: auto-iter -y 2023 -r 011705 -f 400. "
-        "Exit codes: 0 done, 1 failed, 2 wrong usage.",
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but not converged.",
     )
     parser.add_argument("--version", action="version", version=f"auto-iter {auto_iter.__version__}")
     subparsers: Subparsers = parser.add_subparsers(

@@ -28,17 +28,18 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add_alignment_options(parser)
     parser.add_argument(
-        "-i", "--iteration", type=positive, default=1, metavar="N", help="which (1)"
+        "-i", "--iteration", type=positive, default=1, metavar="N", help="which iteration (1)"
     )
     parser.add_argument("--wait", action="store_true", help="wait until the outputs are there")
     parser.add_argument(
-        "--allow-missing", action="store_true", help="go on without raw files that are not there"
+        "--allow-missing", action="store_true", help="continue without raw files that are missing"
     )
     parser.set_defaults(call=_reco)
 
 
 def _reco(arguments: argparse.Namespace) -> int:
-    from auto_iter.daemon.links import RECONSTRUCTED, RecoOptions, reco
+    from auto_iter.daemon.links import RecoOptions, reco
+    from states.table import RECONSTRUCTED
 
     config = alignment_config(arguments)
     asked = alignment_arguments(arguments, config, None)

@@ -17,8 +17,8 @@ def add_parser(subparsers: Subparsers) -> None:
     """Register the command."""
     parser = subparsers.add_parser(
         "resume",
-        help="go on with an alignment after a crash, a stop or a failure",
-        description="Go on where the checkpoint says. Jobs that still run are not repeated.",
+        help="continue an alignment after a crash, a stop or a failure",
+        description="Continue where the checkpoint says. Jobs that still run are not repeated.",
     )
     add_workspace_argument(parser)
     parser.add_argument(
@@ -33,7 +33,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--abandon-schedd",
         action="store_true",
-        help="leave the jobs with a schedd that is gone for good, and submit their files anew",
+        help="give up the jobs of a schedd that is gone for good, and submit their files again",
     )
     parser.set_defaults(call=_resume)
 

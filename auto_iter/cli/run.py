@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 A range excludes its end: 400-450 and 400:450 are the 50 files 00400 to 00449.
-Run again with the same arguments to go on after an interruption, or `auto-iter resume WORKSPACE`.
+To continue after an interruption, run the same line again, or `auto-iter resume WORKSPACE`.
 For days on a node:  nohup auto-iter run -y 2023 -r 011705 -f 450-500 -i 10 &>>auto_iter.log &
 """
 
@@ -34,11 +34,11 @@ def add_parser(subparsers: Subparsers) -> None:
     add_alignment_options(parser)
     parser.add_argument(
         "-i", "--iteration", "--iterations", dest="iterations", type=positive, metavar="N",
-        help="the most iterations (default: all of the strategy's phases, or "
-        "alignment.default_iterations, 10); it ends earlier when it has converged",
+        help="maximum number of iterations (default: as many as the strategy's phases take, or "
+        "alignment.default_iterations, 10); it ends earlier once converged",
     )  # fmt: skip
     parser.add_argument(
-        "--allow-missing", action="store_true", help="go on without raw files that are not there"
+        "--allow-missing", action="store_true", help="continue without raw files that are missing"
     )
     parser.add_argument("--steal-lock", action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(call=_run)
@@ -71,7 +71,9 @@ def add_alignment_options(parser: argparse.ArgumentParser) -> None:
                         help="raw files are <DIR>/<year>/<run>/Faser-Physics-*.raw")  # fmt: skip
     parser.add_argument("--work_dir", "--work-dir", type=Path, metavar="DIR",
                         help="where the workspace is made (default: here)")  # fmt: skip
-    parser.add_argument("--batch", choices=("auto", "local", "htcondor"), help="the batch system")
+    parser.add_argument("--batch", metavar="SYSTEM",
+                        help="where jobs run: htcondor, local … (default: auto, what is set up "
+                        "here)")  # fmt: skip
     parser.add_argument(
         "--strategy",
         help="alignment strategy: a name or a YAML file (default: 3st, with --fourst 4st)",
@@ -125,7 +127,7 @@ def alignment_arguments(
     return Arguments(
         year=parse_year(arguments.year),
         run=parse_run(arguments.run),
-        files=RawRange.parse(arguments.files).text,
+        files=RawRange.parse(arguments.files),
         iterations=iterations,
         stations=arguments.stations or (4 if strategy.needs_ift else 3),
     )

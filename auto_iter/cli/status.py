@@ -11,7 +11,7 @@ from auto_iter.cli.options import Subparsers, add_workspace_argument, the_worksp
 
 def add_parser(subparsers: Subparsers) -> None:
     """Register the command."""
-    parser = subparsers.add_parser("status", help="say where an alignment is")
+    parser = subparsers.add_parser("status", help="show where an alignment is")
     add_workspace_argument(parser)
     parser.add_argument("--json", action="store_true", help="for programs; the format is stable")
     parser.set_defaults(call=_status)

@@ -12,14 +12,14 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "stop",
         help="stop the daemon of an alignment",
-        description="Stop the daemon. Its jobs go on, and `auto-iter resume` takes them up again.",
+        description="Stop the daemon. Its jobs keep running; `auto-iter resume` picks them up.",
     )
     add_workspace_argument(parser)
     parser.add_argument("--jobs", action="store_true", help="remove the running jobs as well")
     parser.add_argument(
         "--lost",
         metavar="HOST",
-        help="HOST is gone for good: its jobs (of the local batch system) are lost, and its daemon",
+        help="HOST is gone for good: give up its daemon, and its jobs in the local batch system",
     )
     parser.add_argument("--timeout", type=amount, default=90.0, help="seconds to wait for it (90)")
     parser.set_defaults(call=_stop)
@@ -27,12 +27,12 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _stop(arguments: argparse.Namespace) -> int:
     from auto_iter.daemon.lifecycle import open_to_stop
-    from auto_iter.daemon.session import declare_lost, remove_jobs, stop_daemon
+    from auto_iter.daemon.stopping import declare_lost, remove_jobs, stop_daemon
 
     opened = open_to_stop(the_workspace(arguments.workspace))
     if arguments.lost is not None:
         jobs = declare_lost(opened, arguments.lost)
-        print(f"jobs of {arguments.lost} that are lost: {jobs}; `auto-iter resume` runs them again")
+        print(f"{jobs} jobs on {arguments.lost} are lost; `auto-iter resume` runs them again")
         return 0
     stopped = stop_daemon(opened.workspace, arguments.timeout)
     print("the daemon has stopped" if stopped else "no daemon is running")
@@ -40,7 +40,7 @@ def _stop(arguments: argparse.Namespace) -> int:
         if opened.remark is not None:
             print(opened.remark)
         jobs, left = remove_jobs(opened)
-        print(f"jobs of {jobs} raw files are removed; `auto-iter resume` starts them again")
+        print(f"the jobs of {jobs} raw files are removed; `auto-iter resume` submits them again")
         if left:
-            print(f"{left} of them have not confirmed their end yet; `resume` waits for that")
+            print(f"{left} of them have not been confirmed to end yet; `resume` waits for that")
     return 0

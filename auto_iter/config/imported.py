@@ -196,7 +196,7 @@ class _Reader:
             self._imported.put("paths", "calypso_install", str(Path(setup).parent))
         elif setup is not None:
             self._remark(
-                "env.calypso.setup", f"{setup} is no setup.sh; write an environment script"
+                "env.calypso.setup", f"{setup} is not a setup.sh; write an environment script"
             )
         if asetup is not None:
             self._imported.put("reco", "asetup_input", asetup)

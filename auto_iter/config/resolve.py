@@ -1,11 +1,7 @@
-"""What depends on where and when a configuration is used, decided: paths, and the batch system.
-
-`run`, `doctor` and `config validate` all go by this, so that they speak of the same places.
-"""
+"""Paths of a configuration, as they are seen from anywhere: `run` and `doctor` go by the same."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,18 +9,6 @@ from auto_iter.config.schema import Config, Reco
 from auto_iter.config.section import Section
 
 SectionT = TypeVar("SectionT", bound=Section)
-
-
-def resolve_config(config: Config, env: Mapping[str, str]) -> Config:
-    """Return `config` with paths absolute and `batch.system` chosen.
-
-    A workspace keeps this form: it means the same from another directory, another day.
-    """
-    config = with_absolute_paths(config)
-    if config.batch.system != "auto":
-        return config
-    system = "local" if condor_config(env) is None else "htcondor"
-    return config.model_copy(update={"batch": config.batch.model_copy(update={"system": system})})
 
 
 def with_absolute_paths(config: Config) -> Config:
@@ -66,9 +50,3 @@ def _resolved(path: Path) -> Path:
         return path.expanduser()
     except RuntimeError:  # ~nobody: no such place, as whoever looks there will say
         return path
-
-
-def condor_config(env: Mapping[str, str]) -> Path | None:
-    """Return HTCondor's configuration, found by its own rule; None where there is none."""
-    places = [env.get("CONDOR_CONFIG"), "/etc/condor/condor_config"]
-    return next((Path(place) for place in places if place and Path(place).exists()), None)

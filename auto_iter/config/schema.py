@@ -1,17 +1,17 @@
 """The typed configuration: what each setting means, its unit, default and limits.
 
-Defaults live here and are written out, with comments, in `conf/default.yaml`; a test keeps the two
-equal. Reading files, overrides and the JSON form of the scripts before is in `configfile`.
+Defaults live here (and in `batch`) and are written out, with comments, in `conf/default.yaml`; a
+test keeps the two equal. `file` reads files, overrides and the JSON form of the scripts before.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
+from auto_iter.config.batch import BatchChoice, HTCondor, Local
 from auto_iter.config.cuts import Cuts
 from auto_iter.config.section import (
     Count,
@@ -26,13 +26,6 @@ from auto_iter.config.section import (
 
 MOST_ITERATIONS = 1000
 """More is a slip of the finger: an iteration takes hours."""
-
-Flavour = Literal[
-    "espresso", "microcentury", "longlunch", "workday", "tomorrow", "testmatch", "nextweek"
-]
-"""CERN's names for how long a job may take."""
-
-_SUBMIT_COMMAND = re.compile(r"[+]?[A-Za-z_][\w.]*")
 
 
 class Paths(Section):
@@ -76,73 +69,6 @@ class Reco(Section):
     straggler_quantile: Fraction = 0.9
     straggler_factor: Annotated[Real, Field(gt=1)] | None = None
     """Run what is left a second time when it takes so many times longer than the quantile did."""
-
-
-class Local(Section):
-    """The embedded batch system."""
-
-    slots: Positive | None = None
-    enforce_memory: bool = True
-
-
-class Holds(Section):
-    """What is done about held jobs."""
-
-    memory_factor: Annotated[Real, Field(gt=1)] = 1.5
-    memory_cap_mb: Positive = 16000
-    max_releases: Count = 3
-    release_pause_s: Seconds = 60.0
-
-
-class HTCondor(Section):
-    """The HTCondor batch system."""
-
-    schedd: str | None = None
-    pool: str | None = None
-    spool: bool = True
-    deliver_url: XrootdServer | None = None
-    job_flavour: Flavour | None = "longlunch"
-    request_cpus: Positive = 1
-    max_retries: Count = 3
-    requirements: SubmitText | None = None
-    accounting_group: SubmitText | None = None
-    send_credential: bool = False
-    max_idle: Positive | None = None
-    max_jobs_per_submission: Positive | None = None
-    max_jobs_in_queue: Positive | None = None
-    extra: dict[str, SubmitText] = Field(default_factory=dict)
-    call_timeout_s: Seconds = 60.0
-    min_poll_interval_s: Seconds = 60.0
-    holds: Holds = Field(default_factory=Holds)
-
-    @field_validator("extra")
-    @classmethod
-    def _are_submit_commands(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            if not _SUBMIT_COMMAND.fullmatch(name) or name.lower() == "queue":
-                raise ValueError(f"{name!r} is no command of a submit description to set")
-        return value
-
-    @model_validator(mode="after")
-    def _spooled_jobs_do_not_deliver(self) -> Self:
-        if self.deliver_url is not None and self.spool:
-            raise ValueError("deliver_url needs spool=false: spooled outputs come home anyway")
-        return self
-
-    @model_validator(mode="after")
-    def _late_jobs_are_not_spooled(self) -> Self:
-        if self.max_idle is not None and self.spool:
-            raise ValueError(
-                "max_idle needs spool=false: input cannot be spooled for jobs that do not exist "
-                "yet; max_jobs_in_queue limits spooled ones"
-            )
-        return self
-
-
-class Batch(Section):
-    """Which batch system runs the jobs."""
-
-    system: Literal["auto", "local", "htcondor"] = "auto"
 
 
 class Millepede(Section):
@@ -203,7 +129,7 @@ class Config(Section):
 
     paths: Paths = Field(default_factory=Paths)
     reco: Reco = Field(default_factory=Reco)
-    batch: Batch = Field(default_factory=Batch)
+    batch: BatchChoice = Field(default_factory=BatchChoice)
     local: Local = Field(default_factory=Local)
     htcondor: HTCondor = Field(default_factory=HTCondor)
     millepede: Millepede = Field(default_factory=Millepede)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-from auto_iter.config.schema import Flavour
+from auto_iter.config.batch import Flavour
 
 _LINE = re.compile(r"\s*([+\w.]+)\s*=\s*(.*?)\s*")
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)B?", re.IGNORECASE)

@@ -102,7 +102,7 @@ def _refuse_duplicates(node: yaml.Node) -> None:
         lines: dict[tuple[str, str], int] = {}
         for key, _ in mapping.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise YamlError("a key that is no text", key.start_mark.line + 1)
+                raise YamlError("a key that is not text", key.start_mark.line + 1)
             line = key.start_mark.line + 1
             if (key.tag, key.value) in lines:
                 first = lines[key.tag, key.value]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from auto_iter.alignment import checkpoint
 from auto_iter.alignment.snapshot import Arguments, Snapshot, refuse_iterations
+from auto_iter.batch.registry import driver_of, resolve_config, system_of, with_system
 from auto_iter.config.file import differences, dump_config, load_config
-from auto_iter.config.resolve import condor_config, resolve_config
 from auto_iter.config.schema import Config
 from auto_iter.errors import CheckpointError, InputError, PermanentError, UsageError
 from auto_iter.files import refuse_full_disk, write_atomically
@@ -21,7 +21,7 @@ from auto_iter.iteration.envscript import check_calypso
 from auto_iter.iteration.reconstruction import WorkspaceReconstruction
 from auto_iter.millepede.strategy.file import load_strategy, parse_strategy, read_strategy
 from auto_iter.millepede.strategy.whole import Strategy
-from auto_iter.rawfiles import RawRange, describe_missing, missing
+from auto_iter.rawfiles import describe_missing, missing
 from auto_iter.workspace.paths import Workspace, workspace_name
 from states.machine import StateMachine
 from states.next_iteration import NOTHING_FAILED, begin_next
@@ -40,7 +40,7 @@ class Opened:
 
 def locate(arguments: Arguments, config: Config) -> Workspace:
     """Return where the alignment of these arguments lives."""
-    name = workspace_name(arguments.year, arguments.run, RawRange.parse(arguments.files).text)
+    name = workspace_name(arguments.year, arguments.run, arguments.files)
     return Workspace((config.paths.work_dir / name).absolute())
 
 
@@ -58,7 +58,8 @@ def open_workspace(root: Path) -> Opened:
             "restore it from state.yaml.bak",
         )
     remark = None if damage is None else f"{damage}; the backup is used"
-    return Opened(workspace, snapshot, load_config(workspace.config), remark)
+    config = resolve_config(load_config(workspace.config), os.environ)  # it may have been edited
+    return Opened(workspace, snapshot, config, remark)
 
 
 def open_to_stop(root: Path) -> Opened:
@@ -73,8 +74,7 @@ def open_to_stop(root: Path) -> Opened:
         snapshot, _ = checkpoint.load(workspace.checkpoint)
         keys = [attempt.key for attempt in snapshot.attempts]
         keys += [snapshot.intent.key] if snapshot.intent is not None else []
-        system = "htcondor" if any("@" in key for key in keys) else "local"
-        config = Config.model_validate({"batch": {"system": system}})
+        config = with_system(Config(), system_of(keys))
         return Opened(workspace, snapshot, config, f"{error}; the jobs are found without it")
 
 
@@ -98,7 +98,7 @@ def create_workspace(
     if next(workspace.root.glob("iter[0-9]*"), None) is not None:
         raise UsageError(
             f"{workspace.root}: has iterations, but no state.yaml; restore that, or move the "
-            "directory away to begin anew"
+            "directory away to start afresh"
         )
     check_calypso(config)
     excluded = missing_files(arguments, config, allow_missing=allow_missing)
@@ -135,12 +135,8 @@ def _refuse_missing_places(workspace: Workspace, config: Config) -> None:
     """Raise InputError for what would only be tried again for ever, or made where nobody looks."""
     work_dir = workspace.root.parent
     if not work_dir.parent.is_dir():
-        raise InputError(f"{work_dir}: no such directory", "make it, or correct --work_dir")
-    if config.batch.system == "htcondor" and condor_config(os.environ) is None:
-        raise InputError(
-            "HTCondor is not configured on this machine (no CONDOR_CONFIG, no /etc/condor)",
-            "log in where it is, or run the jobs here with --batch local",
-        )
+        raise InputError(f"{work_dir}: no such directory", "create it, or correct --work_dir")
+    driver_of(config).refuse_machine(os.environ)
 
 
 def the_strategy(opened: Opened) -> Strategy:
@@ -158,7 +154,7 @@ def reconstruction(opened: Opened, strategy: Strategy | None = None) -> Workspac
         config=opened.config,
         year=arguments.year,
         run=arguments.run,
-        files=RawRange.parse(arguments.files),
+        files=arguments.files,
         strategy=strategy or the_strategy(opened),
         stations=arguments.stations,
         excluded=frozenset(opened.snapshot.excluded),
@@ -167,20 +163,16 @@ def reconstruction(opened: Opened, strategy: Strategy | None = None) -> Workspac
 
 def missing_files(arguments: Arguments, config: Config, *, allow_missing: bool) -> frozenset[int]:
     """Return the raw files that are left out. Raises InputError unless that is allowed."""
-    raw_dir = config.paths.raw_dir
-    if not raw_dir.is_dir():
-        raise InputError(f"{raw_dir}: no such raw directory", "set paths.raw_dir or --raw_dir")
-    wanted = RawRange.parse(arguments.files)
-    absent = missing(raw_dir, arguments.year, arguments.run, wanted.numbers)
+    wanted = arguments.files
+    absent = missing(config.paths.raw_dir, arguments.year, arguments.run, wanted.numbers)
     if not absent:
         return frozenset()
     if allow_missing and len(absent) < len(wanted):
         return frozenset(one.number for one in absent)
-    where = absent[0].path.parent
     raise InputError(
-        f"{where}: {len(absent)} of {len(wanted)} raw files: {describe_missing(absent)}",
+        describe_missing(absent, len(wanted)),
         "choose other files"
-        + ("" if len(absent) == len(wanted) else ", or go on without them with --allow-missing"),
+        + ("" if len(absent) == len(wanted) else ", or continue without them with --allow-missing"),
     )
 
 
@@ -210,7 +202,7 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
         refuse_iterations(iterations)
         done = snapshot.iteration if snapshot.state == "done" else snapshot.iteration - 1
         if iterations < max(done, 1):
-            raise UsageError(f"-i {iterations}: {done} iterations are done already")
+            raise UsageError(f"-i {iterations}: {done} iterations are already done")
         longer = snapshot.arguments.model_copy(update={"iterations": iterations})
         goes_on = snapshot.converged and iterations <= done
         snapshot = snapshot.but(arguments=longer, converged=goes_on)
@@ -243,7 +235,7 @@ def _change_strategy(opened: Opened, config: Config) -> None:
         raise InputError(
             f"strategy {name}: has {len(strategy.phases)} phases, and this alignment is in its "
             f"phase {opened.snapshot.phase + 1}",
-            "begin another alignment from these constants: alignment.initial_constants",
+            "start another alignment from these constants: alignment.initial_constants",
         )
     write_atomically(opened.workspace.strategy, text)
 

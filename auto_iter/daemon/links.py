@@ -15,12 +15,13 @@ from pathlib import Path
 
 from auto_iter.alignment import checkpoint
 from auto_iter.alignment.snapshot import Arguments
-from auto_iter.config.resolve import resolve_config
+from auto_iter.batch.registry import resolve_config
 from auto_iter.config.schema import Config
 from auto_iter.daemon import acceptance
 from auto_iter.daemon import lifecycle as app
+from auto_iter.daemon.compose import composed
 from auto_iter.daemon.lifecycle import Opened
-from auto_iter.daemon.lock import WorkspaceLock, live_holder
+from auto_iter.daemon.lock import live_holder, locked
 from auto_iter.daemon.look import look
 from auto_iter.daemon.session import SessionOptions, run_session, start
 from auto_iter.errors import InputError, UsageError
@@ -28,20 +29,14 @@ from auto_iter.millepede.place import is_workspace
 from auto_iter.workspace.heritage import differs
 from states.machine import StateMachine
 from states.next_iteration import begin_next
-
-RECONSTRUCTED = frozenset({"mille", "pede", "next_iteration"})
-"""States of an iteration whose reconstruction is over."""
+from states.table import RECONSTRUCTED
 
 
 @contextmanager
 def _locked(root: Path) -> Iterator[Opened]:
     """Hold the workspace, and give what it holds just now."""
-    lock = WorkspaceLock(app.open_workspace(root).workspace.lock)
-    lock.acquire()
-    try:
+    with locked(app.open_workspace(root).workspace.lock):
         yield app.open_workspace(root)
-    finally:
-        lock.release()
 
 
 @dataclass(frozen=True)
@@ -115,7 +110,7 @@ def _finished(opened: Opened, number: int) -> Opened:
     if why is not None:
         raise UsageError(
             f"iteration {number}: iteration {before} has no constants yet: {why}; `auto-iter reco "
-            f"… -i {before}` looks again, and submits what failed"
+            f"… -i {before}` looks again, and resubmits what failed"
         )
     paths = opened.workspace.iteration(before, opened.snapshot.arguments.run)
     if not (paths.solution.is_file() and paths.new_constants.is_file()):
@@ -134,7 +129,7 @@ def why_not_own(root: Path, number: int) -> str | None:
     """
     holder = live_holder(app.open_workspace(root).workspace.lock)
     if holder is not None:
-        return f"auto-iter is at work on it (pid {holder.pid} on {holder.host})"
+        return f"auto-iter is already working on it (pid {holder.pid} on {holder.host})"
     with _locked(root) as opened:
         snapshot = opened.snapshot
         if number != snapshot.iteration or snapshot.state == "done":
@@ -215,3 +210,19 @@ def accept(root: Path, number: int, found: Path) -> int:
         decided = acceptance.decide(opened, number, found, time.time())
         acceptance.complete(decided.workspace, decided.snapshot)
     return _solved(root, number, run_session(decided, SessionOptions(until=frozenset({"prepare"}))))
+
+
+def fetch_cluster(opened: Opened, cluster: str) -> tuple[int, int]:
+    """Fetch a cluster of the current iteration; return how many raw files are in, and of how many.
+
+    Raises UsageError when the workspace has no such cluster.
+    """
+    known = {attempt.cluster: attempt for attempt in opened.snapshot.attempts}
+    if cluster not in known:
+        here = ", ".join(known) or "none"
+        raise UsageError(f"cluster {cluster}: not of this iteration; its clusters: {here}")
+    # A daemon fetches by itself; two at once would take files from each other.
+    with locked(opened.workspace.lock), composed(opened) as parts:
+        parts.ports.batch.fetch(known[cluster].submission)
+        done = parts.ports.reconstruction.delivered(opened.snapshot.iteration)
+        return len(done), len(parts.ports.reconstruction.wanted())

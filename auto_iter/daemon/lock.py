@@ -13,6 +13,7 @@ import fcntl
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,45 +29,21 @@ REFRESH_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
-class Holder:
+class Holder(Identity):
     """The process that holds a workspace; `token` is of this one time that it took it."""
 
-    process: Identity
-    since: str
-    token: str
+    since: str = ""
+    token: str = ""
 
     @classmethod
     def this_process(cls) -> Holder:
         """Return ourselves."""
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        return cls(identify(os.getpid()), since, secrets.token_hex(8))
-
-    @property
-    def pid(self) -> int:
-        """The process, on its host."""
-        return self.process.pid
-
-    @property
-    def host(self) -> str:
-        """The name of its host when it took the lock."""
-        return self.process.host
-
-    @property
-    def is_here(self) -> bool:
-        """It runs, or ran, on this host."""
-        return self.process.is_here
-
-    @property
-    def is_alive(self) -> bool:
-        """The very process still runs on this host.
-
-        A zombie does not: it holds nothing, and its parent may never come to reap it.
-        """
-        return self.process.is_alive
+        return cls(**asdict(identify(os.getpid())), since=since, token=secrets.token_hex(8))
 
     def as_text(self) -> str:
         """Return what the lock file holds."""
-        return yaml.safe_dump({**asdict(self.process), "since": self.since, "token": self.token})
+        return yaml.safe_dump(asdict(self))
 
 
 class WorkspaceLock:
@@ -163,15 +140,25 @@ class WorkspaceLock:
         self._descriptor = self._own = None
 
 
+@contextlib.contextmanager
+def locked(path: Path, *, steal: bool = False) -> Iterator[WorkspaceLock]:
+    """Hold a workspace by its lock file. Raises as `WorkspaceLock.acquire`."""
+    lock = WorkspaceLock(path)
+    lock.acquire(steal=steal)
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
 def read_holder(path: Path) -> Holder | None:
     """Return who is named in the lock file, dead or alive; None when nobody is."""
     try:
         content = yaml.safe_load(path.read_text())
         if not content:
             return None
-        since, token = content.pop("since"), content.pop("token")
-        return Holder(Identity(**content), since, token)
-    except (OSError, ValueError, yaml.YAMLError, TypeError, AttributeError, KeyError):
+        return Holder(**content)
+    except (OSError, ValueError, yaml.YAMLError, TypeError):
         return None
 
 

@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 
 from auto_iter.alignment.snapshot import Progress
 from auto_iter.daemon import lifecycle as app
-from auto_iter.daemon.compose import compose
+from auto_iter.daemon.compose import composed
 from auto_iter.daemon.lifecycle import Opened
 from auto_iter.daemon.status import Status
 from auto_iter.errors import AutoIterError
 
 LOOK_TIMEOUT_S = 15.0
-"""A person waits for the answer, so a schedd gets no longer for each call."""
+"""A person waits for the answer, so no call may take longer."""
 
 
 @dataclass(frozen=True)
-class Look:
+class JobsSeen:
     """How the current iteration's jobs stand just now. `ended`: jobs that will not run again.
 
-    `trouble`: why the batch system could not be asked; then the jobs are as last seen.
+    `trouble`: why the batch system could not be asked; then the numbers of jobs are as last seen.
     """
 
     progress: Progress
@@ -40,25 +40,24 @@ class Look:
         jobs = {"running": seen.running, "idle": seen.idle, "held": seen.held}
         jobs |= {"not to be found": seen.unknown}
         counts = ", ".join(f"{count} {name}" for name, count in jobs.items() if count)
-        return f"{text}; jobs: {counts}" if counts else f"{text}, and no job runs"
+        return f"{text}; jobs: {counts}" if counts else f"{text}, and no job is running"
 
 
-def look(opened: Opened, *, fetch: bool) -> Look:
+def look(opened: Opened, *, fetch: bool) -> JobsSeen:
     """Ask the batch system once, and count outputs; with `fetch` (under the lock) bring them home.
 
     Nothing is written down.
     """
     snapshot, trouble, tallies = opened.snapshot, None, []
-    parts = compose(_impatient(opened), lambda: False)
-    try:
-        for attempt in snapshot.live_attempts:
-            tallies.append(parts.ports.batch.poll(attempt.submission))
-            if fetch:
-                parts.ports.batch.fetch(attempt.submission)
-    except AutoIterError as error:
-        trouble = str(error)
-    finally:
-        parts.close()
+    with composed(opened, patience_s=LOOK_TIMEOUT_S) as parts:
+        batch = parts.ports.batch
+        try:
+            for attempt in snapshot.live_attempts:
+                tallies.append(batch.poll(attempt.submission))
+                if fetch:
+                    batch.fetch(attempt.submission)
+        except AutoIterError as error:
+            trouble = str(error)
     mine = app.reconstruction(opened)
     now: dict[str, object] = {
         "wanted": len(mine.wanted()),
@@ -69,7 +68,7 @@ def look(opened: Opened, *, fetch: bool) -> Look:
         for name in ("idle", "running", "held", "unknown"):
             now[name] = sum(getattr(tally, name) for tally in tallies)
     progress = snapshot.progress.model_copy(update=now)
-    return Look(progress, sum(tally.ended for tally in tallies), trouble)
+    return JobsSeen(progress, sum(tally.ended for tally in tallies), trouble)
 
 
 def look_for(opened: Opened, status: Status) -> Status:
@@ -77,26 +76,18 @@ def look_for(opened: Opened, status: Status) -> Status:
     try:
         seen = look(opened, fetch=False)
     except AutoIterError as error:  # a strategy that is gone, say: status has more to tell
-        return replace(status, remark=f"the jobs are as last seen: {error}")
+        return replace(status, remark=f"the numbers of jobs are as last seen: {error}")
     progress = seen.progress.model_copy(update={"expected_end": None})
     unfetched = min(seen.ended, progress.wanted) - progress.delivered
     remark = None
     if seen.trouble is not None:
-        remark = f"the jobs are as last seen: {seen.trouble}"
+        remark = f"the numbers of jobs are as last seen: {seen.trouble}"
     elif seen.is_whole:
         paths = opened.workspace.iteration(opened.snapshot.iteration, opened.snapshot.arguments.run)
         remark = f"all outputs are there; next by hand: auto-iter millepede -i {paths.root}"
     elif unfetched > 0:
         remark = (
-            f"{unfetched} more jobs have ended: outputs that wait with the batch system are "
-            "fetched by whoever goes on, jobs that failed are submitted again"
+            f"{unfetched} more jobs have ended; whoever continues fetches the outputs that are "
+            "still with the batch system, and submits again what failed"
         )
     return replace(status, snapshot=opened.snapshot.but(progress=progress), remark=remark)
-
-
-def _impatient(opened: Opened) -> Opened:
-    htcondor = opened.config.htcondor
-    limit = min(htcondor.call_timeout_s, LOOK_TIMEOUT_S)
-    changed = htcondor.model_copy(update={"call_timeout_s": limit})
-    config = opened.config.model_copy(update={"htcondor": changed})
-    return Opened(opened.workspace, opened.snapshot, config, opened.remark)

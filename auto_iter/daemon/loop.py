@@ -151,12 +151,12 @@ class Daemon:
             case PermanentError():
                 return self._fail(error.reason, error.remedy)
             case AutoIterError():
-                return self._fail(str(error), "mend that, then `auto-iter resume`")
+                return self._fail(str(error), "fix that, then `auto-iter resume`")
             case OSError():
                 what = f"{error.filename or 'system'}: {error.strerror}"
                 if error.errno in TRANSIENT_ERRNOS:
                     return self._try_again(what, None)
-                return self._fail(what, "mend that, then `auto-iter resume`")
+                return self._fail(what, "fix that, then `auto-iter resume`")
         self._log.exception("bug")
         return self._fail(
             f"bug: {type(error).__name__}: {error}",
@@ -178,7 +178,7 @@ class Daemon:
     def _until_next_poll(self) -> float:
         """Return the poll interval and a little more: who started together shall not poll so."""
         policy = self._ports.policy
-        return policy.poll_interval_s * random.uniform(1, 1 + policy.poll_jitter)  # noqa: S311
+        return policy.poll_interval_s * random.uniform(1, 1 + policy.pace.jitter)  # noqa: S311
 
     def _move(self, fired: Fire) -> None:
         before = self._machine.state

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from auto_iter.alignment.snapshot import Snapshot
 
@@ -33,19 +32,7 @@ class Display:
                 transient=True,
                 get_renderable=self._renderable,
             )
-
-    def __enter__(self) -> Self:
-        if self._live is not None:
             self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def update(self, snapshot: Snapshot) -> None:
         """Show a new snapshot."""

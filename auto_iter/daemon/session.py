@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -12,33 +10,26 @@ from dataclasses import dataclass
 
 import states
 from auto_iter.alignment import checkpoint
-from auto_iter.alignment.ports import BatchSystem
-from auto_iter.alignment.snapshot import Arguments, Attempt, Snapshot
-from auto_iter.batch.local.system import LocalBatch
-from auto_iter.config.resolve import resolve_config
+from auto_iter.alignment.snapshot import Arguments, Snapshot
+from auto_iter.batch.registry import resolve_config
 from auto_iter.config.schema import Config
 from auto_iter.daemon import acceptance
 from auto_iter.daemon import lifecycle as app
-from auto_iter.daemon.compose import Parts, chain_of, compose
+from auto_iter.daemon.compose import Parts, chain_of, composed
 from auto_iter.daemon.lifecycle import Opened
-from auto_iter.daemon.lock import WorkspaceLock, live_holder
+from auto_iter.daemon.lock import WorkspaceLock, locked
 from auto_iter.daemon.loop import Daemon, Ending, SnapshotSink
 from auto_iter.daemon.progress import Display
 from auto_iter.daemon.signals import Signals
 from auto_iter.daemon.status import Status
 from auto_iter.errors import (
     NOT_CONVERGED_EXIT_CODE,
-    AutoIterError,
-    TransientError,
-    UsageError,
 )
 from auto_iter.files import remove_leftovers
 from auto_iter.iteration.envscript import overruled_calypso
 from auto_iter.log.setup import get_logger, logging_to
 from auto_iter.processes.orphans import end_orphans
 from auto_iter.workspace.paths import Workspace
-from states.decisions.portions import in_queue
-from states.machine import StateMachine
 from states.table import TERMINAL
 
 
@@ -51,10 +42,6 @@ def start(arguments: Arguments, config: Config, *, allow_missing: bool, now: flo
         app.refuse_differences(opened, arguments, config)
         return opened
     return app.create_workspace(workspace, arguments, config, allow_missing=allow_missing, now=now)
-
-
-CONFIRMATION_S = 10.0
-"""Removed jobs are waited for so long; an unreachable machine may take hours to confirm."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +64,8 @@ class SessionOptions:
 def run_session(opened: Opened, options: SessionOptions) -> int:
     """Run the daemon on a workspace, under its lock; return the exit code."""
     workspace = opened.workspace
-    lock = WorkspaceLock(workspace.lock)
-    lock.acquire(steal=options.steal_lock)
-    try:
+    with ExitStack() as stack:
+        lock = stack.enter_context(locked(workspace.lock, steal=options.steal_lock))
         end_orphans(workspace.root)
         remove_leftovers(workspace.directories)
         # Only now nobody else writes: what was read before the lock may be old.
@@ -92,11 +78,8 @@ def run_session(opened: Opened, options: SessionOptions) -> int:
             snapshot = app.abandoned(snapshot)
         if snapshot != on_disk or opened.remark:
             checkpoint.save(workspace.checkpoint, snapshot)
-        with ExitStack() as stack:
-            stack.enter_context(logging_to(workspace.log, opened.config.log))
-            return _run(opened, snapshot, lock, stack, options)
-    finally:
-        lock.release()
+        stack.enter_context(logging_to(workspace.log, opened.config.log))
+        return _run(opened, snapshot, lock, stack, options)
 
 
 def _run(
@@ -126,10 +109,10 @@ def _run(
         log.warning("environment script", remark=overruled)
     signals = Signals()
     signals.install()
-    parts = compose(opened, signals.should_stop)
-    stack.callback(parts.close)
+    parts = stack.enter_context(composed(opened, signals.should_stop))
     _greet(opened, snapshot, parts)
-    display = stack.enter_context(Display(opened.workspace.root.name, sys.stderr))
+    display = Display(opened.workspace.root.name, sys.stderr)
+    stack.callback(display.close)
     daemon = Daemon(
         snapshot,
         states.ALL,
@@ -198,126 +181,3 @@ def print_result(workspace: Workspace) -> None:
         print("\n" + table.read_text().rstrip())
     for path in sorted(workspace.report.glob("*")):
         print(path)
-
-
-def stop_daemon(workspace: Workspace, timeout_s: float) -> bool:
-    """Ask the daemon to stop and wait for it; False when none runs. Raises AutoIterError."""
-    holder = live_holder(workspace.lock)
-    if holder is None:
-        return False
-    if not holder.is_here:
-        raise UsageError(f"the daemon runs on {holder.host}; stop it there")
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(holder.pid, signal.SIGTERM)
-    deadline = time.monotonic() + timeout_s
-    while holder.is_alive:
-        if time.monotonic() > deadline:
-            raise AutoIterError(f"pid {holder.pid} has not stopped after {timeout_s:.0f} s")
-        time.sleep(0.05)
-    return True
-
-
-def remove_jobs(opened: Opened) -> tuple[int, int]:
-    """Tell every job of a workspace that no daemon holds to end, and note that it is stopped.
-
-    Return how many jobs that were, and of how many the end is not confirmed yet: those a `resume`
-    waits for before their files are submitted again.
-    """
-    lock = WorkspaceLock(opened.workspace.lock)
-    lock.acquire()
-    try:
-        opened = app.open_to_stop(opened.workspace.root)
-        parts = compose(opened, lambda: False)
-        try:
-            snapshot = _with_pending(opened.snapshot, parts.ports.batch)
-            live = snapshot.live_attempts
-            for attempt in live:
-                parts.ports.batch.remove(attempt.submission, "stopped by the operator")
-            left = _confirmed(live, parts.ports.batch)
-        finally:
-            parts.close()
-        attempts = tuple(
-            each.model_copy(update={"is_over": not left[each.key], "is_ended_by_us": True})
-            if each.key in left
-            else each
-            for each in snapshot.attempts
-        )
-        stopped = snapshot.but(attempts=attempts, intent=None)
-        if snapshot.state not in TERMINAL:
-            stopped = stopped.but(state=StateMachine(snapshot.state).fire("stop"))
-        lock.check()
-        checkpoint.save(opened.workspace.checkpoint, stopped)
-        return in_queue(snapshot), sum(left.values())
-    finally:
-        lock.release()
-
-
-def declare_lost(opened: Opened, host: str) -> int:
-    """Give up the jobs, and the daemon, of a host that is gone for good; return how many jobs.
-
-    Raises UsageError where HTCondor runs the jobs: the schedd itself notices such machines.
-    """
-    lock = WorkspaceLock(opened.workspace.lock)
-    holder = live_holder(opened.workspace.lock)
-    lock.acquire(steal=holder is not None and holder.host == host and not holder.is_here)
-    try:
-        parts = compose(opened, lambda: False)
-        try:
-            batch = parts.ports.batch
-            if not isinstance(batch, LocalBatch):
-                raise UsageError(
-                    f"--lost {host}: {batch.name} itself notices machines that are gone"
-                )
-            return batch.declare_lost(host)
-        finally:
-            parts.close()
-    finally:
-        lock.release()
-
-
-def _with_pending(snapshot: Snapshot, batch: BatchSystem) -> Snapshot:
-    """Return the snapshot with a submission that was made and not noted."""
-    intent = snapshot.intent
-    found = None if intent is None else batch.find(intent.key)
-    if intent is None or found is None:
-        return snapshot
-    return snapshot.but(attempts=(*snapshot.attempts, Attempt.of(intent, found)), intent=None)
-
-
-def _confirmed(live: tuple[Attempt, ...], batch: BatchSystem) -> dict[str, int]:
-    """Return for each submission how many of its jobs have not ended, waiting a little for that."""
-    left: dict[str, int] = {}
-    deadline = time.monotonic() + CONFIRMATION_S
-    for attempt in live:
-        while True:
-            try:
-                left[attempt.key] = batch.poll(attempt.submission).left
-            except TransientError:
-                left[attempt.key] = attempt.jobs
-            if not left[attempt.key] or time.monotonic() > deadline:
-                break
-            time.sleep(0.5)
-    return left
-
-
-def fetch_cluster(opened: Opened, cluster: str) -> tuple[int, int]:
-    """Fetch a cluster of the current iteration; return how many raw files are in, and of how many.
-
-    Raises UsageError when the workspace has no such cluster.
-    """
-    known = {attempt.cluster: attempt for attempt in opened.snapshot.attempts}
-    if cluster not in known:
-        here = ", ".join(known) or "none"
-        raise UsageError(f"cluster {cluster}: not of this iteration; its clusters: {here}")
-    lock = WorkspaceLock(opened.workspace.lock)
-    lock.acquire()  # a daemon fetches by itself; two at once would take files from each other
-    try:
-        parts = compose(opened, lambda: False)
-        try:
-            parts.ports.batch.fetch(known[cluster].submission)
-            done = parts.ports.reconstruction.delivered(opened.snapshot.iteration)
-            return len(done), len(parts.ports.reconstruction.wanted())
-        finally:
-            parts.close()
-    finally:
-        lock.release()

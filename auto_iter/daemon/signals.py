@@ -13,6 +13,11 @@ LOOK_EVERY_S = 1.0
 """How often a waiting daemon looks for news that no file descriptor announces."""
 
 
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
 class SystemClock:
     """The machine's clock."""
 

@@ -55,7 +55,7 @@ class Status:
             "iterations": snapshot.arguments.iterations,
             "year": snapshot.arguments.year,
             "run": f"{snapshot.arguments.run:06d}",
-            "files": snapshot.arguments.files,
+            "files": snapshot.arguments.files.text,
             "stations": snapshot.arguments.stations,
             "strategy": snapshot.strategy,
             "phase": snapshot.phase_name,
@@ -135,7 +135,7 @@ class Status:
             return []
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(hindrance.since))
         if self.holder is None:
-            return [f"was waiting since {since}: {hindrance.reason}"]
+            return [f"had been waiting since {since}: {hindrance.reason}"]
         return [f"waiting since {since}; retries automatically: {hindrance.reason}"]
 
     def _remark(self) -> list[str]:
@@ -182,7 +182,7 @@ class Status:
         lines = [f"failed in {failure.state}: {failure.reason}"]
         if failure.remedy:
             lines.append(f"what to do: {failure.remedy}")
-        return [*lines, f"then: {self.workspace.resume_command}"]
+        return [*lines, f"then run: {self.workspace.resume_command}"]
 
     def _history(self) -> list[str]:
         if not self.snapshot.history:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from auto_iter.config.presets import TagChain, tag_chain
 from auto_iter.config.schema import Config
-from auto_iter.doctor.checks import Finding, Verdict
+from auto_iter.doctor.checks import Diagnosis, Health
 from auto_iter.errors import AutoIterError
 from auto_iter.iteration.envscript import configured_env_script
 
@@ -58,26 +58,26 @@ class Sourced:
 
 def examine_job_environment(
     config: Config, env: Mapping[str, str], time_limit_s: float = TIME_LIMIT_S
-) -> Iterator[Finding]:
+) -> Iterator[Diagnosis]:
     """Yield what a job would find, in the order in which it needs it."""
     subject = "job environment"
     if not config.paths.env_script.exists() and config.paths.calypso_install is None:
-        yield Finding(subject, Verdict.SKIPPED, "no environment script to source")
+        yield Diagnosis(subject, Health.SKIPPED, "no environment script to source")
         return
     try:
         chain = tag_chain(config.reco)
         text = configured_env_script(config)
     except AutoIterError as error:
-        yield Finding(subject, Verdict.BAD, str(error))
+        yield Diagnosis(subject, Health.BAD, str(error))
         return
     names = [name for name in (chain.writer, config.reco.program) if "/" not in name]
     try:
         sourced = _source(text, ["python", *ATHENA, *names], env, time_limit_s)
     except AutoIterError as error:
         remedy = "source it in a clean shell (env -i HOME=$HOME bash --norc) to see why"
-        yield Finding(subject, Verdict.BAD, str(error), remedy)
+        yield Diagnosis(subject, Health.BAD, str(error), remedy)
         return
-    yield Finding(subject, Verdict.OK, f"sourced in {sourced.seconds:.1f} s")
+    yield Diagnosis(subject, Health.OK, f"sourced in {sourced.seconds:.1f} s")
     yield from _programs(config, chain, sourced)
     yield from _tags(chain, sourced.release / "sqlite200" / "ALLP200.db")
 
@@ -111,11 +111,11 @@ def _source(text: str, names: list[str], env: Mapping[str, str], time_limit_s: f
     return Sourced(found, Path(found.pop("release")), time.monotonic() - started)
 
 
-def _programs(config: Config, chain: TagChain, sourced: Sourced) -> Iterator[Finding]:
+def _programs(config: Config, chain: TagChain, sourced: Sourced) -> Iterator[Diagnosis]:
     for name in ("python", *ATHENA):
         if not sourced.paths[name]:
             remedy = "asetup did not set up Athena: check reco.asetup_input and reco.athena"
-            yield Finding(name, Verdict.BAD, "not on PATH after the environment script", remedy)
+            yield Diagnosis(name, Health.BAD, "not on PATH after the environment script", remedy)
     for setting, name in (("writer", chain.writer), ("program", config.reco.program)):
         if "/" in name:
             readable = os.access(Path(name).expanduser(), os.R_OK)
@@ -125,18 +125,18 @@ def _programs(config: Config, chain: TagChain, sourced: Sourced) -> Iterator[Fin
             found = bool(sourced.paths[name])
             text = sourced.paths[name] or f"{name} is not on PATH after the environment script"
         remedy = f"give reco.{setting} as a path: the file then travels with the jobs"
-        yield Finding(
-            f"reco.{setting}", *((Verdict.OK, text) if found else (Verdict.BAD, text, remedy))
+        yield Diagnosis(
+            f"reco.{setting}", *((Health.OK, text) if found else (Health.BAD, text, remedy))
         )
 
 
-def _tags(chain: TagChain, database: Path) -> Iterator[Finding]:
+def _tags(chain: TagChain, database: Path) -> Iterator[Diagnosis]:
     """Ask the release which global tag leads to the tag that jobs write under."""
     if not os.access(database, os.R_OK):
         remedy = "is /cvmfs/faser.cern.ch mounted here?"
-        yield Finding("conditions", Verdict.BAD, f"{database} cannot be read", remedy)
+        yield Diagnosis("conditions", Health.BAD, f"{database} cannot be read", remedy)
         return
-    yield Finding("conditions", Verdict.OK, str(database))
+    yield Diagnosis("conditions", Health.OK, str(database))
     leading = _check("leading", database, chain)
     if chain.global_tag:
         asked = _check("reads", database, chain, chain.global_tag)
@@ -145,14 +145,14 @@ def _tags(chain: TagChain, database: Path) -> Iterator[Finding]:
         fits, who = leading.returncode != 1, leading.stdout.strip() or "an unknown global tag"
     line = str(chain.model_copy(update={"global_tag": who}))
     if fits:
-        yield Finding("tags", Verdict.OK, line)
+        yield Diagnosis("tags", Health.OK, line)
     else:
         known = leading.stdout.strip() or "none"
         remedy = (
             f"the constants would be ignored: global tags that lead to {chain.output_tag}: {known};"
             " set reco.output_tag, reco.global_tag or reco.preset"
         )
-        yield Finding("tags", Verdict.BAD, line, remedy)
+        yield Diagnosis("tags", Health.BAD, line, remedy)
 
 
 def _check(

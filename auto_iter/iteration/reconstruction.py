@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib.resources import files as shipped
 from pathlib import Path
 
 from auto_iter.alignment.model import Batch, Job, Problem, Resources, Stage
 from auto_iter.alignment.ports import Mended
-from auto_iter.batch.exitcodes import CANNOT_DELIVER, DISK_FULL, describe_exit
-from auto_iter.batch.htcondor.submit import (
-    refuse_eos,
-    refuse_path,
-    submit_description,
-    submit_text,
-)
-from auto_iter.batch.job import job_arguments, through, travelling
+from auto_iter.batch.driver import BatchDriver
+from auto_iter.batch.job import job_arguments, through
+from auto_iter.batch.registry import driver_of
 from auto_iter.config.schema import Config
 from auto_iter.detector.constants import parse_constants, read_constants, read_text
 from auto_iter.errors import InputError, PhysicsError, TransientError
-from auto_iter.files import digest, refuse_full_disk, sync_directory, write_atomically
+from auto_iter.files import digest, refuse_full_disk, sync_directory
+from auto_iter.iteration import payload
 from auto_iter.iteration.envscript import find_env_script, install_env_script
+from auto_iter.iteration.evidence import evidence, met_full_disk
 from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.rawfiles import RawRange, describe_missing, missing, raw_path
 from auto_iter.workspace.heritage import Heritage
 from auto_iter.workspace.paths import Iteration, Workspace
 
 _OUTPUT = re.compile(r"kfalignment_(\d{6})_(\d{5})\.root")
-_TAIL_BYTES = 4000
-_TAIL_LINES = 15
-_FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 
 DISK_AGAIN_S = 10.0
 """How often a full disk is looked at again."""
@@ -62,33 +53,21 @@ class WorkspaceReconstruction:
 
         Writes nothing. All missing raw files are named at once.
         """
-        raw_dir = self.config.paths.raw_dir
-        if not raw_dir.is_dir():
-            raise InputError(f"{raw_dir}: no such raw directory", "set paths.raw_dir")
-        lost = missing(raw_dir, self.year, self.run, self.wanted())
+        raw_dir, wanted = self.config.paths.raw_dir, self.wanted()
+        lost = missing(raw_dir, self.year, self.run, wanted)
         if lost:
-            raise InputError(
-                f"{lost[0].path.parent}: {len(lost)} of {len(self.wanted())} raw files: "
-                f"{describe_missing(lost)}",
-                "bring them back and resume",
-            )
+            raise InputError(describe_missing(lost, len(wanted)), "bring them back and resume")
         find_env_script(self.workspace, self.config)
-        for program in travelling(self.config.reco):
-            _program_text(program)
-        for number in sorted(self.wanted())[:1]:
-            self._arguments(number, self.stations)
-            self._refuse_for_htcondor(number)
+        payload.refuse_missing_programs(self.config.reco)
+        for number in sorted(wanted)[:1]:
+            self._driver.refuse_batch(self.batch(Stage(1), "", [number], {}, ()))
         initial = self.config.alignment.initial_constants
         if initial is not None:
             read_text(initial)
 
-    def _refuse_for_htcondor(self, number: int) -> None:
-        """Raise UsageError or InputError for paths that a submission could not have."""
-        if self.config.batch.system == "htcondor":
-            one = self.batch(Stage(1), "", [number], {}, ())
-            for path in (one.directory, one.executable, *one.inputs, one.deliver_to):
-                refuse_path(path)
-            refuse_eos(submit_description(one, self.config.htcondor), self.config.htcondor)
+    @property
+    def _driver(self) -> BatchDriver:
+        return driver_of(self.config)
 
     def mend_found(self, iteration: int, expected: str) -> str | None:
         """See `Heritage.mend_found`."""
@@ -123,16 +102,11 @@ class WorkspaceReconstruction:
             for number in self.wanted():
                 paths.job_directory(number).mkdir(parents=True, exist_ok=True)
             install_env_script(self.workspace, self.config)
-            _write(paths.reco / "reco_condor_env.sh", self.workspace.env_script.read_text(), 0o755)
-            for name in (paths.job_script.name, "aligndb_copy.sh", "check_tags.py"):
-                script = shipped("conf").joinpath("job", name).read_text()
-                _write(paths.reco / name, script, 0o755)
-            for program in travelling(self.config.reco):
-                mode = 0o755 if os.access(program, os.X_OK) else 0o644
-                _write(paths.reco / program.name, _program_text(program), mode)
-            _write(paths.constants, constants)
+            env_script = self.workspace.env_script.read_text()
+            payload.install(paths, env_script, constants, self.config.reco)
             everything = self.batch(stage, "", self.wanted(), {}, ())
-            _write(paths.submit_description, submit_text(everything, self.config.htcondor))
+            name, text = self._driver.submit_file(everything)
+            payload.write_changed(paths.reco / name, text)
             # Jobs are submitted next, and bring their outputs into these whatever happens to us.
             for directory in (paths.root, self.workspace.root):
                 sync_directory(directory)
@@ -219,13 +193,7 @@ class WorkspaceReconstruction:
             key=key,
             directory=paths.reco,
             executable=paths.job_script,
-            inputs=(
-                paths.reco / "reco_condor_env.sh",
-                paths.reco / "aligndb_copy.sh",
-                paths.reco / "check_tags.py",
-                paths.constants,
-                *(paths.reco / program.name for program in travelling(self.config.reco)),
-            ),
+            inputs=payload.inputs(paths, self.config.reco),
             deliver_to=self._outputs_directory(paths),
             jobs=tuple(self._job(paths, number, stations, memory_mb) for number in sorted(numbers)),
             resources=self._resources(),
@@ -247,20 +215,11 @@ class WorkspaceReconstruction:
                 refuse_full_disk(directory)
 
     def met_full_disk(self, iteration: int, problem: Problem, *, was_full: bool) -> bool:
-        """Tell whether a job failed because the workspace's disk is, or was, full.
+        """Tell whether a job failed because the workspace's disk is, or was, full."""
+        paths, use = self._paths(iteration), self._driver.disk_use
+        return met_full_disk(paths, problem, use, self._is_full, was_full=was_full)
 
-        A local job's sandbox lies there; a direct HTCondor job only delivers there. What jobs say
-        themselves counts: the disk may have room again, by the very output that they gave up. What
-        else fails while the disk is full can say nothing, or says anything.
-        """
-        is_local = self.config.batch.system == "local"
-        if not is_local and (self.config.htcondor.spool or problem.exit_code != CANNOT_DELIVER):
-            return False
-        if was_full or (is_local and problem.exit_code == DISK_FULL):
-            return True
-        said = [problem.reason, *_tail(self._paths(iteration).job_log(problem.number, "err"))]
-        if any(words in line for line in said for words in _FULL):
-            return True
+    def _is_full(self) -> bool:
         try:
             self._refuse_full_disks()
         except OSError:
@@ -269,15 +228,7 @@ class WorkspaceReconstruction:
 
     def evidence(self, iteration: int, problem: Problem) -> str:
         """Return what is known of a problem: reason, exit code's meaning, end of the error log."""
-        log = self._paths(iteration).job_log(problem.number, "err")
-        lines = [f"raw file {problem.number:05d} {problem.trouble}: {problem.reason}"]
-        if problem.machine:
-            lines[0] += f" (on {problem.machine})"
-        if problem.exit_code is not None or problem.signal is not None:
-            lines.append(describe_exit(problem.exit_code, problem.signal))
-        tail = _tail(log)
-        lines.append(f"end of {log}:" if tail else f"{log} is empty or not there")
-        return "\n".join(lines + [f"  {line}" for line in tail])
+        return evidence(self._paths(iteration), problem)
 
     def _paths(self, iteration: int) -> Iteration:
         return self.workspace.iteration(iteration, self.run)
@@ -303,7 +254,7 @@ class WorkspaceReconstruction:
     def _resources(self) -> Resources:
         reco = self.config.reco
         return Resources(
-            cpus=self.config.htcondor.request_cpus,
+            cpus=self._driver.cpus,
             memory_mb=reco.memory_mb,
             disk_mb=reco.disk_mb,
             time_limit_s=reco.time_limit_s,
@@ -317,33 +268,3 @@ class WorkspaceReconstruction:
             return read_text(self._paths(stage.iteration - 1).new_constants)
         initial = self.config.alignment.initial_constants
         return "" if initial is None else read_text(initial)
-
-
-def _program_text(program: Path) -> str:
-    """Return a program that travels with the jobs. Raises InputError when it cannot be read."""
-    try:
-        return program.expanduser().read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{program}: cannot be read: {error}",
-            "reco.writer and reco.program are names on PATH, or paths of scripts that travel",
-        ) from None
-
-
-def _write(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write what is not there yet: jobs of a killed daemon may be reading it."""
-    try:
-        if path.read_text() == text:
-            return
-    except (FileNotFoundError, UnicodeDecodeError):
-        pass
-    write_atomically(path, text, mode=mode)
-
-
-def _tail(log: Path) -> list[str]:
-    try:
-        with log.open("rb") as lines:
-            lines.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            return lines.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
-    except OSError:
-        return []

@@ -156,7 +156,7 @@ def _title(workspace: Workspace, notes: list[str]) -> tuple[str, str]:
     if backup:
         notes.append(backup)
     arguments = snapshot.arguments
-    title = f"run {arguments.run:06d} ({arguments.year}), files {arguments.files}"
+    title = f"run {arguments.run:06d} ({arguments.year}), files {arguments.files.text}"
     return f"{title}, {arguments.stations} stations", snapshot.state
 
 

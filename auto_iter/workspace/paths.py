@@ -14,10 +14,12 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from auto_iter.rawfiles import RawRange
 
-def workspace_name(year: int, run: int, files: str) -> str:
-    """Return the directory name, e.g. `Y2023_R011705_F400-450`; `files` is the range."""
-    return f"Y{year}_R{run:06d}_F{files}"
+
+def workspace_name(year: int, run: int, files: RawRange) -> str:
+    """Return the directory name, e.g. `Y2023_R011705_F400-450`."""
+    return f"Y{year}_R{run:06d}_F{files.text}"
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,6 @@ class Iteration:
     def new_constants(self) -> Path:
         """The constants that this iteration found: the next one's input."""
         return self.millepede / "inputforalign.txt"
-
-    @property
-    def submit_description(self) -> Path:
-        """The HTCondor submit description; works with `condor_submit` by hand."""
-        return self.reco / "reco.sub"
 
     @property
     def job_script(self) -> Path:
@@ -134,11 +131,6 @@ class Workspace:
         return openness(self.root)
 
     @property
-    def submission_keys(self) -> Path:
-        """Where the keys that were used on a schedd are remembered, apart from the checkpoint."""
-        return self.batch_records / "keys"
-
-    @property
     def checkpoint(self) -> Path:
         """The state of the daemon."""
         return self.root / "state.yaml"
@@ -170,7 +162,7 @@ class Workspace:
 
     @property
     def batch_records(self) -> Path:
-        """Where the local batch system keeps its submissions."""
+        """What the batch system notes of its submissions, apart from the checkpoint."""
         return self.root / "batch"
 
     @property

@@ -13,26 +13,8 @@
 # whole or not at all. Works in a scratch directory under $_CONDOR_SCRATCH_DIR that does not outlive
 # it.
 #
-# Exit codes (auto_iter/batch/exitcodes.py has the same list, with remedies):
-#   0    the output was delivered
-#   10   the arguments make no sense
-#   11   an input that travels with the job is missing
-#   12   the raw file cannot be read
-#   20   the environment script failed, or a program is missing after it
-#   21   no scratch directory could be made
-#   22   the conditions database cannot be copied
-#   30   the writer of the alignment database failed
-#   31   the writer's sqlite file is not the expected one, or holds no alignment
-#   32   AtlCoolCopy did not put the constants under the tag
-#   33   the constants' pool files were not written, or are not the expected ones
-#   34   the reconstruction reads another alignment tag than was written
-#   40   the reconstruction failed
-#   41   the reconstruction left no kfalignment file
-#   42   the kfalignment file is empty, cut short or no ROOT file
-#   43   the kfalignment file holds no track
-#   50   the output could not be delivered
-#   51   the disk that the job ran on is full
-#   143  the job was told to end (SIGTERM) and cleaned up
+# Exit codes are in the table of auto_iter/batch/exitcodes.py, with remedies; here each is given with
+# words of its own.
 set -u
 
 say() { echo "$(date '+%F %T') run_alignment.sh: $*"; }
@@ -47,26 +29,18 @@ give_up() {
     exit "$code"
 }
 
-# Tells whether a disk is full; a file system that tells no sizes is not.
-is_full() {
-    local left size
-    read -r left size < <(df --output=avail,size -B1 -- "$1" 2>/dev/null | tail -n 1)
-    [ "${size:-0}" -gt 0 ] && [ "$left" -lt 1000000 ]
-} 2>/dev/null
-
-# Remembers a full disk: it may have room again, by what failed, when the failure comes to light.
+# Remembers a full disk: it may have room again, by what failed, when the failure comes to light. A
+# file system that tells no sizes is not full.
 look_at_disk() {
-    is_full "$sandbox" && was_full=yes
-}
+    local left size
+    read -r left size < <(df --output=avail,size -B1 -- "$sandbox" 2>/dev/null | tail -n 1)
+    [ "${size:-0}" -gt 0 ] && [ "$left" -lt 1000000 ] && was_full=yes
+} 2>/dev/null
 
 HOSTNAME=${HOSTNAME:-unknown}
 sandbox=$PWD
-was_full=
 beside=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-scratch=
-child=
-sourcing=
-partial=
+was_full='' scratch='' child='' sourcing='' partial=''
 
 clean_up() {
     local code=$?

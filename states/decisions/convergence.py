@@ -22,7 +22,7 @@ def of(solution: SolutionSummary, within: int, phase: PhasePlan) -> bool | None:
 def movement(solution: SolutionSummary, limit: float) -> str:
     """Say what moves most, e.g. `layer ry still moves by 6.6 σ`."""
     if not solution.pulls:
-        return "the solver told no uncertainties, so that nobody knows"
+        return "the solver gave no uncertainties, so this cannot be judged"
     group = max(solution.pulls, key=lambda name: solution.pulls[name])
     if solution.pulls[group] <= limit:
         return f"nothing moves by more than {limit:g} σ, but the cuts have not settled yet"

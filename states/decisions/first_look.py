@@ -20,7 +20,7 @@ def first_look(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, tuple[Note, 
 
     Outputs that were not made with the constants are set aside, so that `resume` makes them again.
     """
-    iteration, guards = snapshot.iteration, ports.policy.guards
+    iteration, guards = snapshot.iteration, ports.policy.alignment.guards
     delivered = ports.reconstruction.delivered(iteration)
     responses = ports.millepede.responses(snapshot.stage, delivered)
     if not responses:

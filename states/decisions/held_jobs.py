@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from auto_iter.alignment.attempt import Attempt
 from auto_iter.alignment.model import Action, Problem, Remedy, Resources, Trouble
-from auto_iter.alignment.snapshot import Attempt, Snapshot
+from auto_iter.alignment.snapshot import Snapshot
 from states.step import Note, Ports
 
 Treated = list[tuple[Problem, Remedy]]
@@ -100,7 +101,7 @@ def _remembered(snapshot: Snapshot, group: Treated, ports: Ports) -> tuple[Snaps
             snapshot = snapshot.but(releases={**snapshot.releases, **counts}, held_since=since)
         case Action.GIVE_UP:
             # Trying the same again would end the same: all its tries are used up.
-            given_up = dict.fromkeys(numbers, ports.policy.max_attempts)
+            given_up = dict.fromkeys(numbers, ports.policy.reco.max_attempts)
             snapshot = snapshot.but(failures={**snapshot.failures, **given_up})
         case Action.ELSEWHERE:
             machines = {problem.machine for problem, _ in group if problem.machine}

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from auto_iter.alignment.snapshot import Intent, Snapshot
+from auto_iter.alignment.attempt import Intent
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import LimitError, PermanentError
 from states.step import Note, Ports
 
@@ -76,13 +77,12 @@ def still_to_come(snapshot: Snapshot, outstanding: tuple[int, ...]) -> tuple[int
 
 def portion_limit(snapshot: Snapshot, ports: Ports) -> int | None:
     """Return how many jobs one submission may have."""
-    known = ports.policy.portion or ports.batch.site_limits()[0]
-    return _least(known, snapshot.portion_limit)
+    return _least(ports.batch.limits()[0], snapshot.portion_limit)
 
 
 def _room(snapshot: Snapshot, ports: Ports) -> int | None:
-    known = ports.policy.max_in_queue or ports.batch.site_limits()[1]
-    limit, portion = _least(known, snapshot.queue_limit), portion_limit(snapshot, ports)
+    limit = _least(ports.batch.limits()[1], snapshot.queue_limit)
+    portion = portion_limit(snapshot, ports)
     if limit is None:
         return portion
     return _least(max(0, limit - in_queue(snapshot)), portion)

@@ -15,7 +15,7 @@ LOOK_AGAIN_S = 5.0
 
 def quantile_at(snapshot: Snapshot, progress: Progress, ports: Ports) -> float | None:
     """Return when the quantile of the files was in: now, earlier, or None for not yet."""
-    enough = progress.delivered >= ports.policy.straggler_quantile * progress.wanted
+    enough = progress.delivered >= ports.policy.reco.straggler_quantile * progress.wanted
     if snapshot.quantile_at is not None or not enough:
         return snapshot.quantile_at
     return ports.clock.now()
@@ -23,7 +23,7 @@ def quantile_at(snapshot: Snapshot, progress: Progress, ports: Ports) -> float |
 
 def are_due(snapshot: Snapshot, ports: Ports) -> bool:
     """Tell whether what is left takes so long that a second run of it is worth its cost."""
-    factor = ports.policy.straggler_factor
+    factor = ports.policy.reco.straggler_factor
     if factor is None or snapshot.rerun != "no" or snapshot.quantile_at is None:
         return False
     begun = snapshot.attempts[0].submitted_at

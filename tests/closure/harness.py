@@ -191,7 +191,7 @@ def _beginning(case: Case, strategy: Strategy, config: Config) -> tuple[Ports, S
         reconstruction=TwinReconstruction(frozenset(range(case.files))),
         millepede=TwinMillepede(),
         clock=clock,
-        policy=Policy.of(config),
+        policy=Policy(config.reco, config.alignment),
         plan=plan_of(strategy, config),
     )
     arguments = Arguments(

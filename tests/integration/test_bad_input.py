@@ -384,7 +384,7 @@ def test_iterations_without_a_checkpoint_are_not_taken_over(
     [
         ("  state: done", "  state: bogus", "state 'bogus' is none of prepare, "),
         ("    files: 400-403", "    files: abc", "raw files 'abc'"),
-        ("    year: 2023", "    year: 3", "year '0003'"),
+        ("    year: 2023", "    year: 3", "arguments.year: must be at least 2020"),
     ],
 )
 def test_what_was_edited_into_a_checkpoint_is_checked(

@@ -212,10 +212,8 @@ def test_nobody_replaces_what_a_daemon_works_on(
     finally:
         lock.release()
     assert code == 0
-    assert (
-        f"a what-if, from which nothing goes on (auto-iter is at work on it (pid {os.getpid()}"
-        in (said)
-    )
+    at_work = f"auto-iter is already working on it (pid {os.getpid()}"
+    assert f"a what-if, from which nothing goes on ({at_work}" in said
     assert constants(finished) == kept
 
 

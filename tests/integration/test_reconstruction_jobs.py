@@ -59,8 +59,8 @@ def reconstruction(tmp_path: Path) -> WorkspaceReconstruction:
     workspace = Workspace(tmp_path / "Y2023_R011705_F400-404")
     workspace.root.mkdir()
     return WorkspaceReconstruction(
-        workspace, Config.model_validate({"paths": paths}), 2023, 11705,
-        RawRange.parse("400-404"), strategy=load_strategy("3st"), stations=3,
+        workspace, Config.model_validate({"paths": paths, "batch": {"system": "local"}}),
+        2023, 11705, RawRange.parse("400-404"), strategy=load_strategy("3st"), stations=3,
     )  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from auto_iter.batch.htcondor.ads import Ad
 from auto_iter.batch.htcondor.child import ScheddProcess
-from auto_iter.batch.htcondor.schedd import Ad
 from auto_iter.daemon.lifecycle import open_workspace
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from auto_iter.simulation.generation import Beam
@@ -180,8 +180,8 @@ def jobs_of(alignment: Alignment, calls: ScheddProcess) -> list[Ran]:
     constraint = f'regexp("^{workspace_id}[0-9a-f]*-", AutoIterKey)'
     asked = ("ClusterId", "AutoIterKey", "AutoIterRawFile", *SIGNS_OF_LIFE)
     found = [
-        *calls.query(constraint, asked, at=None),
-        *calls.history(constraint, asked, at=None, limit=10_000),
+        *calls.query(constraint, asked),
+        *calls.history(constraint, asked, limit=10_000),
     ]
     return [_ran(ad) for ad in found]
 

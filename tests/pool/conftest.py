@@ -17,7 +17,7 @@ import pytest
 from auto_iter.alignment.model import Submission, Tally
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.config.schema import HTCondor
+from auto_iter.config.batch import HTCondor
 from auto_iter.errors import TransientError
 from tests.pool.alignments import (
     DONE,
@@ -90,8 +90,8 @@ def _empty_queue(calls: ScheddProcess) -> Iterator[None]:
     yield
 
     def is_empty() -> bool:
-        calls.act("remove", "true", "end of the test", at=None)
-        return calls.count("true", at=None).total == 0
+        calls.act("remove", "true", "end of the test")
+        return calls.count("true").total == 0
 
     wait_for(is_empty, "the queue does not empty")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.schedd import Placed
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.config.schema import HTCondor
+from auto_iter.config.batch import HTCondor
 from tests.batch_contract import make_batch
 
 NUMBERS = (10, 11, 12)
@@ -36,11 +36,10 @@ class DyingSchedd(ScheddProcess):
         rows: Sequence[Mapping[str, str]],
         *,
         spool: bool,
-        at: str | None,
     ) -> Placed:
         if self.window == "before submit":
             die()
-        placed = super().submit(description, rows, spool=spool, at=at)
+        placed = super().submit(description, rows, spool=spool)
         if self.window == "after submit":
             die()
         return placed

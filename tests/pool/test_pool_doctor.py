@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import os
 
-from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.config.schema import Config
-from auto_iter.doctor.checks import Verdict, examine
+from auto_iter.doctor.checks import Health, examine
 from tests.pool.conftest import ScheddDaemon
 
-CONFIG = Config.model_validate({"batch": {"system": "htcondor"}, "htcondor": {"call_timeout_s": 2}})
 
-
-def verdicts(schedd: ScheddProcess | None = None) -> dict[str, Verdict]:
-    return {each.subject: each.verdict for each in examine(CONFIG, os.environ, schedd)}
+def verdicts(timeout_s: float = 2, schedd: str | None = None) -> dict[str, Health]:
+    htcondor = {"call_timeout_s": timeout_s, "schedd": schedd}
+    config = Config.model_validate({"batch": {"system": "htcondor"}, "htcondor": htcondor})
+    return {each.subject: each.health for each in examine(config, os.environ)}
 
 
 def test_a_schedd_that_is_ours_passes_every_check() -> None:
     found = verdicts()
     names = ("htcondor configuration", "htcondor bindings", "schedd", "queue", "authentication")
-    assert [found[name] for name in names] == [Verdict.OK] * len(names)
+    assert [found[name] for name in names] == [Health.OK] * len(names)
 
 
 def test_a_hung_schedd_is_found_within_the_time_limit(schedd_daemon: ScheddDaemon) -> None:
     schedd_daemon.stop()
     found = verdicts()
-    assert found["queue"] is Verdict.BAD
+    assert found["queue"] is Health.BAD
     assert "authentication" not in found
 
 
 def test_a_schedd_that_is_not_there_is_found() -> None:
-    assert verdicts(ScheddProcess(schedd="nobody@nowhere", timeout_s=5))["schedd"] is Verdict.BAD
+    assert verdicts(5, "nobody@nowhere")["schedd"] is Health.BAD

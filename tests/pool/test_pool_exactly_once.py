@@ -17,8 +17,8 @@ import pytest
 
 from auto_iter.alignment.model import Submission, Trouble
 from auto_iter.batch.htcondor import ads
+from auto_iter.batch.htcondor.ads import Ad
 from auto_iter.batch.htcondor.child import ScheddProcess
-from auto_iter.batch.htcondor.schedd import Ad
 from auto_iter.batch.htcondor.system import HTCondorBatch
 from tests.batch_contract import make_batch
 from tests.pool.conftest import Opener, settled, wait_for
@@ -48,8 +48,8 @@ def clusters_that_ran(calls: ScheddProcess, key: str) -> set[int]:
     ran = f"{ads.with_key(key)} && NumJobStarts > 0"
     asked = ("ClusterId", "ProcId")
     seen: Iterable[Ad] = [
-        *calls.query(ran, asked, at=None),
-        *calls.history(ran, asked, at=None, limit=1000),
+        *calls.query(ran, asked),
+        *calls.history(ran, asked, limit=1000),
     ]
     return {int(ad["ClusterId"]) for ad in seen}
 
@@ -110,7 +110,7 @@ def test_a_half_spooled_cluster_is_removed_and_leaves_nothing_behind(
 ) -> None:
     start_submitter("after submit", tmp_path, spool=True).wait(timeout=30)
     key = (tmp_path / "key").read_text()
-    (held, *_) = calls.query(ads.with_key(key), ads.JOB, at=None)
+    (held, *_) = calls.query(ads.with_key(key), ads.JOB)
     problem = ads.problem_of(held)
     assert problem is not None
     assert problem.code == 16
@@ -123,7 +123,7 @@ def test_a_half_spooled_cluster_is_removed_and_leaves_nothing_behind(
     open_system = open_batch(spool=True)
     wait_for(is_told)
     assert found == [None]
-    assert calls.count(ads.with_key(key), at=None).total == 0
+    assert calls.count(ads.with_key(key)).total == 0
 
 
 def test_a_key_names_the_schedd_so_that_it_is_found_from_elsewhere(open_batch: Opener) -> None:
@@ -178,7 +178,7 @@ def test_a_removed_job_may_still_run_until_its_machine_says_that_it_does_not(
     settled(system, submission, lambda tally: tally.running == 1)
     with silent_machine() as thaw:
         system.remove(submission, "too long")
-        wait_for(lambda: calls.count("JobStatus == 3", at=None).total == 1)
+        wait_for(lambda: calls.count("JobStatus == 3").total == 1)
         for _ in range(10):
             tally = system.poll(submission)
             assert (tally.running, tally.is_over) == (1, False)

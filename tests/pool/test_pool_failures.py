@@ -82,7 +82,7 @@ def test_a_file_that_always_fails_is_told_in_one_screen_and_continues_alone_once
 
 def machines(calls: ScheddProcess) -> set[str]:
     """Return where jobs ran lately."""
-    ads = calls.history("LastRemoteHost isnt undefined", ("LastRemoteHost",), at=None, limit=5)
+    ads = calls.history("LastRemoteHost isnt undefined", ("LastRemoteHost",), limit=5)
     return {str(ad["LastRemoteHost"]).rpartition("@")[2] for ad in ads}
 
 
@@ -111,9 +111,9 @@ def test_a_job_that_needs_more_memory_gets_it(
         "release with more memory",
         900,
     )
-    asked = calls.history("AutoIterRawFile == 402", ("RequestMemory",), at=None, limit=1)
+    asked = calls.history("AutoIterRawFile == 402", ("RequestMemory",), limit=1)
     assert asked == [{"RequestMemory": 900}]  # of the second iteration, where it was never held
-    others = calls.history("AutoIterRawFile == 401", ("RequestMemory",), at=None, limit=1)
+    others = calls.history("AutoIterRawFile == 401", ("RequestMemory",), limit=1)
     assert others == [{"RequestMemory": 600}]
 
 
@@ -123,8 +123,8 @@ def test_what_a_person_holds_stays_held_and_is_told(
     alignment = on_the_pool("htcondor.requirements=False", iterations=1)
     daemon = alignment.start()
     one = "AutoIterRawFile == 402"
-    wait_for(lambda: calls.count(f"{one} && JobStatus == 1", at=None).total == 1)
-    calls.act("hold", one, "let me look first", at=None)
+    wait_for(lambda: calls.count(f"{one} && JobStatus == 1").total == 1)
+    calls.act("hold", one, "let me look first")
     wait_for(lambda: bool(alignment.logged("held")))
     (told,) = alignment.logged("held")
     assert (told["action"], told["code"]) == ("leave", 1)
@@ -132,11 +132,11 @@ def test_what_a_person_holds_stays_held_and_is_told(
     text = alignment.call(auto_iter("status", str(alignment.workspace))).stdout
     assert "00402" in text
     assert "held by a person" in text
-    calls.edit("JobStatus != 3", "Requirements", "True", at=None)
+    calls.edit("JobStatus != 3", "Requirements", "True")
     others = "AutoIterRawFile != 402"
-    wait_for(lambda: calls.count(others, at=None).total == 0)
-    assert calls.count(f"{one} && JobStatus == 5", at=None).total == 1
-    calls.act("release", one, "looked at it", at=None)
+    wait_for(lambda: calls.count(others).total == 0)
+    assert calls.count(f"{one} && JobStatus == 5").total == 1
+    calls.act("release", one, "looked at it")
     assert daemon.wait(timeout=120) in DONE
 
 
@@ -151,7 +151,7 @@ def test_an_input_that_comes_late_is_waited_for(
         iterations=1,
     )
     daemon = alignment.start()
-    wait_for(lambda: calls.count("JobStatus == 5", at=None).total == len(FILES))
+    wait_for(lambda: calls.count("JobStatus == 5").total == len(FILES))
     late.write_text("here now\n")
     assert daemon.wait(timeout=120) in DONE
     assert {(told["code"], told["action"]) for told in alignment.logged("held")} == {
@@ -172,7 +172,7 @@ def test_an_input_that_never_comes_fails_with_the_reason_and_what_to_do(
     assert ran.returncode == 1
     for told in ("the input could not be transferred", "released once in vain", str(never)):
         assert told in ran.stdout
-    assert calls.count("true", at=None).total == 0
+    assert calls.count("true").total == 0
 
 
 @pytest.mark.parametrize("spool", [True, False])
@@ -194,12 +194,12 @@ def test_a_full_disk_of_ours_costs_no_job_a_try(  # noqa: PLR0917 - fixtures, mo
         place=small_disk,
     )
     daemon = alignment.start()
-    wait_for(lambda: calls.count("JobStatus == 2", at=None).total == len(FILES))
+    wait_for(lambda: calls.count("JobStatus == 2").total == len(FILES))
     wait_for(lambda: bool(alignment.logged("transition")))
     filler = fill(small_disk)
     (tmp_path / "go").touch()
     still_there = "JobStatus == 1 || JobStatus == 2 || JobStatus == 6"
-    wait_for(lambda: calls.count(still_there, at=None).total == 0)
+    wait_for(lambda: calls.count(still_there).total == 0)
     time.sleep(12)  # as long as three tries to fetch took
     filler.unlink()
     assert daemon.wait(timeout=120) in DONE
@@ -219,7 +219,7 @@ def test_what_all_jobs_fail_of_ends_the_alignment_with_one_reason_and_no_second_
     assert shared in ran.stdout or "none succeeded: exit code 20" in ran.stdout
     assert len(ran.stdout.splitlines()) <= A_SCREEN
     assert {job.attempt for job in jobs_of(alignment, calls)} == {1}
-    wait_for(lambda: calls.count("true", at=None).total == 0)
+    wait_for(lambda: calls.count("true").total == 0)
     with_hook(detector, tmp_path, "")
     ends_well(alignment)
 
@@ -259,5 +259,5 @@ def test_a_machine_to_be_avoided_is_not_given_the_job(
     )
     which = f"ClusterId == {again.cluster}"
     rejected = f"{which} && LastRejMatchTime isnt undefined"
-    wait_for(lambda: calls.count(rejected, at=None).total == 1, "the negotiator took it")
-    assert calls.count(f"{which} && JobStatus == 1 && NumJobStarts is 0", at=None).total == 1
+    wait_for(lambda: calls.count(rejected).total == 1, "the negotiator took it")
+    assert calls.count(f"{which} && JobStatus == 1 && NumJobStarts is 0").total == 1

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment.model import Action, Batch, Problem, Resources, Submission, Trouble
+from auto_iter.batch.holds import decide
 from auto_iter.batch.htcondor.child import ScheddProcess
-from auto_iter.batch.htcondor.holds import decide
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.config.schema import Holds
+from auto_iter.config.batch import Holds
 from tests.batch_contract import make_batch
 from tests.pool.conftest import Opener, settled
 
@@ -60,7 +60,7 @@ def test_memory_is_raised_and_the_job_released(
     assert (problem.code, problem.subcode, problem.memory_mb) == (26, 34, 50)
     assert (remedy.action, remedy.memory_mb) == (Action.MORE_MEMORY, 400)
     system.release(submission, {10}, Resources(memory_mb=remedy.memory_mb))
-    (ad,) = calls.query(f"ClusterId == {submission.cluster}", ("RequestMemory",), at=None)
+    (ad,) = calls.query(f"ClusterId == {submission.cluster}", ("RequestMemory",))
     assert ad == {"RequestMemory": 400}
     ends_well(system, submission)
 
@@ -121,7 +121,7 @@ def test_what_a_person_holds_stays_held(
     system = open_batch(spool=False, extra={"requirements": "False"})
     submission = system.submit(batch(system))
     settled(system, submission, lambda tally: tally.idle == 1)
-    calls.act("hold", f"ClusterId == {submission.cluster}", "let me look first", at=None)
+    calls.act("hold", f"ClusterId == {submission.cluster}", "let me look first")
     problem = held(system, submission)
     assert problem.code == 1
     assert "let me look first" in problem.reason

@@ -35,7 +35,7 @@ def test_what_a_submit_requirement_refuses_ends_in_the_schedds_words(
     assert "name a project that we know" in ran.stdout
     assert "retries automatically" not in ran.stdout
     assert len(alignment.logged("trying again")) == 2
-    assert calls.count("true", at=None).total == 0
+    assert calls.count("true").total == 0
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_each_limit_is_told_from_trouble_and_nothing_is_submitted(  # noqa: PLR0
     with pytest.raises(LimitError) as error:
         system.submit(make_batch(tmp_path, system.new_key(1, 1), 10, 11, 12))
     assert error.value.is_for_good is is_for_good
-    assert calls.count("true", at=None).total == 0
+    assert calls.count("true").total == 0
 
 
 def test_input_that_cannot_be_read_makes_no_cluster(
@@ -81,7 +81,7 @@ def test_input_that_cannot_be_read_makes_no_cluster(
     batch.inputs[0].unlink()
     with pytest.raises(FileNotFoundError):
         system.submit(batch)
-    assert calls.count("true", at=None).total == 0
+    assert calls.count("true").total == 0
 
 
 def test_input_that_is_lost_under_way_is_refused_at_last(
@@ -107,7 +107,7 @@ def test_a_schedd_that_is_gone_can_be_left_behind(
     wait_for(lambda: "wait_reco" in [each["to"] for each in alignment.logged("transition")])
     daemon.terminate()
     daemon.wait()
-    calls.act("remove", "true", "the schedd is gone", at=None)
+    calls.act("remove", "true", "the schedd is gone")
     path = alignment.workspace / "state.yaml"
     snapshot, _ = checkpoint.load(path)
     (attempt,) = snapshot.attempts

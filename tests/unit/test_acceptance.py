@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment import checkpoint
-from auto_iter.alignment.snapshot import Arguments, Attempt, IterationRecord, Snapshot
+from auto_iter.alignment.attempt import Attempt
+from auto_iter.alignment.snapshot import Arguments, IterationRecord, Snapshot
 from auto_iter.config.file import dump_config
 from auto_iter.config.schema import Config
 from auto_iter.daemon import acceptance

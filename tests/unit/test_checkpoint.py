@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auto_iter.alignment import checkpoint
-from auto_iter.alignment.snapshot import Arguments, Attempt, Intent, IterationRecord, Snapshot
+from auto_iter.alignment.attempt import Attempt, Intent
+from auto_iter.alignment.snapshot import Arguments, IterationRecord, Snapshot
 from auto_iter.errors import CheckpointError
+from auto_iter.rawfiles import RawRange
 
 FRESH = Snapshot(
     workspace_id="0123abcd",
@@ -46,6 +48,12 @@ def path(tmp_path: Path) -> Path:
 def test_what_was_saved_is_loaded(path: Path, snapshot: Snapshot) -> None:
     checkpoint.save(path, snapshot)
     assert checkpoint.load(path) == (snapshot, None)
+
+
+def test_a_range_of_raw_files_is_text_in_the_file_and_a_value_in_memory(path: Path) -> None:
+    checkpoint.save(path, FRESH)
+    assert "    files: 400-450\n" in path.read_text()
+    assert checkpoint.load(path)[0].arguments.files == RawRange(400, 450)
 
 
 @given(
@@ -227,7 +235,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(path: Path, monkeypatch: pytest.M
 def test_the_size_does_not_grow_with_the_files(path: Path) -> None:
     sizes = []
     for stop in (401, 10_400):
-        arguments = FRESH.arguments.model_copy(update={"files": f"400-{stop}"})
+        arguments = FRESH.arguments.model_copy(update={"files": RawRange(400, stop)})
         checkpoint.save(path, FRESH.but(arguments=arguments))
         sizes.append(path.stat().st_size)
     assert sizes[1] - sizes[0] < 10

@@ -245,7 +245,7 @@ def test_what_is_waited_for_is_known_to_others_and_since_when_also_after_a_kill(
     text = Status(Workspace(Path("w")), world.saved, at_work, 0.0).as_text()
     assert "retries automatically: schedd unreachable" in text
     text = Status(Workspace(Path("w")), world.saved, None, 0.0).as_text()
-    assert "was waiting since" in text
+    assert "had been waiting since" in text
     assert "automatically" not in text
     down = False
     assert world.run() is Ending.DONE
@@ -387,7 +387,7 @@ def test_a_machine_on_which_jobs_also_succeed_is_no_black_hole() -> None:
 
 
 def test_polls_are_spread_in_time_but_never_closer_than_the_interval() -> None:
-    world = World(iterations=1, settings={"poll_jitter": 0.1})
+    world = World(iterations=1, settings={"jitter": 0.1})
     daemon = world.daemon()
     while daemon.step() == 0:
         pass
@@ -469,7 +469,7 @@ def submissions(world: World) -> list[MemorySubmission]:
 
 
 def test_where_submissions_are_limited_raw_files_go_in_in_portions_all_at_once() -> None:
-    world = World(files=MANY, iterations=1, settings={"portion": 4})
+    world = World(files=MANY, iterations=1, limits=(4, None))
     assert world.daemon(stop_after=1).run() is Ending.INTERRUPTED
     assert portions(world) == [[400, 401, 402, 403], [404, 405, 406, 407], [408, 409]]
     assert world.run() is Ending.DONE
@@ -477,7 +477,7 @@ def test_where_submissions_are_limited_raw_files_go_in_in_portions_all_at_once()
 
 
 def test_where_the_queue_is_limited_the_rest_follows_as_jobs_end() -> None:
-    world = World(files=MANY, iterations=1, settings={"portion": 4, "max_in_queue": 6})
+    world = World(files=MANY, iterations=1, limits=(4, 6))
     assert world.daemon(stop_after=1).run() is Ending.INTERRUPTED
     assert portions(world) == [[400, 401, 402, 403], [404, 405]]
     assert world.run() is Ending.DONE
@@ -486,8 +486,7 @@ def test_where_the_queue_is_limited_the_rest_follows_as_jobs_end() -> None:
 
 def test_what_fails_in_a_portion_is_counted_once_and_waits_for_the_next_round() -> None:
     fails = {401: 1, 405: 99}
-    settings = {"portion": 4, "max_in_queue": 8}
-    world = World(files=MANY, iterations=1, fails=fails, settings=settings)
+    world = World(files=MANY, iterations=1, fails=fails, limits=(4, 8))
     assert world.run() is Ending.FAILED
     assert world.saved.failures == {401: 1, 405: 3}
     assert Counter(number for _, number in world.ran) == {
@@ -499,8 +498,7 @@ def test_what_fails_in_a_portion_is_counted_once_and_waits_for_the_next_round() 
 def test_a_kill_between_portions_changes_nothing() -> None:
     def a_limited_world() -> World:
         fails = {401: 1, 405: 1}
-        settings = {"portion": 4, "max_in_queue": 6}
-        return World(files=MANY, iterations=1, fails=fails, settings=settings)
+        return World(files=MANY, iterations=1, fails=fails, limits=(4, 6))
 
     for at in range(1, count_actions(a_limited_world())):
         world = a_limited_world()
@@ -517,7 +515,7 @@ def test_a_kill_while_failed_files_run_again_beside_others_changes_nothing() -> 
     def a_slow_world() -> World:
         world = World(
             files=MANY, iterations=1, fails={400: 1, 403: 2, 409: 1}, spoils={401: 1},
-            exit_code=7, settings={"portion": 6},
+            exit_code=7, limits=(6, None),
         )  # fmt: skip
         world.slots = 2
         return world
@@ -535,8 +533,8 @@ def test_a_kill_while_failed_files_run_again_beside_others_changes_nothing() -> 
 
 
 def test_stragglers_are_run_again_also_where_submissions_are_limited() -> None:
-    settings = {"portion": 4, "straggler_factor": 3.0, "straggler_quantile": 0.6}
-    world = World(files=MANY, iterations=1, stuck={401}, settings=settings)
+    settings = {"straggler_factor": 3.0, "straggler_quantile": 0.6}
+    world = World(files=MANY, iterations=1, stuck={401}, settings=settings, limits=(4, None))
     assert world.run() is Ending.DONE
     assert portions(world)[3:] == [[401]]
     assert world.saved.failures == {}

@@ -147,7 +147,7 @@ class _Looking(TwinSleeper):
 
 
 def test_jobs_held_in_two_submissions_are_both_released() -> None:
-    world = World(iterations=1, settings={"portion": 1})
+    world = World(iterations=1, limits=(1, None))
     world.holds = {400: [held(400, 12)], 401: [held(401, 12)]}
     assert world.daemon(stop_after=200).run() is Ending.DONE
 
@@ -269,14 +269,13 @@ def test_a_site_that_takes_not_even_one_job_is_no_trouble_but_the_end() -> None:
 
 
 def test_limits_that_are_known_are_kept_to_from_the_start() -> None:
-    world = World(files=MANY, iterations=1)
-    world.batch.limits = (10, 25)
+    world = World(files=MANY, iterations=1, limits=(10, 25))
     world.daemon(stop_after=1).run()
     assert [each.submission.jobs for each in world.batch.submissions.values()] == [10, 10, 5]
 
 
 def test_at_the_end_of_spooled_jobs_polls_come_sooner() -> None:
-    world = World(files=MANY, iterations=1, settings={"poll_interval_at_end_s": 7.0})
+    world = World(files=MANY, iterations=1, settings={"at_end_s": 7.0})
     world.slots = 18  # 36 of 40 are in after two rounds
     waits: list[float] = []
     pass_time = world.pass_time
@@ -490,7 +489,8 @@ def test_a_bad_output_of_a_submission_that_is_over_counts_at_once() -> None:
     world = World(
         iterations=1,
         files=frozenset({400, 401}),
-        settings={"portion": 1, "max_attempts": 1},
+        settings={"max_attempts": 1},
+        limits=(1, None),
     )
     world.stuck, world.spoils = {400}, {401: 99}
     turns, pass_time = Counter[str](), world.pass_time

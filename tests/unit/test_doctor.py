@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.config.resolve import resolve_config
+from auto_iter.batch.registry import resolve_config
 from auto_iter.config.schema import Config
-from auto_iter.doctor.checks import Verdict, examine, is_healthy, quota_finding
+from auto_iter.doctor.checks import Health, examine, is_healthy, quota_finding
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ def healthy(tmp_path: Path) -> dict[str, dict[str, object]]:
     }
 
 
-def findings(tree: dict[str, dict[str, object]]) -> dict[str, tuple[Verdict, str]]:
+def findings(tree: dict[str, dict[str, object]]) -> dict[str, tuple[Health, str]]:
     found = examine(Config.model_validate(tree), {"PATH": ""})
-    return {each.subject: (each.verdict, each.remedy) for each in found}
+    return {each.subject: (each.health, each.remedy) for each in found}
 
 
 def test_where_nothing_is_missing_the_doctor_is_content(
@@ -62,8 +62,8 @@ def test_what_is_missing_is_bad_and_has_a_remedy(
 ) -> None:
     section, _, key = setting.partition(".")
     healthy.setdefault(section, {})[key] = value
-    verdict, advice = findings(healthy)[subject]
-    assert verdict is Verdict.BAD
+    health, advice = findings(healthy)[subject]
+    assert health is Health.BAD
     assert remedy in advice
 
 
@@ -90,9 +90,9 @@ def test_a_script_that_wins_over_another_calypso_is_worth_a_warning(
 ) -> None:
     script = Path(str(healthy["paths"]["env_script"]))
     script.write_text("source /another/calypso/setup.sh\n")
-    assert findings(healthy)["environment script"][0] is Verdict.WARNING
+    assert findings(healthy)["environment script"][0] is Health.WARNING
     script.write_text(f"source {healthy['paths']['calypso_install']}/setup.sh\n")
-    assert findings(healthy)["environment script"][0] is Verdict.OK
+    assert findings(healthy)["environment script"][0] is Health.OK
 
 
 def test_without_a_configuration_of_htcondor_that_is_what_is_wrong(
@@ -100,8 +100,8 @@ def test_without_a_configuration_of_htcondor_that_is_what_is_wrong(
 ) -> None:
     healthy["batch"]["system"] = "htcondor"
     healthy["htcondor"] = {"call_timeout_s": 5}
-    verdict, advice = findings(healthy)["htcondor configuration"]
-    assert verdict is Verdict.BAD
+    health, advice = findings(healthy)["htcondor configuration"]
+    assert health is Health.BAD
     assert "CONDOR_CONFIG" in advice
 
 
@@ -120,25 +120,25 @@ def test_a_work_directory_that_a_submit_description_would_expand_is_bad(
     place = tmp_path / "$(HOME)"
     place.mkdir()
     healthy["paths"]["work_dir"] = place
-    assert findings(healthy)["work directory"][0] is Verdict.OK
+    assert findings(healthy)["work directory"][0] is Health.OK
     healthy["batch"]["system"] = "htcondor"
     healthy["htcondor"] = {"call_timeout_s": 5}
-    verdict, advice = findings(healthy)["work directory"]
-    assert verdict is Verdict.BAD
+    health, advice = findings(healthy)["work directory"]
+    assert health is Health.BAD
     assert "paths.work_dir" in advice
 
 
 @pytest.mark.parametrize(
-    ("line", "verdict"),
+    ("line", "health"),
     [
-        ("work.faser   10000000   5136912   51%   62%", Verdict.OK),
-        ("work.faser   10000000   9936912   99%<<   62%  <<WARNING", Verdict.WARNING),
-        ("work.faser   no limit   5136912    0%   91%", Verdict.WARNING),
-        ("no percentage at all", Verdict.OK),
+        ("work.faser   10000000   5136912   51%   62%", Health.OK),
+        ("work.faser   10000000   9936912   99%<<   62%  <<WARNING", Health.WARNING),
+        ("work.faser   no limit   5136912    0%   91%", Health.WARNING),
+        ("no percentage at all", Health.OK),
     ],
 )
-def test_a_quota_nearly_used_up_is_worth_a_warning(line: str, verdict: Verdict) -> None:
-    assert quota_finding(line).verdict is verdict
+def test_a_quota_nearly_used_up_is_worth_a_warning(line: str, health: Health) -> None:
+    assert quota_finding(line).health is health
 
 
 def test_a_work_directory_that_is_open_to_others_is_remarked_upon(
@@ -148,8 +148,8 @@ def test_a_work_directory_that_is_open_to_others_is_remarked_upon(
     place.mkdir()
     healthy["paths"]["work_dir"] = place
     place.chmod(0o777)
-    verdict, remedy = findings(healthy)["work directory"]
-    assert verdict is Verdict.WARNING
+    health, remedy = findings(healthy)["work directory"]
+    assert health is Health.WARNING
     assert "others could change" in remedy
     place.chmod(0o1777)
-    assert findings(healthy)["work directory"][0] is Verdict.OK
+    assert findings(healthy)["work directory"][0] is Health.OK

@@ -8,15 +8,6 @@ import pytest
 from auto_iter.batch.exitcodes import EXIT_CODES, SAME_FOR_EVERY_FILE, describe_exit
 
 
-def test_the_table_is_the_one_of_the_job_script() -> None:
-    script = files("conf").joinpath("job/run_alignment.sh").read_text()
-    header = script.split("set -u\n")[0]
-    table = {
-        int(code): text for code, text in re.findall(r"^#   (\d+) +(.+)$", header, re.MULTILINE)
-    }
-    assert table == {code: known.meaning for code, known in EXIT_CODES.items()}
-
-
 def test_every_code_that_the_scripts_give_is_in_the_table() -> None:
     job = files("conf").joinpath("job")
     texts = [job.joinpath(name).read_text() for name in ("run_alignment.sh", "aligndb_copy.sh")]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment.model import Action, Problem, Trouble
-from auto_iter.batch.htcondor.holds import KINDS, decide
-from auto_iter.config.schema import Holds
+from auto_iter.batch.holds import KINDS, decide
+from auto_iter.config.batch import Holds
 
 POLICY = Holds(memory_factor=1.5, memory_cap_mb=3000, max_releases=2, release_pause_s=60)
 

@@ -15,7 +15,7 @@ from auto_iter.batch.htcondor.finding import HALF_SPOOLED_AFTER_S
 from auto_iter.batch.htcondor.queued import INPUT_LOST_AFTER_S
 from auto_iter.batch.htcondor.schedd import RefusedError
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from auto_iter.config.schema import HTCondor
+from auto_iter.config.batch import HTCondor
 from auto_iter.errors import InputError, TransientError
 
 pytest.importorskip("classad2")
@@ -32,15 +32,11 @@ class World:
     seconds: float = 1000.0
     min_poll_interval_s: float = 0.0001
 
-    def open(self, *, spool: bool = True, send_credential: bool = False) -> HTCondorBatch:
+    def open(self, *, spool: bool = True, **settings: object) -> HTCondorBatch:
+        given = {"spool": spool, "job_flavour": None, **settings}
         return HTCondorBatch(
             "ws",
-            HTCondor(
-                spool=spool,
-                job_flavour=None,
-                min_poll_interval_s=self.min_poll_interval_s,
-                send_credential=send_credential,
-            ),
+            HTCondor.model_validate({"min_poll_interval_s": self.min_poll_interval_s, **given}),
             self.schedd,
             records=self.root / "keys",
             monotonic=self.now,
@@ -233,7 +229,7 @@ def test_a_running_job_that_was_removed_is_no_success_though_its_exit_code_is_0(
     submission = world.submitted(system, 400)
     world.schedd.run(400)
     world.schedd.job(400).update(ExitCode=0, ExitBySignal=False)
-    world.schedd.act("remove", "true", "too long", at=None)
+    world.schedd.act("remove", "true", "too long")
     (problem,) = system.poll(submission).problems
     assert (problem.trouble, problem.reason) == (Trouble.REMOVED, "too long")
 
@@ -320,7 +316,7 @@ def test_a_full_disk_of_ours_leaves_the_outputs_with_the_schedd_and_blames_no_jo
         world.schedd.end(each)
     for _ in range(10):
         assert system.poll(submission).problems == ()
-        with pytest.raises(TransientError, match=f"{os.strerror(number)}.*wait with the schedd"):
+        with pytest.raises(TransientError, match=f"{os.strerror(number)}.*stay with the schedd"):
             system.fetch(submission)
     world.schedd.write_error = None
     system.fetch(submission)
@@ -467,10 +463,12 @@ def test_a_refusal_that_was_a_passing_one_is_forgotten(world: World) -> None:
 
 
 def test_cerns_limits_hold_for_spooled_jobs_at_cern_only(world: World) -> None:
-    assert world.open().site_limits() == (100, 500)
-    assert world.open(spool=False).site_limits() == (None, None)
+    assert world.open().limits() == (100, 500)
+    assert world.open(max_jobs_in_queue=7).limits() == (100, 7)
+    assert world.open(spool=False).limits() == (None, None)
+    assert world.open(spool=False, max_jobs_per_submission=7).limits() == (7, None)
     world.schedd.called = "faser@localhost"
-    assert world.open().site_limits() == (None, None)
+    assert world.open().limits() == (None, None)
 
 
 def test_where_jobs_run_is_asked_only_when_some_have_failed(world: World) -> None:

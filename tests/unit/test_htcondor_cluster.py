@@ -12,15 +12,13 @@ from auto_iter.alignment.model import Submission, Trouble
 from auto_iter.batch.htcondor.cluster import AFTER_ACTION_S, Polls
 from auto_iter.batch.htcondor.ends import LOST_AFTER_S, Ends
 from auto_iter.batch.htcondor.events import EventLog, SincePoll
-from auto_iter.batch.htcondor.fetch import Deliveries
-from auto_iter.batch.htcondor.jobs import Jobs
 from auto_iter.batch.htcondor.queued import Queue
-from auto_iter.batch.htcondor.schedd import Counts
-from auto_iter.config.schema import HTCondor
+from auto_iter.batch.htcondor.schedd import Jobs, QueueCounts
+from auto_iter.config.batch import HTCondor
 from tests.schedd_twin import Job, ScheddTwin
 from tests.twins import FrozenClock
 
-COUNTS = Counts(total=3, idle=3)
+COUNTS = QueueCounts(total=3, idle=3)
 
 
 @pytest.fixture
@@ -78,10 +76,12 @@ def test_an_answer_of_the_queue_is_taken_whole_or_not_at_all(clock: FrozenClock)
 
 def test_a_missing_job_has_its_patience_begun_anew_once_it_was_found(clock: FrozenClock) -> None:
     schedd = ScheddTwin()
-    ends = Ends(jobs_on(schedd, 400, 401), Deliveries(), clock.now, frozenset({400, 401}))
+    ends = Ends(jobs_on(schedd, 400, 401), clock.now, frozenset({400, 401}))
     ends.learn(1)
     clock.seconds += LOST_AFTER_S + 1
-    ends.enter(400, None, "node7")
+    job = schedd.job(400)
+    schedd.end(400)
+    ends.take(job)
     ends.learn(1)
     ends.learn(2)
     assert (ends.known(2), ends.missing(2), ends.problems) == (1, 1, {})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.config.schema import Config
-from auto_iter.doctor.checks import Finding, Verdict
+from auto_iter.doctor.checks import Diagnosis, Health
 from auto_iter.doctor.job_environment import examine_job_environment
 from auto_iter.simulation import conditions
 
@@ -37,7 +37,7 @@ class Place:
         )
         self.reco: dict[str, object] = {}
 
-    def findings(self, time_limit_s: float = 20.0) -> dict[str, Finding]:
+    def findings(self, time_limit_s: float = 20.0) -> dict[str, Diagnosis]:
         config = Config.model_validate({"paths": {"env_script": self.script}, "reco": self.reco})
         found = examine_job_environment(config, {"HOME": "/", "SECRET": "x"}, time_limit_s)
         return {each.subject: each for each in found}
@@ -50,7 +50,7 @@ def place(tmp_path: Path) -> Place:
 
 def test_where_all_is_there_the_chain_of_tags_is_one_line(place: Place) -> None:
     found = place.findings()
-    assert {each.verdict for each in found.values()} == {Verdict.OK}
+    assert {each.health for each in found.values()} == {Health.OK}
     assert found["tags"].text == (
         "WriteAlignmentConfig_Faser04.py → FASER-05_ALLP200.db (CONDBR3), FASER-05_Align.pool.root "
         "→ TRACKER-ALIGN-05 ← OFLCOND-FASER-05"
@@ -75,17 +75,17 @@ def test_each_missing_thing_is_named_with_its_remedy(
     if missing == "python":
         place.script.write_text(f"PATH={place.bin}\n")
     found = place.findings()[subject]
-    assert found.verdict is Verdict.BAD
+    assert found.health is Health.BAD
     assert remedy in found.remedy
 
 
 def test_a_writer_that_travels_has_to_be_readable(place: Place, tmp_path: Path) -> None:
     writer = tmp_path / "mine.py"
     place.reco["writer"] = str(writer)
-    assert place.findings()["reco.writer"].verdict is Verdict.BAD
+    assert place.findings()["reco.writer"].health is Health.BAD
     writer.write_text("")
-    assert place.findings()["reco.writer"] == Finding(
-        "reco.writer", Verdict.OK, f"{writer} travels with the jobs"
+    assert place.findings()["reco.writer"] == Diagnosis(
+        "reco.writer", Health.OK, f"{writer} travels with the jobs"
     )
 
 
@@ -101,7 +101,7 @@ def test_tags_that_do_not_fit_would_make_constants_ignored(
 ) -> None:
     place.reco |= settings
     found = place.findings()["tags"]
-    assert found.verdict is Verdict.BAD
+    assert found.health is Health.BAD
     assert said in found.remedy
 
 
@@ -118,7 +118,7 @@ def test_a_script_that_does_not_come_back_is_what_is_wrong(
 ) -> None:
     place.script.write_text(script)
     (found,) = place.findings(time_limit_s).values()
-    assert found.verdict is Verdict.BAD
+    assert found.health is Health.BAD
     assert said in found.text
 
 
@@ -133,4 +133,4 @@ def test_the_script_gets_a_jobs_environment_and_not_ours(place: Place, tmp_path:
 def test_without_a_script_there_is_nothing_to_source(place: Place) -> None:
     place.script.unlink()
     (found,) = place.findings().values()
-    assert found.verdict is Verdict.SKIPPED
+    assert found.health is Health.SKIPPED

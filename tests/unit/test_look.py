@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment import checkpoint
-from auto_iter.alignment.snapshot import Arguments, Attempt, Progress, Snapshot
+from auto_iter.alignment.attempt import Attempt
+from auto_iter.alignment.snapshot import Arguments, Progress, Snapshot
 from auto_iter.config.file import dump_config
 from auto_iter.config.schema import Config
 from auto_iter.daemon.lifecycle import Opened, open_workspace
@@ -52,7 +53,7 @@ def test_a_schedd_that_does_not_answer_leaves_what_is_known_and_is_said(opened: 
     seen = look_for(opened, status(opened))
     assert (seen.snapshot.progress.running, seen.snapshot.progress.delivered) == (3, 1)
     assert seen.remark is not None
-    assert seen.remark.startswith("the jobs are as last seen: ")
+    assert seen.remark.startswith("the numbers of jobs are as last seen: ")
     assert seen.remark in seen.as_text()
     assert seen.as_json()["remark"] == seen.remark
     # looking changes nothing

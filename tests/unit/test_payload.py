@@ -11,10 +11,11 @@ from auto_iter.batch.htcondor.submit import (
     items,
     refuse_eos,
     submit_description,
-    submit_text,
+    submit_file,
 )
 from auto_iter.batch.job import job_arguments, travelling
-from auto_iter.config.schema import HTCondor, Reco
+from auto_iter.config.batch import HTCondor
+from auto_iter.config.schema import Reco
 from auto_iter.errors import InputError, UsageError
 
 RAW = "/eos/raw/2023/011705/Faser-Physics-011705-00400.raw"
@@ -81,7 +82,8 @@ def test_arguments_that_htcondor_would_split_are_refused(raw: str) -> None:
 
 
 def test_a_spooled_job_brings_its_output_to_its_own_directory() -> None:
-    text = submit_text(BATCH, HTCondor())
+    name, text = submit_file(BATCH, HTCondor())
+    assert name == "reco.sub"
     assert "condor_submit -spool reco.sub" in text
     assert 'transfer_output_remaps = "$(outfile) = $(directory)/$(outfile)"\n' in text
     assert "transfer_output_files" not in text
@@ -174,7 +176,8 @@ def test_black_holes_are_avoided_on_top_of_the_configured_requirements() -> None
 
 
 def test_a_description_without_a_key_claims_no_submission() -> None:
-    assert "AutoIterKey" not in submit_text(replace(BATCH, key=""), HTCondor())
+    _, text = submit_file(replace(BATCH, key=""), HTCondor())
+    assert "AutoIterKey" not in text
 
 
 def test_extra_commands_may_be_written_as_numbers_and_truth_values() -> None:

@@ -90,6 +90,7 @@ def test_all_missing_files_are_listed_with_their_reasons(tmp_path: Path) -> None
     raw_path(tmp_path, 2023, 11705, 404).mkdir()
     lost = missing(tmp_path, 2023, 11705, range(400, 408))
     assert [one.number for one in lost] == [401, 402, 404, 405, 406, 407]
-    assert describe_missing(lost) == (
+    assert describe_missing(lost, 8) == (
+        f"{tmp_path}/2023/011705: 6 of 8 raw files: "
         "00401 (empty); 00402 00405..00407 (not there); 00404 (unreadable: Is a directory)"
     )

@@ -33,7 +33,7 @@ class Site:
         self.workspace = Workspace(root / "Y2023_R011705_F400-403")
         self.workspace.root.mkdir()
         self.settings: dict[str, object] = {"calypso_install": self.install}
-        self.sections: dict[str, dict[str, object]] = {}
+        self.sections: dict[str, dict[str, object]] = {"batch": {"system": "local"}}
 
     def reconstruction(
         self, excluded: frozenset[int] = frozenset(), initial: Path | None = None

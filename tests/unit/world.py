@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import states
 from auto_iter.alignment.model import Problem, Submission, Trouble
 from auto_iter.alignment.plan import PhasePlan, Plan
-from auto_iter.alignment.policy import Policy
+from auto_iter.alignment.policy import ANY_PACE, Pace, Policy
 from auto_iter.alignment.snapshot import Arguments, Snapshot
-from auto_iter.config.schema import Config, Holds
+from auto_iter.config.batch import Holds
+from auto_iter.config.schema import Alignment, Reco
 from auto_iter.daemon.loop import Daemon, Ending, SnapshotSink
 from states.step import Ports
 from tests.fakes import MemoryBatch
@@ -77,6 +78,8 @@ class World:
     holds: dict[int, list[Problem]] = field(default_factory=dict)
     """Raw file → how its jobs are held, one after the other, before they run."""
     settings: dict[str, Any] = field(default_factory=dict)
+    limits: tuple[int | None, int | None] = (None, None)
+    """Jobs in a submission and in the queue at most."""
     exit_code: int = 40
     """Of jobs that fail."""
     slots: int = 1_000_000
@@ -86,7 +89,7 @@ class World:
     def __post_init__(self) -> None:
         self.clock = FrozenClock()
         policy = Holds(memory_cap_mb=3000, max_releases=2, release_pause_s=100.0)
-        self.batch = MemoryBatch(self.clock, holds_policy=policy)
+        self.batch = MemoryBatch(self.clock, holds_policy=policy, most=self.limits)
         self.reconstruction = TwinReconstruction(self.files)
         self.millepede = TwinMillepede()
         self.ran: list[tuple[str, int]] = []
@@ -101,12 +104,15 @@ class World:
 
     @property
     def policy(self) -> Policy:
-        values = {
-            "poll_interval_s": 60.0, "poll_jitter": 0.0, "max_attempts": 3,
-            "min_success_fraction": 1.0, "stop_when_converged": False,
-            "memory_mb": 1000,
-        }  # fmt: skip
-        return Policy(**{**vars(Policy.of(Config())), **values, **self.settings})
+        usual = {"polling_interval_seconds": 60.0, "stop_when_converged": False, "jitter": 0.0}
+        settings = {**usual, **self.settings}
+
+        def chosen(names: Iterable[str]) -> dict[str, Any]:
+            return {name: settings[name] for name in names if name in settings}
+
+        reco = Reco().model_copy(update=chosen(Reco.model_fields))
+        alignment = Alignment().model_copy(update=chosen(Alignment.model_fields))
+        return Policy(reco, alignment, Pace(**chosen(vars(ANY_PACE))))
 
     def daemon(self, killer: Killer | None = None, stop_after: int | None = None) -> Daemon:
         watch: Callable[[Any], Any] = killer.watching if killer else lambda port: port

@@ -5,17 +5,19 @@ Attributes are those of the HTCondor manual, "Job ClassAd Attributes"; `AutoIter
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from auto_iter.alignment.model import Problem, Submission, Trouble
 from auto_iter.batch.exitcodes import describe_exit
-from auto_iter.batch.htcondor.schedd import Ad
 from auto_iter.batch.htcondor.submit import KEY_ATTRIBUTE, quote
 
-REMOVED: Final = 3
+Value: TypeAlias = str | int | float | bool
+Ad: TypeAlias = Mapping[str, Value]
+"""A job ad, or what was asked of it. Attributes that are undefined are left out."""
+
 COMPLETED: Final = 4
 HELD: Final = 5
 
@@ -114,7 +116,12 @@ def problem_of(ad: Ad) -> Problem | None:
         return _problem(ad, Trouble.REMOVED, str(ad.get("RemoveReason") or "removed"))
     if ad.get("ExitBySignal") is False and ad.get("ExitCode") == 0:
         return None
-    return _problem(ad, Trouble.FAILED, describe_exit(_exit_code(ad), _signal(ad)))
+    return failed(ad, describe_exit(_exit_code(ad), _signal(ad)))
+
+
+def failed(ad: Ad, reason: str) -> Problem:
+    """Return the problem of a job that ended, and still failed."""
+    return _problem(ad, Trouble.FAILED, reason)
 
 
 def _problem(ad: Ad, trouble: Trouble, reason: str) -> Problem:

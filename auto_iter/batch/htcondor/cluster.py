@@ -9,11 +9,10 @@ from auto_iter.alignment.model import Problem, Resources, Tally, Trouble
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.ends import Ends
 from auto_iter.batch.htcondor.events import EventLog, SincePoll
-from auto_iter.batch.htcondor.fetch import Deliveries, Sandboxes
-from auto_iter.batch.htcondor.jobs import Jobs
+from auto_iter.batch.htcondor.fetch import Sandboxes
 from auto_iter.batch.htcondor.queued import Queue, Sight
-from auto_iter.batch.htcondor.schedd import Counts
-from auto_iter.config.schema import HTCondor
+from auto_iter.batch.htcondor.schedd import Jobs, QueueCounts
+from auto_iter.config.batch import HTCondor
 
 LOOKS_AT_MOST = 3
 """How often a poll looks at a queue that changes while it is looked at."""
@@ -71,9 +70,8 @@ class Cluster:
         self._interval_s = config.min_poll_interval_s
         self._polls = Polls(self._interval_s, now)
         self._queue = Queue(jobs, config, now)
-        deliveries = Deliveries()
-        self._ends = Ends(jobs, deliveries, now, numbers or frozenset())
-        self._sandboxes = Sandboxes(jobs, self._ends, deliveries)
+        self._ends = Ends(jobs, now, numbers or frozenset())
+        self._sandboxes = Sandboxes(jobs, self._ends)
         self._log = None if event_log is None else self._followed(event_log)
         self._may_have_log = numbers is None and not config.spool
 
@@ -152,9 +150,9 @@ class Cluster:
         return seen
 
     def _gone(self, seen: Sight) -> int:
-        return self._jobs.total - seen.counts.total - seen.waiting
+        return self._jobs.submission.jobs - seen.counts.total - seen.waiting
 
-    def _tally(self, seen: Sight, counts: Counts) -> Tally:
+    def _tally(self, seen: Sight, counts: QueueCounts) -> Tally:
         gone = self._gone(seen)
         return Tally(
             idle=counts.idle + seen.waiting,
@@ -185,4 +183,4 @@ class Cluster:
         self._may_have_log = False
 
     def _followed(self, event_log: Path) -> SincePoll:
-        return SincePoll(EventLog(event_log), self._jobs.total, self._interval_s)
+        return SincePoll(EventLog(event_log), self._jobs.submission.jobs, self._interval_s)

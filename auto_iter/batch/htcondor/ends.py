@@ -1,4 +1,4 @@
-"""How jobs ended that are no longer in the queue, or whose files were fetched.
+"""How jobs ended that are no longer in the queue, or whose files were fetched; their outputs.
 
 In memory only, and rebuilt from queue and history after a restart.
 """
@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from auto_iter.alignment.model import Problem, Trouble
 from auto_iter.batch.htcondor import ads
-from auto_iter.batch.htcondor.fetch import Deliveries
-from auto_iter.batch.htcondor.jobs import Jobs, make_sure_we_are_known
-from auto_iter.batch.htcondor.schedd import Ad
+from auto_iter.batch.htcondor.ads import Ad, PendingDelivery
+from auto_iter.batch.htcondor.schedd import Jobs, make_sure_we_are_known
+from auto_iter.files import move_durably, sync_directory
 
 LOST_AFTER_S = 300.0
 """The history may lag by minutes; a job that is in neither place for so long is lost."""
@@ -21,20 +21,16 @@ class Ends:
     """The ended jobs of one cluster; `numbers` are its raw files, where they are known."""
 
     def __init__(
-        self,
-        jobs: Jobs,
-        deliveries: Deliveries,
-        now: Callable[[], float],
-        numbers: frozenset[int] = frozenset(),
+        self, jobs: Jobs, now: Callable[[], float], numbers: frozenset[int] = frozenset()
     ) -> None:
         self._jobs = jobs
-        self._deliveries = deliveries
         self._now = now
         self._numbers = numbers
         self._ended: dict[int, Problem | None] = {}
         self._unnamed_lost = 0
         self._looked_at_home = False
         self._missing_since: float | None = None
+        self._undelivered: list[PendingDelivery] = []
         self.proven: set[str] = set()
         """Machines on which a job of this cluster ended well."""
 
@@ -55,11 +51,38 @@ class Ends:
         """Return how many jobs are neither in the queue nor known to have ended."""
         return gone - self.known(gone)
 
-    def enter(self, number: int, problem: Problem | None, machine: str | None) -> None:
-        """Note how a job ended, and where."""
+    @property
+    def undelivered(self) -> bool:
+        """Outputs are here that still have to be moved to where they belong."""
+        return bool(self._undelivered)
+
+    def take(self, ad: Ad, *, is_fetched: bool = False) -> None:
+        """Note how a job ended, and where; its output is to be delivered.
+
+        Without one, a job `is_fetched` has failed; otherwise it was delivered before.
+        """
+        number, problem, delivery = ads.number_of(ad), ads.problem_of(ad), ads.delivery_of(ad)
+        if problem is None and delivery is not None:
+            if is_fetched and not delivery.source.exists():
+                problem = ads.failed(ad, "the job ended well, but left no output")
+            else:
+                self._undelivered.append(delivery)
         self._ended[number] = problem
+        machine = ads.machine_of(ad)
         if problem is None and machine is not None:
             self.proven.add(machine)
+
+    def deliver(self) -> None:
+        """Move outputs to where they belong; one that cannot be moved now is tried again."""
+        touched = set()
+        while self._undelivered:
+            delivery = self._undelivered[-1]
+            if delivery.source.exists():
+                move_durably(delivery.source, delivery.target)
+                touched.add(delivery.target.parent)
+            self._undelivered.pop()
+        for directory in touched:
+            sync_directory(directory)
 
     def learn(self, gone: int) -> None:
         """Find out how the jobs ended that are not in the queue any more.
@@ -83,15 +106,11 @@ class Ends:
 
     def _read(self, found: Iterable[Ad]) -> None:
         for ad in found:
-            number, problem, delivery = ads.number_of(ad), ads.problem_of(ad), ads.delivery_of(ad)
-            if number in self:
-                continue
-            self.enter(number, problem, ads.machine_of(ad))
-            if problem is None and delivery is not None:
-                self._deliveries.expect(delivery)
+            if ads.number_of(ad) not in self:
+                self.take(ad)
 
     def _give_up(self, missing: int) -> None:
-        make_sure_we_are_known(self._jobs.schedd, self._jobs.submission.schedd)
+        make_sure_we_are_known(self._jobs.schedd)
         present = {ads.number_of(ad) for ad in self._jobs.query(None, ("AutoIterRawFile",))}
         gone = self._numbers - present - self._ended.keys()
         why = f"in neither queue nor history for {LOST_AFTER_S:.0f} s"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from auto_iter.batch.htcondor.schedd import Counts
+from auto_iter.batch.htcondor.schedd import QueueCounts
 
 _EVENT: Final = re.compile(rb"^(\d{3}) \((\d+)\.(\d+)\.\d+\) ", re.MULTILINE)
 _STARTS: Final = b"001"
@@ -82,7 +82,7 @@ class SincePoll:
         self._interval_s = interval_s
         self._begun, self._ended = 0, 0
         self._complete_at: float | None = None
-        self._shown: Counts | None = None
+        self._shown: QueueCounts | None = None
         self._shown_at: float | None = None
 
     def begin(self, ended: int) -> None:
@@ -107,7 +107,7 @@ class SincePoll:
         # Outputs are wanted as they come, but not at the price of a poll for each job.
         return now - polled_at >= self._interval_s and self._log.ended > self._ended
 
-    def has_moved(self, polled: Counts, now: float) -> bool:
+    def has_moved(self, polled: QueueCounts, now: float) -> bool:
         """Tell whether jobs started or stopped since that was told last; they are `shown` then."""
         counts = self._counted(polled)
         is_time = self._shown_at is None or now - self._shown_at >= SHOW_EVERY_S
@@ -116,11 +116,11 @@ class SincePoll:
         self._shown, self._shown_at = counts, now
         return True
 
-    def shown(self, polled: Counts) -> Counts:
+    def shown(self, polled: QueueCounts) -> QueueCounts:
         """Return the counts of the last poll, brought up to date when jobs last moved."""
         return self._shown or polled
 
-    def _counted(self, polled: Counts) -> Counts:
+    def _counted(self, polled: QueueCounts) -> QueueCounts:
         # A job that has ended since counts as running: how it ended is not known before the poll.
         active = polled.idle + polled.running
         running = polled.running + self._log.begun - self._begun

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from auto_iter.alignment.model import Submission
 from auto_iter.batch.htcondor import ads
-from auto_iter.batch.htcondor.jobs import make_sure_we_are_known
-from auto_iter.batch.htcondor.schedd import Schedd
+from auto_iter.batch.htcondor.schedd import Schedd, make_sure_we_are_known
 from auto_iter.errors import TransientError
 from auto_iter.files import write_atomically
 
@@ -84,29 +83,28 @@ class Finder:
             found = self._look_up(key)
             if found is not None:
                 return found
-        make_sure_we_are_known(self._schedd, schedd_in(key))
+        make_sure_we_are_known(self._schedd.at(schedd_in(key)))
         return None
 
     def _look_up(self, key: str) -> Submission | None:
-        at = schedd_in(key)
+        schedd = self._schedd.at(schedd_in(key))
         whole = f"{ads.with_key(key)} && !{ads.HALF_SPOOLED}"
-        queued = self._schedd.query(whole, ads.CLUSTER, at=at, limit=1)
+        queued = schedd.query(whole, ads.CLUSTER, limit=1)
         if queued:
             return ads.submission_of(key, queued[0])
-        self._remove_half_spooled(key)
-        left = self._schedd.history(whole, ads.CLUSTER, at=at, limit=1)
+        self._remove_half_spooled(key, schedd)
+        left = schedd.history(whole, ads.CLUSTER, limit=1)
         return ads.submission_of(key, left[0]) if left else None
 
-    def _remove_half_spooled(self, key: str) -> None:
+    def _remove_half_spooled(self, key: str, schedd: Schedd) -> None:
         half = f"{ads.with_key(key)} && {ads.HALF_SPOOLED}"
-        at = schedd_in(key)
-        if not self._schedd.query(half, ("ClusterId",), at=at, limit=1):
+        if not schedd.query(half, ("ClusterId",), limit=1):
             return
         since = self._half_spooled_since.setdefault(key, self._now())
         wait_s = since + HALF_SPOOLED_AFTER_S - self._now()
         if wait_s > 0:
-            raise TransientError("the input of a cluster is on its way, or got lost", wait_s)
-        self._schedd.act("remove", half, "auto-iter: its input never arrived", at=at)
-        if self._schedd.query(half, ("ClusterId",), at=at, limit=1):
-            raise TransientError("a cluster without input does not go away", HALF_SPOOLED_AFTER_S)
+            raise TransientError("the input of a cluster is on its way, or was lost", wait_s)
+        schedd.act("remove", half, "auto-iter: its input never arrived")
+        if schedd.query(half, ("ClusterId",), limit=1):
+            raise TransientError("a cluster without input cannot be removed", HALF_SPOOLED_AFTER_S)
         del self._half_spooled_since[key]

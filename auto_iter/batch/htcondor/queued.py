@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 from auto_iter.alignment.model import Problem
 from auto_iter.batch.htcondor import ads
-from auto_iter.batch.htcondor.jobs import Jobs
-from auto_iter.batch.htcondor.schedd import Counts
-from auto_iter.config.schema import HTCondor
+from auto_iter.batch.htcondor.schedd import Jobs, QueueCounts
+from auto_iter.config.batch import HTCondor
 
 INPUT_LOST_AFTER_S = 10.0
 INPUT_LOST = "the schedd lost the input"
@@ -27,7 +26,7 @@ class Sight:
     `problems`: jobs in the queue that are held or ended badly.
     """
 
-    counts: Counts
+    counts: QueueCounts
     waiting: int = 0
     problems: tuple[Problem, ...] = ()
 
@@ -57,11 +56,11 @@ class Queue:
 
     def ask_where_jobs_run(self) -> None:
         """Bring `busy` up to date: the machine on which jobs fail may be the only one."""
-        found = self._jobs.of_everybody("JobStatus == 2", ("RemoteHost",), limit=BUSY_SAMPLE)
+        found = self._jobs.schedd.query("JobStatus == 2", ("RemoteHost",), limit=BUSY_SAMPLE)
         hosts = (str(ad["RemoteHost"]) for ad in found if "RemoteHost" in ad)
         self.busy = frozenset(host.rpartition("@")[2] for host in hosts)
 
-    def _without_spooling(self, counts: Counts) -> Counts:
+    def _without_spooling(self, counts: QueueCounts) -> QueueCounts:
         """Count as idle what is only held until its input is in place."""
         spooling = 0
         if counts.held and self._config.spool:
@@ -80,11 +79,12 @@ class Queue:
     def _not_materialised(self) -> int:
         if self._config.max_idle is None:
             return 0
-        ad = self._jobs.cluster_ad((_NEXT_PROC,))
-        total = self._jobs.total
+        cluster = int(self._jobs.submission.cluster)
+        ad = self._jobs.schedd.cluster_ad(cluster, (_NEXT_PROC,))
+        total = self._jobs.submission.jobs
         return 0 if ad is None else total - int(ad.get(_NEXT_PROC, total))
 
-    def _exceptional(self, counts: Counts) -> tuple[Problem, ...]:
+    def _exceptional(self, counts: QueueCounts) -> tuple[Problem, ...]:
         if not (counts.held or counts.completed):
             return ()
         found = self._jobs.query(f"{ads.NEEDS_A_LOOK} && !{ads.HOME}")

@@ -14,7 +14,7 @@ from typing import Final
 from auto_iter.alignment.model import Batch, Job
 from auto_iter.batch.exitcodes import SETTINGS_DISAGREE
 from auto_iter.batch.job import delivering, through
-from auto_iter.config.schema import HTCondor
+from auto_iter.config.batch import HTCondor
 from auto_iter.errors import InputError, UsageError
 
 KEY_ATTRIBUTE = "AutoIterKey"
@@ -29,7 +29,6 @@ AVOIDED_FOR_S = 1800
 EOS: Final = Path("/eos")
 """Schedds do not mount it; CERN's refuse it in everything that they would have to read there."""
 
-_SPOOL = "-spool"
 _PLAIN_PATH = re.compile(r"[\w./:@%+=~-]+")
 
 
@@ -196,14 +195,14 @@ def describe(
     return description, rows
 
 
-def submit_text(batch: Batch, config: HTCondor) -> str:
-    """Return the content of `reco.sub`, which `condor_submit` takes as it is."""
-    spool = f" {_SPOOL}" if config.spool else ""
+def submit_file(batch: Batch, config: HTCondor) -> tuple[str, str]:
+    """Return name and content of `reco.sub`, which `condor_submit` takes as it is."""
+    name, spool = "reco.sub", " -spool" if config.spool else ""
     lines = [
-        f"# Reconstruction of {len(batch.jobs)} raw files; by hand: condor_submit{spool} reco.sub"
+        f"# Reconstruction of {len(batch.jobs)} raw files; by hand: condor_submit{spool} {name}",
+        *(f"{key} = {value}" for key, value in submit_description(batch, config).items()),
+        f"queue {', '.join(ITEM_VARIABLES)} from (",
+        *(f"  {', '.join(row.values())}" for row in items(batch, config)),
+        ")",
     ]
-    lines += [f"{name} = {value}" for name, value in submit_description(batch, config).items()]
-    lines.append(f"queue {', '.join(ITEM_VARIABLES)} from (")
-    lines += ["  " + ", ".join(row.values()) for row in items(batch, config)]
-    lines.append(")")
-    return "\n".join(lines) + "\n"
+    return name, "\n".join(lines) + "\n"

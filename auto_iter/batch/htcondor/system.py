@@ -8,13 +8,12 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally
+from auto_iter.batch.holds import decide
 from auto_iter.batch.htcondor.cluster import Cluster
 from auto_iter.batch.htcondor.finding import Finder, Keys, schedd_in, short
-from auto_iter.batch.htcondor.holds import decide
-from auto_iter.batch.htcondor.jobs import Jobs
-from auto_iter.batch.htcondor.schedd import RefusedError, Schedd
+from auto_iter.batch.htcondor.schedd import Jobs, RefusedError, Schedd
 from auto_iter.batch.htcondor.submit import describe
-from auto_iter.config.schema import HTCondor
+from auto_iter.config.batch import HTCondor
 from auto_iter.errors import InputError
 
 REFUSALS = 3
@@ -49,11 +48,11 @@ class HTCondorBatch:
         self._submitted: dict[str, Submission] = {}
         self._clusters: dict[str, Cluster] = {}
         self._refusals: Counter[str] = Counter()
-        self._site_limits: tuple[int | None, int | None] | None = None
+        self._is_at_cern: bool | None = None
 
     def new_key(self, iteration: int, attempt: int) -> str:
         """Return the key. It names the schedd: from another host the local one is another."""
-        schedd = self._schedd.name(at=None)
+        schedd = self._schedd.name()
         key = f"{self._workspace_id}-{iteration:02d}-{attempt:02d}@{schedd}"
         if not self._keys.was_used(key):
             self._keys.note_fresh(key)
@@ -73,14 +72,15 @@ class HTCondorBatch:
             self._keys.note_fresh(key)
         return found
 
-    def site_limits(self) -> tuple[int | None, int | None]:
-        """Return CERN's limits for spooled jobs where the schedd is CERN's."""
-        if not self._config.spool:
-            return None, None
-        if self._site_limits is None:
-            is_cern = self._schedd.name(at=None).endswith(CERN)
-            self._site_limits = AT_CERN if is_cern else (None, None)
-        return self._site_limits
+    def limits(self) -> tuple[int | None, int | None]:
+        """Return what is configured; else CERN's limits, for spooled jobs on a schedd of CERN's."""
+        portion, in_queue = self._config.max_jobs_per_submission, self._config.max_jobs_in_queue
+        if not self._config.spool or (portion and in_queue):
+            return portion, in_queue
+        if self._is_at_cern is None:
+            self._is_at_cern = self._schedd.name().endswith(CERN)
+        site = AT_CERN if self._is_at_cern else (None, None)
+        return portion or site[0], in_queue or site[1]
 
     def submit(self, batch: Batch) -> Submission:
         """Submit one cluster with one job for each raw file, and send its input.
@@ -91,18 +91,19 @@ class HTCondorBatch:
         if found is not None:
             return found
         try:
-            submission = self._submit(batch, schedd_in(batch.key))
+            submission = self._submit(batch)
         except RefusedError as error:
             self._refusals[str(error)] += 1
             if self._refusals[str(error)] < REFUSALS:
                 raise
             raise InputError(
-                str(error), "ask the site, or mend what the words name; `auto-iter resume` goes on"
+                str(error), "ask the site, or fix what the message names; then `auto-iter resume`"
             ) from None
         self._refusals.clear()
         return submission
 
-    def _submit(self, batch: Batch, at: str | None) -> Submission:
+    def _submit(self, batch: Batch) -> Submission:
+        schedd = self._schedd.at(schedd_in(batch.key))
         if self._config.spool:
             _check_readable(batch)
         event_log = None if self._config.spool else _event_log(batch)
@@ -110,17 +111,21 @@ class HTCondorBatch:
         (batch.directory / "logs").mkdir(parents=True, exist_ok=True)
         if self._config.send_credential:
             # What is stored lives about as long as a ticket; an alignment takes days.
-            self._schedd.store_credential(at=at)
+            schedd.store_credential()
         self._keys.note_use(batch.key)
-        placed = self._schedd.submit(description, rows, spool=self._config.spool, at=at)
+        placed = schedd.submit(description, rows, spool=self._config.spool)
         if self._config.spool:
-            self._schedd.spool(placed)
+            schedd.spool(placed)
         submission = Submission(
-            batch.key, str(placed.cluster), placed.jobs, time.time(), schedd=at or placed.schedd
+            batch.key,
+            str(placed.cluster),
+            placed.jobs,
+            time.time(),
+            schedd=schedd_in(batch.key) or placed.schedd,
         )
         self._submitted[batch.key] = submission
         self._clusters[batch.key] = Cluster(
-            Jobs(self._schedd, submission),
+            Jobs.of(submission, self._schedd),
             self._config,
             self._now,
             numbers=frozenset(job.number for job in batch.jobs),
@@ -170,7 +175,7 @@ class HTCondorBatch:
 
     def _cluster(self, submission: Submission) -> Cluster:
         if submission.key not in self._clusters:
-            jobs = Jobs(self._schedd, submission)
+            jobs = Jobs.of(submission, self._schedd)
             self._clusters[submission.key] = Cluster(jobs, self._config, self._now)
         return self._clusters[submission.key]
 

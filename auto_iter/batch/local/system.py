@@ -24,7 +24,7 @@ from typing import ParamSpec, TypeVar
 import auto_iter
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally
 from auto_iter.alignment.ports import Clock
-from auto_iter.batch.htcondor.holds import decide
+from auto_iter.batch.holds import decide
 from auto_iter.batch.local.bell import DAEMON, Bell, ring
 from auto_iter.batch.local.limits import Limits
 from auto_iter.batch.local.records import Ledger, Records, write_submission
@@ -35,7 +35,7 @@ from auto_iter.batch.local.supervisor import (
     mark_lost,
     why_lost,
 )
-from auto_iter.config.schema import Holds
+from auto_iter.config.batch import Holds
 from auto_iter.errors import InputError, TransientError
 from auto_iter.files import TEMPORARY, remove_leftovers, sync_directory
 
@@ -99,7 +99,7 @@ class LocalBatch:
                 return Submission(key, cluster, jobs, submitted.submitted_at)
         return None
 
-    def site_limits(self) -> tuple[int | None, int | None]:
+    def limits(self) -> tuple[int | None, int | None]:
         """Return that there are none."""
         return None, None
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from auto_iter.alignment.model import Action, Problem, Remedy
-from auto_iter.config.schema import Holds
+from auto_iter.config.batch import Holds
 
 BY_USER: Final = 1
 BY_JOB_POLICY: Final = 3
@@ -105,7 +105,7 @@ KINDS: Final[Mapping[int, HoldKind]] = MappingProxyType(
     }
 )
 
-_UNKNOWN: Final = HoldKind("held", Action.RELEASE, "look the hold code up", limit=1)
+_UNKNOWN: Final = HoldKind("held", Action.RELEASE, "look up the hold code", limit=1)
 
 
 def decide(problem: Problem, releases_so_far: int, policy: Holds) -> Remedy:
