@@ -12,7 +12,8 @@ from pathlib import Path
 
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options
-from tests.simulated import simulate_for_tests
+from tests import remembered
+from tests.simulated import RECONSTRUCTION, simulate_for_tests
 
 _PROGRAM = """\
 #!/usr/bin/env python
@@ -23,7 +24,6 @@ from auto_iter.simulation import calypso
 sys.exit({code})
 """
 WRITER = "WriteAlignmentConfig_Faser04.py"
-_RECO = "faser_reco_alignment.py"
 _CONSOLE = "AtlCoolConsole.py"
 
 
@@ -36,7 +36,10 @@ class Site:
 
 
 def site_of_march_2026(
-    directory: Path, stations: int = 3, files: tuple[int, ...] = (400, 401, 402)
+    directory: Path,
+    stations: int = 3,
+    files: tuple[int, ...] = (400, 401, 402),
+    made: Path | None = None,
 ) -> Site:
     """Make a site whose writer and reconstruction lie beside the scripts, with mode 644.
 
@@ -46,20 +49,21 @@ def site_of_march_2026(
     scripts = directory / "scripts"
     writer = scripts / "templates" / WRITER
     writer.parent.mkdir(parents=True)
-    for name in (WRITER, _RECO):
+    for name in (WRITER, RECONSTRUCTION):
         (programs / name).unlink()
     _write(writer, 'calypso.write_alignment_config("05", sys.argv[1:])', 0o644)
-    _write(scripts / _RECO, "calypso.faser_reco_alignment(sys.argv[1:])", 0o644)
+    _write(scripts / RECONSTRUCTION, "calypso.faser_reco_alignment(sys.argv[1:])", 0o644, made)
     _write(programs / _CONSOLE, "calypso.atl_cool_console(sys.argv[1:]) or 1", 0o755)
-    return Site(config, (f"reco.writer={writer}", f"reco.program={scripts / _RECO}"))
+    return Site(config, (f"reco.writer={writer}", f"reco.program={scripts / RECONSTRUCTION}"))
 
 
-def site_until_2025(directory: Path) -> Site:
+def site_until_2025(directory: Path, made: Path | None = None) -> Site:
     """Make a site where all is on PATH and named 04, and backward tracks do not exist."""
     config, programs = _simulated(directory)
     reconstruct = 'calypso.faser_reco_alignment(sys.argv[1:], global_tag="OFLCOND-FASER-04")'
     _write(programs / WRITER, 'calypso.write_alignment_config("04", sys.argv[1:])', 0o755)
-    _write(programs / _RECO, f'2 if "--noForward" in sys.argv else {reconstruct}', 0o755)
+    answer = f'2 if "--noForward" in sys.argv else {reconstruct}'
+    _write(programs / RECONSTRUCTION, answer, 0o755, made)
     return Site(config, ("reco.preset=2024",))
 
 
@@ -71,6 +75,7 @@ def _simulated(
     return simulated.config, simulated.install / "bin"
 
 
-def _write(program: Path, code: str, mode: int) -> None:
-    program.write_text(_PROGRAM.format(code=code))
+def _write(program: Path, code: str, mode: int, made: Path | None = None) -> None:
+    text = _PROGRAM.format(code=code) if made is None else remembered.program(code, made)
+    program.write_text(text)
     program.chmod(mode)

@@ -9,6 +9,7 @@ import pytest
 
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options
+from tests.once import made_once
 from tests.simulated import simulate_for_tests
 
 
@@ -24,8 +25,18 @@ class SimulatedDetector:
 
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> SimulatedDetector:
-    """Return a detector whose alignment takes seconds; made once a session."""
-    directory = tmp_path_factory.mktemp("simulated")
+def reconstructed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where reconstructions are kept that another test may ask for again."""
+    return made_once(tmp_path_factory, "reconstructed", lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory, reconstructed: Path) -> SimulatedDetector:
+    """Return a detector whose alignment takes seconds; made once a run of the tests."""
     options = Options(files=(400, 401, 402), beam=Beam(events=300))
-    return SimulatedDetector(directory, simulate_for_tests(directory, options).config)
+    directory = made_once(
+        tmp_path_factory,
+        "simulated",
+        lambda place: simulate_for_tests(place, options, reconstructed),
+    )
+    return SimulatedDetector(directory, directory / "config.yaml")

@@ -13,8 +13,8 @@ import uproot
 from tests.integration.commands import call, checkpoint, command
 from tests.sites import WRITER, Site, site_of_march_2026, site_until_2025
 
-SITES: dict[str, Callable[[Path], Site]] = {
-    "march 2026": site_of_march_2026,
+SITES: dict[str, Callable[[Path, Path], Site]] = {
+    "march 2026": lambda directory, made: site_of_march_2026(directory, made=made),
     "until 2025": site_until_2025,
 }
 
@@ -35,8 +35,8 @@ def here(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_the_right_preset_aligns(name: str, here: Path) -> None:
-    done = call(run(SITES[name](here.parent / "site")), here)
+def test_the_right_preset_aligns(name: str, here: Path, reconstructed: Path) -> None:
+    done = call(run(SITES[name](here.parent / "site", reconstructed)), here)
     assert checkpoint(here / "Y2023_R011705_F400-403")["state"] == "done", done.stderr
     first, second = (typical_chi2(here / "Y2023_R011705_F400-403", n) for n in (1, 2))
     # The constants were used: had they been ignored, both would be the same.
@@ -78,9 +78,11 @@ WRONG: dict[str, tuple[str, tuple[str, ...], int, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_the_failure_says_which_settings_disagree(name: str, here: Path) -> None:
+def test_the_failure_says_which_settings_disagree(
+    name: str, here: Path, reconstructed: Path
+) -> None:
     site, settings, code, said = WRONG[name]
-    command_line = run(SITES[site](here.parent / "site"), *settings)
+    command_line = run(SITES[site](here.parent / "site", reconstructed), *settings)
     done = call(command_line, here)
     assert done.returncode == 1
     workspace = here / "Y2023_R011705_F400-403"
