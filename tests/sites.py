@@ -38,7 +38,7 @@ class Site:
 def site_of_march_2026(
     directory: Path,
     stations: int = 3,
-    files: tuple[int, ...] = (400, 401, 402),
+    files: tuple[int, ...] = (400, 401),
     made: Path | None = None,
 ) -> Site:
     """Make a site whose writer and reconstruction lie beside the scripts, with mode 644.
@@ -68,9 +68,9 @@ def site_until_2025(directory: Path, made: Path | None = None) -> Site:
 
 
 def _simulated(
-    directory: Path, stations: int = 3, files: tuple[int, ...] = (400, 401, 402)
+    directory: Path, stations: int = 3, files: tuple[int, ...] = (400, 401)
 ) -> tuple[Path, Path]:
-    beam = Beam(events=300, stations=stations)
+    beam = Beam(events=450, stations=stations)
     simulated = simulate_for_tests(directory, Options(files=files, beam=beam))
     return simulated.config, simulated.install / "bin"
 

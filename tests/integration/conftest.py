@@ -15,13 +15,13 @@ from tests.simulated import simulate_for_tests
 
 @dataclass(frozen=True)
 class SimulatedDetector:
-    """A small simulation: raw files 400 to 402 of run 11705, and the configuration to align it."""
+    """A small simulation: raw files 400 and 401 of run 11705, and the configuration to align it."""
 
     directory: Path
     config: Path
     year: int = 2023
     run: int = 11705
-    files: str = "400-403"
+    files: str = "400-402"
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def reconstructed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory, reconstructed: Path) -> SimulatedDetector:
     """Return a detector whose alignment takes seconds; made once a run of the tests."""
-    options = Options(files=(400, 401, 402), beam=Beam(events=300))
+    options = Options(files=(400, 401), beam=Beam(events=450))
     directory = made_once(
         tmp_path_factory,
         "simulated",

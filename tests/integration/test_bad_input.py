@@ -25,7 +25,7 @@ from tests.integration.commands import (
 )
 from tests.integration.conftest import SimulatedDetector
 
-RUN = ("run", "-y", "2023", "-r", "011705", "-f", "400-403", "-i", "1")
+RUN = ("run", "-y", "2023", "-r", "011705", "-f", "400-402", "-i", "1")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def with_option(name: str, value: str) -> tuple[str, ...]:
         (with_option("-y", "202"), 2, "year '202'"),
         (with_option("-i", "0"), 2, "must be at least 1"),
         (with_option("-i", "many"), 2, "must be a whole number, got 'many'"),
-        (with_option("-f", "400-405"), 2, "2 of 5 raw files: 00403..00404 (not there)"),
+        (with_option("-f", "400-405"), 2, "3 of 5 raw files: 00402..00404 (not there)"),
         ((*RUN, "--raw_dir", "nowhere"), 2, "nowhere: no such raw directory"),
         ((*RUN, "--raw_dir", "2023"), 2, "2023: no such raw directory"),
         ((*RUN, "--strategy", "3stt"), 2, "3st"),
@@ -305,9 +305,9 @@ def test_a_reconstruction_that_fails_is_shown_and_resumed_once_mended(
     bad = program(here / "reco.sh", text)
     once = ("--set", "reco.max_attempts=1", "--set", f"reco.program={bad}", *settings)
     failed = call(run_command(simulated, *once), here)
-    workspace = here / "Y2023_R011705_F400-403"
+    workspace = here / "Y2023_R011705_F400-402"
     assert failed.returncode == 1
-    assert "3 of 3 raw files" in failed.stdout
+    assert "2 of 2 raw files" in failed.stdout
     assert said in failed.stdout
     assert "auto-iter resume" in failed.stdout
     assert list((workspace / "iter01/2kfalignment").iterdir()) == []
@@ -321,7 +321,7 @@ def original(simulated: SimulatedDetector, tmp_path_factory: pytest.TempPathFact
     """Return a finished workspace that nobody may touch."""
     directory = tmp_path_factory.mktemp("finished")
     assert call(run_command(simulated), directory).returncode in DONE
-    return directory / "Y2023_R011705_F400-403"
+    return directory / "Y2023_R011705_F400-402"
 
 
 @pytest.fixture
@@ -383,7 +383,7 @@ def test_iterations_without_a_checkpoint_are_not_taken_over(
     ("old", "new", "said"),
     [
         ("  state: done", "  state: bogus", "state 'bogus' is none of prepare, "),
-        ("    files: 400-403", "    files: abc", "raw files 'abc'"),
+        ("    files: 400-402", "    files: abc", "raw files 'abc'"),
         ("    year: 2023", "    year: 3", "year '0003'"),
     ],
 )
@@ -470,7 +470,7 @@ def test_a_disk_that_fills_up_is_waited_for_and_no_job_is_blamed(
         here / "reco.sh",
         f'while [ ! -e {go} ]; do sleep 0.05; done; exec faser_reco_alignment.py "$@"',
     )
-    workspace = small_disk / "Y2023_R011705_F400-403"
+    workspace = small_disk / "Y2023_R011705_F400-402"
     daemon = subprocess.Popen(
         run_command(
             simulated, "--work_dir", str(small_disk),

@@ -25,7 +25,7 @@ from tests.integration.commands import (
 from tests.integration.conftest import SimulatedDetector
 
 KILLS = 20
-ITERATIONS = 5
+ITERATIONS = 3
 LAST_KILL_AT = 0.8
 """No kill is due in what remains of the alignment after this part, so that all 20 fall into it."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.integration.commands import DONE, call, command, run_command
 from tests.integration.conftest import SimulatedDetector
 
-WORKSPACE = "Y2023_R011705_F400-403"
+WORKSPACE = "Y2023_R011705_F400-402"
 
 
 def test_it_is_there_at_the_end_also_where_the_daemon_was_killed_before_it_was_made(
