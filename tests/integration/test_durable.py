@@ -148,7 +148,7 @@ def test_a_starter_whose_disk_fails_at_the_very_end_ends_quietly(
     disk: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job counts as ended by then; what is left to remove tells nothing any more."""
-    place = "unlink local_job.run < local_job.main < local_job.<module>"
+    place = "unlink job.run < job.main < job.<module>"
     monkeypatch.setenv("PYTHONPATH", f"{HOOK}:{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv(VARIABLE, f"{disk.record}:{disk.root}")
     monkeypatch.setenv(REFUSE, Refusal(errno.EIO, 1, place).as_text())

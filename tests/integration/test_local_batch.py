@@ -367,7 +367,7 @@ def test_a_disk_in_trouble_costs_a_job_time_and_no_hold(
 
 FAULTY = """
 import errno, os, pathlib, shutil, sys
-if "local_job" in " ".join(sys.orig_argv):
+if "batch.local.job" in " ".join(sys.orig_argv):
     def refusing(real, is_meant):
         def call(path, *more, **options):
             with open({count!r}, "a+") as count:
