@@ -45,7 +45,7 @@ from states.step import Ports
 from tests.fakes import MemoryBatch
 from tests.twins import FrozenClock, TwinSleeper
 
-RUN, FILES = 11705, (400, 401, 402)
+RUN, FILES = 11705, (400, 401)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Site:
     raw_files: Mapping[int, Path]
 
     @classmethod
-    def build(cls, directory: Path, events: int = 300) -> Site:
+    def build(cls, directory: Path, events: int = 450) -> Site:
         """Simulate."""
         options = Options(files=FILES, beam=Beam(events=events))
         simulated = simulate(directory / "sim", options)
@@ -138,7 +138,7 @@ class Alignment:
             "alignment.strategy=3st",
         )
         config = load_config(site.config, (*given, *settings))
-        arguments = Arguments(year=2023, run=RUN, files="400-403", iterations=iterations)
+        arguments = Arguments(year=2023, run=RUN, files="400-402", iterations=iterations)
         workspace = app.locate(arguments, config)
         app.create_workspace(workspace, arguments, config, allow_missing=False, now=0.0)
         return cls(site, workspace.root)

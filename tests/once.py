@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 
-def made_once(
-    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
-) -> Path:
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Return the directory `name` of this run of the tests, filled by whoever asks for it first.
 
     The others wait meanwhile. Where `make` fails, the next one tries with an empty directory.

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options
+from tests.integration.commands import DONE, SimulatedDetector, call, run_command
 from tests.once import made_once
 from tests.simulated import simulate_for_tests
 
-
-@dataclass(frozen=True)
-class SimulatedDetector:
-    """A small simulation: raw files 400 and 401 of run 11705, and the configuration to align it."""
-
-    directory: Path
-    config: Path
-    year: int = 2023
-    run: int = 11705
-    files: str = "400-402"
+ONE_ITERATION = "Y2023_R011705_F400"
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +32,19 @@ def simulated(tmp_path_factory: pytest.TempPathFactory, reconstructed: Path) -> 
         lambda place: simulate_for_tests(place, options, reconstructed),
     )
     return SimulatedDetector(directory, directory / "config.yaml")
+
+
+@pytest.fixture(scope="session")
+def one_file(simulated: SimulatedDetector) -> SimulatedDetector:
+    """Return its first raw file alone, for what does not depend on how many there are."""
+    return replace(simulated, files="400")
+
+
+@pytest.fixture(scope="session")
+def one_iteration(tmp_path_factory: pytest.TempPathFactory, one_file: SimulatedDetector) -> Path:
+    """Return a finished alignment of one file and one iteration; nobody may touch it."""
+
+    def align(place: Path) -> None:
+        assert call(run_command(one_file), place).returncode in DONE
+
+    return made_once(tmp_path_factory, "one_iteration", align) / ONE_ITERATION

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
-from tests.integration.commands import call, checkpoint, command, run_command
-from tests.integration.conftest import SimulatedDetector
+from tests.integration.commands import SimulatedDetector, call, checkpoint, command, run_command
 
 WORKSPACE = "Y2023_R011705_F400-402"
 WRITER = "WriteAlignmentConfig_Faser04.py"

@@ -18,6 +18,7 @@ from auto_iter.daemon.lock import read_holder
 from tests.integration.commands import (
     DONE,
     PATIENCE_S,
+    SimulatedDetector,
     call,
     checkpoint,
     command,
@@ -25,7 +26,6 @@ from tests.integration.commands import (
     run_command,
     wait_until,
 )
-from tests.integration.conftest import SimulatedDetector
 
 JOBS = 2
 
@@ -92,7 +92,7 @@ def alignment(tmp_path: Path, simulated: SimulatedDetector) -> Iterator[Alignmen
         if daemon.is_running():
             daemon.kill()
             daemon.wait()
-    call(command("stop", "--jobs", str(made.workspace)), tmp_path)
+    wait_until(lambda: not made.jobs(), "its jobs ended, too")
 
 
 @pytest.mark.parametrize("asked_by", [signal.SIGTERM, signal.SIGINT])

@@ -16,13 +16,13 @@ import pytest
 from tests.integration.commands import (
     DONE,
     PATIENCE_S,
+    SimulatedDetector,
     call,
     checkpoint,
     command,
     run_command,
     wait_until,
 )
-from tests.integration.conftest import SimulatedDetector
 
 KILLS = 20
 ITERATIONS = 3

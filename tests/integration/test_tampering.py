@@ -264,7 +264,7 @@ def accepted_by_hand(alignment: Alignment) -> None:
 REFUSED = {
     "outputs are gone": (
         lost_outputs,
-        "constants; 0 of the 3 outputs that they were found with are still there",
+        "constants; 0 of the 2 outputs that they were found with are still there",
     ),
     "an output is another": (other_output, "solved again, iteration 1 gives other constants"),
     "a person accepted them": (
