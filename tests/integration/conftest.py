@@ -10,8 +10,8 @@ import pytest
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options
 from tests.integration.commands import DONE, SimulatedDetector, call, run_command
-from tests.once import made_once
-from tests.simulated import simulate_for_tests
+from tests.support.once import made_once
+from tests.support.simulated import simulate_for_tests
 
 ONE_ITERATION = "Y2023_R011705_F400"
 

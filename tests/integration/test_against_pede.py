@@ -18,7 +18,7 @@ from auto_iter.detector.labels import Parameter
 from auto_iter.millepede.pede.end import Verdict, ending_of, read_ending
 from auto_iter.millepede.pede.result import read_result
 from auto_iter.millepede.solver.builtin import solve
-from tests.tracks import LABELS, RENAMINGS, TEXTS, write_renamed
+from tests.support.tracks import LABELS, RENAMINGS, TEXTS, write_renamed
 
 DATA = Path(__file__).parents[1] / "data/pede"
 PEDE = shutil.which("pede")

@@ -31,7 +31,7 @@ from auto_iter.batch.local.records import (
 from auto_iter.batch.local.system import SILENT_AFTER_S, Limits, LocalBatch
 from auto_iter.daemon.signals import SystemClock
 from auto_iter.errors import TransientError
-from tests.batch_contract import BatchContract, Settle, make_batch
+from tests.support.batch_contract import BatchContract, Settle, make_batch
 
 PATIENCE_S = 20.0
 ROOT = Path(__file__).parents[2]
@@ -158,7 +158,7 @@ def test_submitting_twice_under_a_key_makes_one_submission(
 SUBMITTER = """
 import sys, pathlib
 sys.path[:0] = [{root!r}]
-from tests.batch_contract import make_batch
+from tests.support.batch_contract import make_batch
 from tests.integration.test_local_batch import open_batch, with_script
 root = pathlib.Path({workspace!r})
 system = open_batch(root)

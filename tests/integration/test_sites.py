@@ -11,7 +11,7 @@ import pytest
 import uproot
 
 from tests.integration.commands import call, checkpoint, command
-from tests.sites import WRITER, Site, site_of_march_2026, site_until_2025
+from tests.support.sites import WRITER, Site, site_of_march_2026, site_until_2025
 
 SITES: dict[str, Callable[[Path, Path], Site]] = {
     "march 2026": lambda directory, made: site_of_march_2026(directory, made=made),

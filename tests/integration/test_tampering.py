@@ -20,7 +20,7 @@ from auto_iter.alignment import checkpoint
 from auto_iter.daemon.loop import Ending
 from auto_iter.files import digest
 from auto_iter.simulation.reconstruct import reconstruct
-from tests.here import Alignment, Site
+from tests.support.here import Alignment, Site
 
 Tamper = Callable[[Alignment], None]
 

@@ -23,7 +23,7 @@ from auto_iter.millepede.requests import (
     Source,
 )
 from auto_iter.millepede.workflow import solve
-from tests.kfalignment import REFERENCE, branches, sources, with_degenerate_tracks, write
+from tests.support.kfalignment import REFERENCE, branches, sources, with_degenerate_tracks, write
 
 Branches = dict[str, Any]
 PEDE = shutil.which("pede")
