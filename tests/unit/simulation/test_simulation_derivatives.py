@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from auto_iter.detector.geometry import Array, build_detector, stereo_angle
-from auto_iter.simulation.derivatives import COMPONENTS, angles, derive
+from auto_iter.detector.labels import PARAMETERS
+from auto_iter.simulation.derivatives import angles, derive
 from auto_iter.simulation.fit import Hits, cross
 from auto_iter.simulation.generation import Beam, draw_tracks
 from auto_iter.simulation.misalignment import Sizes, draw_constants
@@ -43,7 +44,7 @@ def slope(key: str, direction: Array, size: float, hits: Hits) -> Array:
     return (fitted(up, hits) - fitted(down, hits)) / (2 * size)
 
 
-@pytest.mark.parametrize("component", range(6), ids=COMPONENTS)
+@pytest.mark.parametrize("component", range(6), ids=PARAMETERS)
 @pytest.mark.parametrize("key", ["02", "11", "2"])
 def test_global_derivatives_are_those_of_layer_and_station_constants(
     key: str, component: int
@@ -56,7 +57,7 @@ def test_global_derivatives_are_those_of_layer_and_station_constants(
     np.testing.assert_allclose(analytic.global_y[:, component], numeric, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("component", range(6), ids=COMPONENTS)
+@pytest.mark.parametrize("component", range(6), ids=PARAMETERS)
 @pytest.mark.parametrize(("module", "side"), [(0, 0), (3, 1), (5, 1), (6, 0)])
 def test_local_derivatives_are_those_of_module_constants_in_the_sides_axes(
     module: int, side: int, component: int
