@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 SIM ?= sim
 BIN := $(VENV)/bin
-PYTEST ?= -n 2
+# What a file of tests shares is made once, where one process has all of its tests.
+PYTEST ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install run check test crash-test error-test mutants lint types format imports lock closure closure-short fresh-test quiet pool-test pool-bench bench diagram wheel-test clean
@@ -57,7 +58,7 @@ fresh-test: ## `make run` and `make test` on a new Debian in a chroot (root); ta
 	bash tools/fresh-machine.sh
 
 quiet: install ## the guards raise no false alarm in 50 sound alignments
-	$(BIN)/python -m pytest $(PYTEST) tests/proof/test_quiet.py
+	$(BIN)/python -m pytest $(PYTEST) --dist load tests/proof/test_quiet.py
 
 pool-test: ## the same alignment on a real HTCondor pool (root, Debian); takes it down again
 	bash tests/pool/run.sh

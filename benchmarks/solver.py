@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from auto_iter.millepede.mille.file import Flavour, read_blocks
-from tests.mille_writer import encode_records
+from tests.support.mille_writer import encode_records
 
 DATA = Path(__file__).parents[1] / "tests/data/kfalignment/clean"
 PEDE_SHARE = 2.9 / 1.04

@@ -71,7 +71,7 @@ MUTANTS = (
         "auto_iter/alignment/checkpoint.py",
         "    if _is_whole(path):",
         "    if path.exists():",
-        "tests/unit/test_checkpoint.py",
+        "tests/unit/alignment/test_checkpoint.py",
     ),
     Mutant(
         "no fsync of the journal at a job's end",
@@ -163,14 +163,14 @@ MUTANTS = (
         "auto_iter/daemon/lock.py",
         "            os.utime(self._descriptor)\n",
         "            pass\n",
-        "tests/unit/test_lock.py",
+        "tests/unit/daemon/test_lock.py",
     ),
     Mutant(
         "a lock that is never refreshed: by the daemon",
         "auto_iter/daemon/loop.py",
         "            self._sink.alive()\n",
         "            pass\n",
-        "tests/unit/test_daemon_trouble.py",
+        "tests/unit/daemon/test_daemon_trouble.py",
     ),
     Mutant(
         "a lock that is never refreshed: by the session",

@@ -79,11 +79,6 @@ def fly(tracks: Array, z: Array, *, with_jacobian: bool = True) -> Flight:
     return Flight(state, jacobian)
 
 
-def bend_length(z: Array) -> Array:
-    """Return the length inside magnets between z = 0 and `z`, negative upstream (mm)."""
-    return np.asarray(_nodes(z)[2])
-
-
 def bend_lever(z: Array) -> Array:
     """Return dy/d(q/p) at `z` for a muon along the beam (mm·GeV)."""
     weights, inside, _ = _nodes(z)

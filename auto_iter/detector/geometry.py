@@ -24,18 +24,26 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
+from auto_iter.detector.labels import (
+    HALF_STEREO_RAD,
+    LAYERS,
+    MODULES,
+    POSITIVE_STEREO,
+    SIDES,
+    STATIONS,
+)
+
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 Constants = Mapping[str, Sequence[float]]
 """Constants by key, six numbers each: x, y, z (mm), rx, ry, rz (rad)."""
 
-STATIONS, LAYERS, MODULES, SIDES = 4, 3, 8, 2
-SENSORS = STATIONS * LAYERS * MODULES * SIDES
+SENSORS_PER_STATION = LAYERS * MODULES * SIDES
+SENSORS = STATIONS * SENSORS_PER_STATION
 PLANES = STATIONS * LAYERS * SIDES
 STRIPS, PITCH_MM = 768, 0.080
 HALF_WIDTH_MM = STRIPS * PITCH_MM / 2
 HALF_LENGTH_MM = 63.0
-STEREO_RAD = 0.020
 STATION_Z_MM = (-1862.0, 47.7, 1237.7, 2427.7)
 LAYER_Z_MM = (-31.5, 0.0, 31.5)
 LAYER_Y_MM = (0.0, -5.0, 5.0)
@@ -60,11 +68,6 @@ class Detector:
     module_pivot: Array
     module_axes: Array
     module_rotation_axes: Array
-
-
-def sensor_number(station: Index, layer: Index, module: Index, side: Index) -> Index:
-    """Return the sensor's number from its place."""
-    return ((station * LAYERS + layer) * MODULES + module) * SIDES + side
 
 
 def plane_of(sensor: Index) -> Index:
@@ -99,8 +102,8 @@ def module_offset(module: int) -> Array:
 
 def stereo_angle(module: int, side: int) -> float:
     """Return the angle from x' to the side's measuring direction, about z' (rad)."""
-    positive = (module in {0, 2, 5, 7}) == (side == 1)
-    return STEREO_RAD if positive else -STEREO_RAD
+    positive = (module in POSITIVE_STEREO) == (side == 1)
+    return HALF_STEREO_RAD if positive else -HALF_STEREO_RAD
 
 
 def rotation(angles: Array) -> Array:

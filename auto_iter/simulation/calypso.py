@@ -45,9 +45,7 @@ def atl_cool_copy(arguments: Sequence[str]) -> int:
     )
 
 
-def faser_reco_alignment(
-    arguments: Sequence[str], flipped: str | None = None, global_tag: str = "OFLCOND-FASER-05"
-) -> int:
+def faser_reco_alignment(arguments: Sequence[str], global_tag: str = "OFLCOND-FASER-05") -> int:
     """Stand in for `faser_reco_alignment.py RAW --alignment --noForward [--noIFT]`.
 
     Constants come from the conditions database under ATLAS_POOLCOND_PATH, by `global_tag` unless
@@ -66,7 +64,7 @@ def faser_reco_alignment(
     parser.add_argument("-n", "--nevents", type=int, default=-1)
     parser.add_argument("--skip", type=int, default=0)
     parsed = parser.parse_args(arguments)
-    return _reported(parser.prog, lambda: _reconstruct(parsed, flipped))
+    return _reported(parser.prog, lambda: _reconstruct(parsed))
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
@@ -97,7 +95,7 @@ def _console(connection: str) -> None:
         sys.stdout.write("".join(f"{tag}\n" for tag in tags))
 
 
-def _reconstruct(parsed: argparse.Namespace, flipped: str | None) -> None:
+def _reconstruct(parsed: argparse.Namespace) -> None:
     from auto_iter.simulation.reconstruct import reconstruct
 
     raw: Path = parsed.raw
@@ -109,7 +107,7 @@ def _reconstruct(parsed: argparse.Namespace, flipped: str | None) -> None:
     stop = parsed.skip + parsed.nevents if parsed.nevents >= 0 else None
     tracks = reconstruct(
         raw, constants, output,
-        with_ift=not parsed.noIFT, flipped=flipped, events=slice(parsed.skip, stop),
+        with_ift=not parsed.noIFT, events=slice(parsed.skip, stop),
     )  # fmt: skip
     Path(f"{raw.stem}-xAOD.root").write_bytes(b"")
     sys.stdout.write(f"{tracks} tracks written to {output}\n")

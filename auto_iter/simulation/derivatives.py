@@ -17,7 +17,6 @@ import numpy as np
 from auto_iter.detector.geometry import Array, Detector, Index, stereo_angle
 from auto_iter.simulation.fit import Crossings
 
-COMPONENTS = ("x", "y", "z", "rx", "ry", "rz")
 TRACK_COMPONENTS = ("x", "y", "theta", "phi", "qop")
 
 

@@ -16,10 +16,8 @@ from auto_iter.detector.field import fly
 from auto_iter.detector.geometry import (
     HALF_LENGTH_MM,
     HALF_WIDTH_MM,
-    LAYERS,
-    MODULES,
     SENSORS,
-    SIDES,
+    SENSORS_PER_STATION,
     STATION_Z_MM,
     Array,
     Detector,
@@ -34,7 +32,6 @@ from auto_iter.simulation.rawfile import RawFile
 
 FACE_MM = (118.0, 112.0)
 MOMENTUM_GEV = (90.0, 5500.0)
-_PER_STATION = LAYERS * MODULES * SIDES
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ def generate(
     number: int,
 ) -> RawFile:
     """Return a raw file; `random` decides everything in it."""
-    first, events = SENSORS - beam.stations * _PER_STATION, beam.events
+    first, events = SENSORS - beam.stations * SENSORS_PER_STATION, beam.events
     tracks = draw_tracks(random, beam, events)
     event, sensor, position = _crossed(tracks, detector, first)
     alive = random.random(len(event)) >= beam.inefficiency

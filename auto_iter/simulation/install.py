@@ -41,12 +41,8 @@ sys.exit(calypso.{call})
 """
 
 
-def write_install(install: Path, *, flipped: str | None = None) -> None:
-    """Write the stand-in Calypso to the directory `install`, made when missing.
-
-    `flipped` names a derivative branch (without `fitParam_`) whose sign its reconstruction turns:
-    only for tests that show that an alignment then fails.
-    """
+def write_install(install: Path) -> None:
+    """Write the stand-in Calypso to the directory `install`, made when missing."""
     programs = install / "bin"
     release = install / "DBRelease" / "current" / "sqlite200"
     user = install / "ATLASLocalRootBase" / "user"
@@ -57,14 +53,14 @@ def write_install(install: Path, *, flipped: str | None = None) -> None:
     write_atomically(install / "asetup.faser", _ASETUP_INPUT)
     write_release(release / "ALLP200.db")
     interpreter = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n'
-    scripts = {"python": interpreter, "asetup": _ASETUP} | _programs(flipped)
+    scripts = {"python": interpreter, "asetup": _ASETUP} | _programs()
     for name, text in scripts.items():
         write_atomically(programs / name, text, mode=0o755)
 
 
-def _programs(flipped: str | None) -> dict[str, str]:
+def _programs() -> dict[str, str]:
     calls = {
-        "faser_reco_alignment.py": f"faser_reco_alignment(sys.argv[1:], {flipped!r})",
+        "faser_reco_alignment.py": "faser_reco_alignment(sys.argv[1:])",
         # as the collaboration's, since March 2026: the name says 04, the files 05
         "WriteAlignmentConfig_Faser04.py": 'write_alignment_config("05", sys.argv[1:])',
         "AtlCoolConsole.py": "atl_cool_console(sys.argv[1:])",

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auto_iter.detector.geometry import LAYERS, MODULES, Array
+from auto_iter.detector.geometry import Array
+from auto_iter.detector.labels import LAYERS, MODULES
 
 Drawn = dict[str, list[float]]
 

@@ -17,12 +17,12 @@ from auto_iter.detector.geometry import (
     HALF_LENGTH_MM,
     PLANES,
     SENSORS,
-    STEREO_RAD,
     Array,
     Detector,
     Index,
     plane_of,
 )
+from auto_iter.detector.labels import HALF_STEREO_RAD
 from auto_iter.simulation.fit import Hits, cross, fit_tracks, step
 from auto_iter.simulation.rawfile import RawFile
 
@@ -33,7 +33,7 @@ ROAD_MM = 1.5
 """How far from the track a cluster may be: misalignments of a few 100 µm must fit in."""
 
 MIN_SEED_HITS, MIN_HITS = 8, 12
-_PAIR_MM = 2 * HALF_LENGTH_MM * np.tan(STEREO_RAD) + 1.0
+_PAIR_MM = 2 * HALF_LENGTH_MM * np.tan(HALF_STEREO_RAD) + 1.0
 _TOLERANCES_MM = (50.0, 20.0, 8.0, 3.0, 1.0, 0.5, 0.5)
 _PRIOR: Array = np.array([100.0, 100.0, 0.03, 0.03, 0.02])
 _PEAK = 100.0
@@ -121,7 +121,7 @@ def _nearest(tracks: Array, hits: Hits, detector: Detector) -> Hits:
         return hits
     crossings = cross(tracks, hits, detector)
     distance = np.abs(hits.position - crossings.u)
-    distance[np.abs(crossings.v) > HALF_LENGTH_MM + 2 * ROAD_MM / STEREO_RAD / 10] = np.inf
+    distance[np.abs(crossings.v) > HALF_LENGTH_MM + 2 * ROAD_MM / HALF_STEREO_RAD / 10] = np.inf
     cell = hits.track * PLANES + plane_of(hits.sensor)
     order = np.lexsort((distance, cell))
     best = order[np.flatnonzero(np.diff(cell[order], prepend=-1))]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from auto_iter.detector.geometry import LAYERS, MODULES, SIDES, Constants, build_detector
+from auto_iter.detector.geometry import SENSORS_PER_STATION, Constants, build_detector
 from auto_iter.simulation.fit import chi2_of, cross
-from auto_iter.simulation.pattern import Found, find_tracks
+from auto_iter.simulation.pattern import find_tracks
 from auto_iter.simulation.rawfile import RawFile, read_raw
 from auto_iter.simulation.rootfile import branches, write_tree
 
@@ -52,15 +52,10 @@ def chi2_per_ndf(
     chi2, ndf = 0.0, 0
     for path in raw_files:
         found = find_tracks(_in_use(read_raw(path), with_ift=with_ift), detector)
-        chi2 += float(_chi2(found, constants).sum())
+        residual = found.hits.position - cross(found.tracks, found.hits, detector).u
+        chi2 += float(chi2_of(residual, found.hits, len(found.tracks)).sum())
         ndf += len(found.hits.track) - 5 * len(found.tracks)
     return chi2 / ndf
-
-
-def _chi2(found: Found, constants: Constants) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    crossings = cross(found.tracks, found.hits, build_detector(constants))
-    residual = found.hits.position - crossings.u
-    return np.asarray(chi2_of(residual, found.hits, len(found.tracks)))
 
 
 def _in_use(raw: RawFile, *, with_ift: bool, events: slice = ALL) -> RawFile:
@@ -69,7 +64,7 @@ def _in_use(raw: RawFile, *, with_ift: bool, events: slice = ALL) -> RawFile:
     if stop is not None:
         kept &= raw.event < stop
     if not with_ift:
-        kept &= raw.sensor >= LAYERS * MODULES * SIDES
+        kept &= raw.sensor >= SENSORS_PER_STATION
     return replace(
         raw,
         event=raw.event[kept],

@@ -13,7 +13,8 @@ import numpy as np
 import uproot
 
 from auto_iter.detector.geometry import Array, Detector, Index, align_id
-from auto_iter.simulation.derivatives import COMPONENTS, TRACK_COMPONENTS, angles, derive
+from auto_iter.detector.labels import PARAMETERS
+from auto_iter.simulation.derivatives import TRACK_COMPONENTS, angles, derive
 from auto_iter.simulation.fit import chi2_of, cross
 from auto_iter.simulation.pattern import Found
 
@@ -34,7 +35,7 @@ def branches(found: Found, detector: Detector, flipped: str | None = None) -> di
         "align_local_measured_x": hits.position,
         "align_local_measured_xe": hits.error,
     }
-    for index, name in enumerate(COMPONENTS):
+    for index, name in enumerate(PARAMETERS):
         columns[f"align_local_derivation_x_{name}"] = derivatives.local_x[:, index]
         columns[f"align_global_derivation_y_{name}"] = derivatives.global_y[:, index]
     for index, name in enumerate(TRACK_COMPONENTS):

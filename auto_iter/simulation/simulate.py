@@ -61,8 +61,6 @@ class Options:
     seed: int = 1
     beam: Beam = field(default_factory=Beam)
     sizes: Sizes = field(default_factory=Sizes)
-    flipped: str | None = None
-    """A derivative branch that the reconstruction gets wrong: a test's way to break it."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def simulate(directory: Path, options: Options) -> Simulated:
     )
     write_atomically(simulated.truth, _TRUTH_HEAD + truth)
     _write_raw_files(simulated, options)
-    write_install(simulated.install, flipped=options.flipped)
+    write_install(simulated.install)
     write_atomically(simulated.config, _config_text(simulated))
     return simulated
 

@@ -32,8 +32,8 @@ from auto_iter.simulation.reconstruct import chi2_per_ndf, reconstruct
 from auto_iter.simulation.simulate import Options, Simulated, simulate
 from states import next_iteration
 from states.step import Fire, Ports
-from tests.fakes import MemoryBatch
-from tests.twins import FrozenClock, TwinMillepede, TwinReconstruction
+from tests.support.fakes import MemoryBatch
+from tests.support.twins import FrozenClock, TwinMillepede, TwinReconstruction
 
 FIRST_FILE = 400
 

@@ -6,15 +6,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
-from tests.integration.conftest import SimulatedDetector
 
 PATIENCE_S = 240.0
+
+
+@dataclass(frozen=True)
+class SimulatedDetector:
+    """A small simulation: raw files 400 and 401 of run 11705, and the configuration to align it."""
+
+    directory: Path
+    config: Path
+    year: int = 2023
+    run: int = 11705
+    files: str = "400-402"
+
 
 DONE = (0, NOT_CONVERGED_EXIT_CODE)
 """Exit codes of an alignment that came to its end; a few iterations need not converge."""

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options
-from tests.simulated import simulate_for_tests
+from tests.integration.commands import DONE, SimulatedDetector, call, run_command
+from tests.support.once import made_once
+from tests.support.simulated import simulate_for_tests
 
-
-@dataclass(frozen=True)
-class SimulatedDetector:
-    """A small simulation: raw files 400 to 402 of run 11705, and the configuration to align it."""
-
-    directory: Path
-    config: Path
-    year: int = 2023
-    run: int = 11705
-    files: str = "400-403"
+ONE_ITERATION = "Y2023_R011705_F400"
 
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> SimulatedDetector:
-    """Return a detector whose alignment takes seconds; made once a session."""
-    directory = tmp_path_factory.mktemp("simulated")
-    options = Options(files=(400, 401, 402), beam=Beam(events=300))
-    return SimulatedDetector(directory, simulate_for_tests(directory, options).config)
+def reconstructed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where reconstructions are kept that another test may ask for again."""
+    return made_once(tmp_path_factory, "reconstructed", lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory, reconstructed: Path) -> SimulatedDetector:
+    """Return a detector whose alignment takes seconds; made once a run of the tests."""
+    options = Options(files=(400, 401), beam=Beam(events=450))
+    directory = made_once(
+        tmp_path_factory,
+        "simulated",
+        lambda place: simulate_for_tests(place, options, reconstructed),
+    )
+    return SimulatedDetector(directory, directory / "config.yaml")
+
+
+@pytest.fixture(scope="session")
+def one_file(simulated: SimulatedDetector) -> SimulatedDetector:
+    """Return its first raw file alone, for what does not depend on how many there are."""
+    return replace(simulated, files="400")
+
+
+@pytest.fixture(scope="session")
+def one_iteration(tmp_path_factory: pytest.TempPathFactory, one_file: SimulatedDetector) -> Path:
+    """Return a finished alignment of one file and one iteration; nobody may touch it."""
+
+    def align(place: Path) -> None:
+        assert call(run_command(one_file), place).returncode in DONE
+
+    return made_once(tmp_path_factory, "one_iteration", align) / ONE_ITERATION

@@ -18,7 +18,7 @@ from auto_iter.detector.labels import Parameter
 from auto_iter.millepede.exit_codes import Use, ending_of
 from auto_iter.millepede.pede.result_files import read_ending, read_result
 from auto_iter.millepede.solver.builtin import solve
-from tests.tracks import LABELS, RENAMINGS, TEXTS, write_renamed
+from tests.support.tracks import LABELS, RENAMINGS, TEXTS, write_renamed
 
 DATA = Path(__file__).parents[1] / "data/pede"
 PEDE = shutil.which("pede")

@@ -16,6 +16,7 @@ from auto_iter.cli import main
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from tests.integration.commands import (
     DONE,
+    SimulatedDetector,
     call,
     checkpoint,
     command,
@@ -23,9 +24,8 @@ from tests.integration.commands import (
     run_command,
     wait_until,
 )
-from tests.integration.conftest import SimulatedDetector
 
-RUN = ("run", "-y", "2023", "-r", "011705", "-f", "400-403", "-i", "1")
+RUN = ("run", "-y", "2023", "-r", "011705", "-f", "400-402", "-i", "1")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def with_option(name: str, value: str) -> tuple[str, ...]:
         (with_option("-y", "202"), 2, "year '202'"),
         (with_option("-i", "0"), 2, "must be at least 1"),
         (with_option("-i", "many"), 2, "must be a whole number, got 'many'"),
-        (with_option("-f", "400-405"), 2, "2 of 5 raw files: 00403..00404 (not there)"),
+        (with_option("-f", "400-405"), 2, "3 of 5 raw files: 00402..00404 (not there)"),
         ((*RUN, "--raw_dir", "nowhere"), 2, "nowhere: no such raw directory"),
         ((*RUN, "--raw_dir", "2023"), 2, "2023: no such raw directory"),
         ((*RUN, "--strategy", "3stt"), 2, "3st"),
@@ -260,15 +260,15 @@ def test_a_calypso_that_is_not_there_is_refused_though_a_script_is(
 
 
 def test_a_script_that_wins_over_the_calypso_given_is_remarked_upon(
-    here: Path, simulated: SimulatedDetector
+    here: Path, one_file: SimulatedDetector
 ) -> None:
-    (installed,) = re.findall(r"calypso_install: (.*)", simulated.config.read_text())
+    (installed,) = re.findall(r"calypso_install: (.*)", one_file.config.read_text())
     (here / "env.sh").write_text(f"source {installed}/setup.sh\n")
     other = here / "calypso"
     other.mkdir()
     (other / "setup.sh").touch()
     options = ("--env_script", "env.sh", "--calypso_path", str(other))
-    line = [*run_command(simulated, *options)]
+    line = [*run_command(one_file, *options)]
     line.remove("run")
     ran = call(line, here)
     assert ran.returncode == NOT_CONVERGED_EXIT_CODE  # after one iteration
@@ -300,14 +300,14 @@ def test_a_reconstruction_that_fails_is_shown_and_resumed_once_mended(
     settings: tuple[str, ...],
     said: str,
     here: Path,
-    simulated: SimulatedDetector,
+    one_file: SimulatedDetector,
 ) -> None:
     bad = program(here / "reco.sh", text)
     once = ("--set", "reco.max_attempts=1", "--set", f"reco.program={bad}", *settings)
-    failed = call(run_command(simulated, *once), here)
-    workspace = here / "Y2023_R011705_F400-403"
+    failed = call(run_command(one_file, *once), here)
+    workspace = here / "Y2023_R011705_F400"
     assert failed.returncode == 1
-    assert "3 of 3 raw files" in failed.stdout
+    assert "1 of 1 raw files" in failed.stdout
     assert said in failed.stdout
     assert "auto-iter resume" in failed.stdout
     assert list((workspace / "iter01/2kfalignment").iterdir()) == []
@@ -316,18 +316,10 @@ def test_a_reconstruction_that_fails_is_shown_and_resumed_once_mended(
     assert call(command("resume", str(workspace), *mended), here).returncode in DONE
 
 
-@pytest.fixture(scope="module")
-def original(simulated: SimulatedDetector, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a finished workspace that nobody may touch."""
-    directory = tmp_path_factory.mktemp("finished")
-    assert call(run_command(simulated), directory).returncode in DONE
-    return directory / "Y2023_R011705_F400-403"
-
-
 @pytest.fixture
-def finished(here: Path, original: Path) -> Path:
+def finished(here: Path, one_iteration: Path) -> Path:
     """Return a finished workspace of one's own."""
-    return shutil.copytree(original, here / original.name)
+    return shutil.copytree(one_iteration, here / one_iteration.name)
 
 
 def test_a_damaged_checkpoint_is_noticed_and_the_backup_used(finished: Path) -> None:
@@ -356,9 +348,9 @@ def test_a_newer_checkpoint_is_refused_and_left_alone(finished: Path) -> None:
 
 
 def test_other_arguments_for_the_same_workspace_are_refused_by_name(
-    finished: Path, simulated: SimulatedDetector
+    finished: Path, one_file: SimulatedDetector
 ) -> None:
-    other = run_command(simulated, "--fourst", "--set", "reco.max_attempts=7", iterations=4)
+    other = run_command(one_file, "--fourst", "--set", "reco.max_attempts=7", iterations=4)
     refusal = call(other, finished.parent)
     assert refusal.returncode == 2
     for difference in (
@@ -370,11 +362,11 @@ def test_other_arguments_for_the_same_workspace_are_refused_by_name(
 
 
 def test_iterations_without_a_checkpoint_are_not_taken_over(
-    finished: Path, simulated: SimulatedDetector
+    finished: Path, one_file: SimulatedDetector
 ) -> None:
     for name in ("state.yaml", "state.yaml.bak"):
         (finished / name).unlink()
-    refusal = call(run_command(simulated), finished.parent)
+    refusal = call(run_command(one_file), finished.parent)
     assert refusal.returncode == 2
     assert "has iterations, but no state.yaml" in refusal.stderr
 
@@ -383,7 +375,7 @@ def test_iterations_without_a_checkpoint_are_not_taken_over(
     ("old", "new", "said"),
     [
         ("  state: done", "  state: bogus", "state 'bogus' is none of prepare, "),
-        ("    files: 400-403", "    files: abc", "raw files 'abc'"),
+        ("    files: '400'", "    files: abc", "raw files 'abc'"),
         ("    year: 2023", "    year: 3", "arguments.year: must be at least 2020"),
     ],
 )
@@ -470,7 +462,7 @@ def test_a_disk_that_fills_up_is_waited_for_and_no_job_is_blamed(
         here / "reco.sh",
         f'while [ ! -e {go} ]; do sleep 0.05; done; exec faser_reco_alignment.py "$@"',
     )
-    workspace = small_disk / "Y2023_R011705_F400-403"
+    workspace = small_disk / "Y2023_R011705_F400-402"
     daemon = subprocess.Popen(
         run_command(
             simulated, "--work_dir", str(small_disk),

@@ -18,6 +18,7 @@ from auto_iter.daemon.lock import read_holder
 from tests.integration.commands import (
     DONE,
     PATIENCE_S,
+    SimulatedDetector,
     call,
     checkpoint,
     command,
@@ -25,9 +26,8 @@ from tests.integration.commands import (
     run_command,
     wait_until,
 )
-from tests.integration.conftest import SimulatedDetector
 
-JOBS = 3
+JOBS = 2
 
 
 class Alignment:
@@ -35,7 +35,7 @@ class Alignment:
 
     def __init__(self, directory: Path, simulated: SimulatedDetector) -> None:
         self.directory = directory
-        self.workspace = directory / "Y2023_R011705_F400-403"
+        self.workspace = directory / "Y2023_R011705_F400-402"
         self._go = directory / "go"
         waiting = program(
             directory / "reco.sh",
@@ -92,7 +92,7 @@ def alignment(tmp_path: Path, simulated: SimulatedDetector) -> Iterator[Alignmen
         if daemon.is_running():
             daemon.kill()
             daemon.wait()
-    call(command("stop", "--jobs", str(made.workspace)), tmp_path)
+    wait_until(lambda: not made.jobs(), "its jobs ended, too")
 
 
 @pytest.mark.parametrize("asked_by", [signal.SIGTERM, signal.SIGINT])
@@ -136,7 +136,7 @@ def test_others_see_where_it_is(alignment: Alignment) -> None:
     status = json.loads(call(command("status", "--json"), alignment.directory).stdout)
     assert status["state"] == "wait_reco"
     assert status["daemon"]["pid"] == daemon.pid
-    assert status["jobs"]["wanted"] == 3
+    assert status["jobs"]["wanted"] == JOBS
     log = call(command("logs"), alignment.directory).stdout
     assert "→ wait_reco (submitted)" in log
     old_terminal = {**os.environ, "PYTHONIOENCODING": "ascii"}
@@ -227,7 +227,7 @@ def test_a_terminal_shows_how_far_it_is(alignment: Alignment) -> None:
         os.chdir(alignment.directory)
         os.execv(alignment.command[0], alignment.command)  # noqa: S606 - the program under test
     shown = ""
-    while "0 of 3 reconstructed" not in shown:
+    while f"0 of {JOBS} reconstructed" not in shown:
         shown += os.read(terminal, 4096).decode(errors="replace")
     alignment.let_go()
     while True:

@@ -18,7 +18,6 @@ from auto_iter.alignment import checkpoint
 from auto_iter.batch.local.records import Ledger
 from auto_iter.files import write_atomically
 from auto_iter.millepede.workflow import solve
-from tests.batch_contract import make_batch
 from tests.crash.alignment import HOOK
 from tests.crash.disk import Disk, Tree, read_log, restore
 from tests.crash.hook.recorder import REFUSE, REFUSED, VARIABLE, Recorder, Refusal
@@ -32,7 +31,8 @@ from tests.integration.test_millepede_workflow import (
     worker,
 )
 from tests.integration.test_millepede_workflow import request as solve_request
-from tests.unit.test_checkpoint import BUSY, FRESH
+from tests.support.batch_contract import make_batch
+from tests.unit.alignment.test_checkpoint import BUSY, FRESH
 
 ROOT = Path(__file__).parents[2]
 

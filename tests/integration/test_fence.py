@@ -14,13 +14,13 @@ from auto_iter.daemon.lock import STALE_AFTER_S
 from tests.integration.commands import (
     DONE,
     PATIENCE_S,
+    SimulatedDetector,
     call,
     checkpoint,
     program,
     run_command,
     wait_until,
 )
-from tests.integration.conftest import SimulatedDetector
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,10 +50,10 @@ def ended(process: subprocess.Popen[str]) -> Iterator[None]:
 
 
 def test_a_daemon_that_was_stopped_for_long_ends_with_a_sentence_and_writes_nothing(
-    simulated: SimulatedDetector, tmp_path: Path
+    one_file: SimulatedDetector, tmp_path: Path
 ) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    run = run_command(simulated)
+    run = run_command(one_file)
     with subprocess.Popen(
         on("first", run), cwd=tmp_path, env=environment, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -83,11 +83,11 @@ def test_a_daemon_that_was_stopped_for_long_ends_with_a_sentence_and_writes_noth
 
 
 def test_a_daemon_that_waits_for_its_jobs_shows_other_hosts_that_it_lives(
-    simulated: SimulatedDetector, tmp_path: Path
+    one_file: SimulatedDetector, tmp_path: Path
 ) -> None:
     go = tmp_path / "go"
     waiting = program(tmp_path / "reco.sh", f"while [ ! -e {go} ]; do sleep 0.1; done; exit 1")
-    run = run_command(simulated, "--set", f"reco.program={waiting}")
+    run = run_command(one_file, "--set", f"reco.program={waiting}")
     with subprocess.Popen(
         on("first", run), cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -11,7 +11,7 @@ import pytest
 
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options, Simulated, simulate
-from tests.in_process import Constants, Iterated, Setting, align
+from tests.support.in_process import Constants, Iterated, Setting, align
 
 EVENTS = 400
 

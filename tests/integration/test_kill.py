@@ -16,16 +16,16 @@ import pytest
 from tests.integration.commands import (
     DONE,
     PATIENCE_S,
+    SimulatedDetector,
     call,
     checkpoint,
     command,
     run_command,
     wait_until,
 )
-from tests.integration.conftest import SimulatedDetector
 
 KILLS = 20
-ITERATIONS = 5
+ITERATIONS = 3
 LAST_KILL_AT = 0.8
 """No kill is due in what remains of the alignment after this part, so that all 20 fall into it."""
 

@@ -26,7 +26,7 @@ from auto_iter.batch.local.system import LocalBatch
 from auto_iter.daemon.signals import SystemClock
 from auto_iter.errors import TransientError
 from auto_iter.processes.identity import identify
-from tests.batch_contract import BatchContract, Settle, make_batch
+from tests.support.batch_contract import BatchContract, Settle, make_batch
 
 PATIENCE_S = 20.0
 ROOT = Path(__file__).parents[2]
@@ -153,7 +153,7 @@ def test_submitting_twice_under_a_key_makes_one_submission(
 SUBMITTER = """
 import sys, pathlib
 sys.path[:0] = [{root!r}]
-from tests.batch_contract import make_batch
+from tests.support.batch_contract import make_batch
 from tests.integration.test_local_batch import open_batch, with_script
 root = pathlib.Path({workspace!r})
 system = open_batch(root)

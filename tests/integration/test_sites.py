@@ -11,10 +11,10 @@ import pytest
 import uproot
 
 from tests.integration.commands import call, checkpoint, command
-from tests.sites import WRITER, Site, site_of_march_2026, site_until_2025
+from tests.support.sites import WRITER, Site, site_of_march_2026, site_until_2025
 
-SITES: dict[str, Callable[[Path], Site]] = {
-    "march 2026": site_of_march_2026,
+SITES: dict[str, Callable[[Path, Path], Site]] = {
+    "march 2026": lambda directory, made: site_of_march_2026(directory, made=made),
     "until 2025": site_until_2025,
 }
 
@@ -22,7 +22,7 @@ SITES: dict[str, Callable[[Path], Site]] = {
 def run(site: Site, *more: str, iterations: int = 2) -> list[str]:
     settings = ("alignment.polling_interval_seconds=1", *site.settings, *more)
     return command(
-        "run", "-y", "2023", "-r", "11705", "-f", "400-403", "-i", str(iterations),
+        "run", "-y", "2023", "-r", "11705", "-f", "400-402", "-i", str(iterations),
         "--config", str(site.config), *(word for each in settings for word in ("--set", each)),
     )  # fmt: skip
 
@@ -35,10 +35,10 @@ def here(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_the_right_preset_aligns(name: str, here: Path) -> None:
-    done = call(run(SITES[name](here.parent / "site")), here)
-    assert checkpoint(here / "Y2023_R011705_F400-403")["state"] == "done", done.stderr
-    first, second = (typical_chi2(here / "Y2023_R011705_F400-403", n) for n in (1, 2))
+def test_the_right_preset_aligns(name: str, here: Path, reconstructed: Path) -> None:
+    done = call(run(SITES[name](here.parent / "site", reconstructed)), here)
+    assert checkpoint(here / "Y2023_R011705_F400-402")["state"] == "done", done.stderr
+    first, second = (typical_chi2(here / "Y2023_R011705_F400-402", n) for n in (1, 2))
     # The constants were used: had they been ignored, both would be the same.
     assert second < 0.2 * first
 
@@ -78,12 +78,14 @@ WRONG: dict[str, tuple[str, tuple[str, ...], int, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_the_failure_says_which_settings_disagree(name: str, here: Path) -> None:
+def test_the_failure_says_which_settings_disagree(
+    name: str, here: Path, reconstructed: Path
+) -> None:
     site, settings, code, said = WRONG[name]
-    command_line = run(SITES[site](here.parent / "site"), *settings)
+    command_line = run(SITES[site](here.parent / "site", reconstructed), *settings, iterations=1)
     done = call(command_line, here)
     assert done.returncode == 1
-    workspace = here / "Y2023_R011705_F400-403"
+    workspace = here / "Y2023_R011705_F400-402"
     snapshot = checkpoint(workspace)
     reason = snapshot["failure"]["reason"]
     assert len(snapshot["attempts"]) == 1
@@ -99,9 +101,11 @@ def test_the_failure_says_which_settings_disagree(name: str, here: Path) -> None
         assert checkpoint(workspace)["state"] == "done"
 
 
-def test_the_collaborations_configuration_is_taken_over_and_aligns(here: Path) -> None:
+def test_the_collaborations_configuration_is_taken_over_and_aligns(
+    here: Path, reconstructed: Path
+) -> None:
     site = here.parent / "site"
-    site_of_march_2026(site, stations=4)
+    site_of_march_2026(site, stations=4, files=(400, 401, 402), made=reconstructed)
     (site / "scripts/templates/align_2022_3ST.txt").write_text(' "00": [0.001, 0, 0, 0, 0, 0]')
     example = Path(__file__).parents[1] / "data/dag_config/config.json"
     old = here / "config.json"
@@ -112,6 +116,7 @@ def test_the_collaborations_configuration_is_taken_over_and_aligns(here: Path) -
     settings = (
         f"paths.raw_dir={site / 'raw'}", "batch.system=local", "millepede.solver=builtin",
         "alignment.polling_interval_seconds=1", "reco.memory_mb=1000", "reco.disk_mb=500",
+        "alignment.report=never",
         "millepede.cuts.max_residual_mm=[1.0, 0.3, 0.1]",
     )  # fmt: skip
     done = call(

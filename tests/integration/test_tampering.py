@@ -20,7 +20,7 @@ from auto_iter.alignment import checkpoint
 from auto_iter.daemon.loop import Ending
 from auto_iter.files import digest
 from auto_iter.simulation.reconstruct import reconstruct
-from tests.here import Alignment, Site
+from tests.support.here import Alignment, Site
 
 Tamper = Callable[[Alignment], None]
 
@@ -264,7 +264,7 @@ def accepted_by_hand(alignment: Alignment) -> None:
 REFUSED = {
     "outputs are gone": (
         lost_outputs,
-        "constants; 0 of the 3 outputs that they were found with are still there",
+        "constants; 0 of the 2 outputs that they were found with are still there",
     ),
     "an output is another": (other_output, "solved again, iteration 1 gives other constants"),
     "a person accepted them": (

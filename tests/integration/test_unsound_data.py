@@ -19,7 +19,7 @@ from auto_iter.millepede.converting import convert_sources
 from auto_iter.millepede.requests import ConvertRequest, SolveRequest, Source
 from auto_iter.millepede.results import SolutionRecord
 from auto_iter.millepede.workflow import solve
-from tests.kfalignment import REFERENCE, branches, sources, with_degenerate_tracks, write
+from tests.support.kfalignment import REFERENCE, branches, sources, with_degenerate_tracks, write
 
 Branches = dict[str, Any]
 PEDE = shutil.which("pede")

@@ -17,7 +17,7 @@ from auto_iter.daemon.lifecycle import open_workspace
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options
-from tests.simulated import simulate_for_tests
+from tests.support.simulated import simulate_for_tests
 
 FILES = (400, 401, 402, 403, 404)
 ITERATIONS = 3

@@ -16,7 +16,7 @@ from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.schedd import Placed
 from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config.batch import HTCondor
-from tests.batch_contract import make_batch
+from tests.support.batch_contract import make_batch
 
 NUMBERS = (10, 11, 12)
 

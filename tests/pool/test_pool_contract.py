@@ -10,8 +10,8 @@ import pytest
 from auto_iter.alignment.model import Submission, Tally, Trouble
 from auto_iter.alignment.ports import BatchSystem
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from tests.batch_contract import BatchContract, Settle, make_batch
 from tests.pool.conftest import Opener, settled
+from tests.support.batch_contract import BatchContract, Settle, make_batch
 
 
 class HTCondorContract(BatchContract):

@@ -20,10 +20,10 @@ from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.ads import Ad
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from tests.batch_contract import make_batch
 from tests.pool.conftest import Opener, settled, wait_for
 from tests.pool.processes import is_in_the_pool
 from tests.pool.submitter import NUMBERS
+from tests.support.batch_contract import make_batch
 
 
 def start_submitter(window: str, root: Path, *, spool: bool) -> subprocess.Popen[bytes]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from auto_iter.batch.htcondor.child import ScheddProcess
-from tests.batch_contract import make_batch
 from tests.pool.alignments import (
     DONE,
     FILES,
@@ -22,6 +21,7 @@ from tests.pool.alignments import (
     with_hook,
 )
 from tests.pool.conftest import Opener, fill, settled, wait_for
+from tests.support.batch_contract import make_batch
 
 A_SCREEN = 40
 HUNGRY = """\

@@ -10,8 +10,8 @@ import pytest
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.errors import InputError
-from tests.batch_contract import make_batch
 from tests.pool.conftest import Opener, managed, settled, wait_for
+from tests.support.batch_contract import make_batch
 
 
 def test_outputs_are_fetched_while_other_jobs_still_run(open_batch: Opener, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from auto_iter.batch.holds import decide
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config.batch import Holds
-from tests.batch_contract import make_batch
 from tests.pool.conftest import Opener, settled
+from tests.support.batch_contract import make_batch
 
 HUNGRY = """#!/bin/bash
 [ -e {flag} ] && exit 0

@@ -11,9 +11,9 @@ from auto_iter.alignment import checkpoint
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.schedd import RefusedError
 from auto_iter.errors import InputError, LimitError
-from tests.batch_contract import make_batch
 from tests.pool.alignments import DONE, FILES, Aligner, auto_iter, jobs_of
 from tests.pool.conftest import Opener, wait_for
+from tests.support.batch_contract import make_batch
 
 Site = Callable[[str], None]
 

@@ -8,9 +8,9 @@ import pytest
 
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.errors import LimitError, TransientError
-from tests.batch_contract import make_batch
 from tests.pool.alignments import DONE, FILES, Aligner, Alignment, jobs_of
 from tests.pool.conftest import Opener, settled
+from tests.support.batch_contract import make_batch
 
 WELL = range(10, 20)
 

@@ -11,8 +11,8 @@ import pytest
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.errors import InputError, TransientError
-from tests.batch_contract import make_batch
 from tests.pool.conftest import Opener, ScheddDaemon, managed, settled
+from tests.support.batch_contract import make_batch
 
 
 def test_a_hung_schedd_costs_a_call_its_time_limit_and_no_more(

@@ -9,7 +9,7 @@ import pytest
 from auto_iter.daemon.lifecycle import open_workspace
 from tests.pool.alignments import FILES, Aligner, Detector
 from tests.pool.test_pool_alignment import both_ways
-from tests.sites import Site, site_of_march_2026
+from tests.support.sites import Site, site_of_march_2026
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from auto_iter.detector.labels import component_of_key
 from auto_iter.millepede.strategy.file import load_strategy
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options, simulate
-from tests.in_process import Setting, align
+from tests.support.in_process import Setting, align
 
 SEEDS = range(1, 11)
 EVENTS = 500
