@@ -126,6 +126,18 @@ class ByHand(Record):
     words: str
 
 
+class DagRun(Record):
+    """The DAG that an alignment was handed to, and its submission: the key is written down first.
+
+    `number`: how often it was. `cluster` is None until, and unless, we submitted it ourselves.
+    """
+
+    number: int
+    key: str
+    cluster: int | None = None
+    submitted_at: float | None = None
+
+
 class Snapshot(Record):
     """The alignment at one instant."""
 
@@ -188,6 +200,8 @@ class Snapshot(Record):
     history: tuple[IterationRecord, ...] = ()
     failure: Failure | None = None
     hindrance: Obstacle | None = None
+    dag: DagRun | None = None
+    """Where DAGMan runs the alignment, or ran it last and no daemon has taken it over since."""
 
     def but(self, **changes: Any) -> Snapshot:
         """Return a validated copy with some fields changed."""
@@ -200,6 +214,11 @@ class Snapshot(Record):
             for each in self.attempts
         )
         return self.but(attempts=attempts)
+
+    @property
+    def dag_key(self) -> str | None:
+        """The key of the DAG that the alignment was handed to, if it was."""
+        return None if self.dag is None else self.dag.key
 
     @property
     def stage(self) -> Stage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from auto_iter.batch.driver import BatchDriver
+from auto_iter.batch.htcondor.dagman.driver import DagDriver
 from auto_iter.batch.htcondor.driver import HTCondorDriver
 from auto_iter.batch.local.driver import LocalDriver
 from auto_iter.config.resolve import with_absolute_paths
@@ -14,8 +15,13 @@ DRIVERS: tuple[type[BatchDriver], ...] = (HTCondorDriver, LocalDriver)
 """In the order in which `auto` tries them; the last one is there on every machine."""
 
 
-def driver_of(config: Config) -> BatchDriver:
-    """Return the driver of the batch system that a resolved configuration names."""
+def driver_of(config: Config, dag_key: str | None = None) -> BatchDriver:
+    """Return the driver of the batch system that a resolved configuration names.
+
+    `dag_key`: where DAGMan has the jobs, the key of its DAG.
+    """
+    if dag_key is not None:
+        return DagDriver(config, dag_key)
     chosen = {driver.name: driver for driver in DRIVERS}[config.batch.system]
     return chosen(config)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from auto_iter.cli import (
     config,
     constants,
+    dag,
     doctor,
     fetch,
     logs,
@@ -23,6 +24,7 @@ ALL = (
     status.add_parser,
     logs.add_parser,
     stop.add_parser,
+    dag.add_parser,
     reco.add_parser,
     fetch.add_parser,
     millepede.add_parser,

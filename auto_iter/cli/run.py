@@ -44,12 +44,12 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.set_defaults(call=_run)
 
 
-def add_alignment_options(parser: argparse.ArgumentParser) -> None:
+def add_alignment_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add what says which raw files are reconstructed, and how."""
-    parser.add_argument("-y", "--year", required=True, help="year of the run, e.g. 2023")
-    parser.add_argument("-r", "--run", required=True, help="run number, e.g. 011705 or 11705")
+    parser.add_argument("-y", "--year", required=required, help="year of the run, e.g. 2023")
+    parser.add_argument("-r", "--run", required=required, help="run number, e.g. 011705 or 11705")
     parser.add_argument(
-        "-f", "--file", "--files", dest="files", required=True, metavar="FILES",
+        "-f", "--file", "--files", dest="files", required=required, metavar="FILES",
         help="one raw file (400) or a range without its end (400-450 or 400:450: 50 files)",
     )  # fmt: skip
     stations = parser.add_mutually_exclusive_group()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from auto_iter.cli.options import Subparsers, add_workspace_argument, amount, the_workspace
 
@@ -34,6 +35,8 @@ def _stop(arguments: argparse.Namespace) -> int:
         jobs = declare_lost(opened, arguments.lost)
         print(f"{jobs} jobs on {arguments.lost} are lost; `auto-iter resume` runs them again")
         return 0
+    if opened.snapshot.dag is not None:
+        return _stop_dag(opened.workspace.root, jobs=arguments.jobs)
     stopped = stop_daemon(opened.workspace, arguments.timeout)
     print("the daemon has stopped" if stopped else "no daemon is running")
     if arguments.jobs:
@@ -44,3 +47,16 @@ def _stop(arguments: argparse.Namespace) -> int:
         if left:
             print(f"{left} of them have not been confirmed to end yet; `resume` waits for that")
     return 0
+
+
+def _stop_dag(root: Path, *, jobs: bool) -> int:
+    from auto_iter.dag.handing import remove
+
+    if not jobs:
+        print(f"no daemon is running: DAGMan has this alignment; auto-iter dag remove {root}")
+        return 0
+    job, left = remove(root)
+    print(
+        "no DAG is in the queue" if job is None else f"removed: job {job.cluster}.0 and its nodes"
+    )
+    return 1 if left else 0

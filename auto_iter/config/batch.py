@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -84,6 +85,26 @@ class HTCondor(Section):
                 "yet; max_jobs_in_queue limits spooled ones"
             )
         return self
+
+
+class Dag(Section):
+    """The alignment as a DAG: how its Millepede nodes run, and what DAGMan is told."""
+
+    python: str | None = None
+    travel: bool = False
+    memory_mb: Positive = 4000
+    disk_mb: Positive = 4000
+    retries: Count = 2
+    condor_dagman: Path | None = None
+    settings: dict[str, SubmitText] = Field(default_factory=dict)
+
+    @field_validator("settings")
+    @classmethod
+    def _are_dagmans(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not re.fullmatch(r"DAGMAN_[A-Z_]+", name):
+                raise ValueError(f"{name!r} is no setting of DAGMan (DAGMAN_...)")
+        return value
 
 
 class BatchChoice(Section):

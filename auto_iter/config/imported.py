@@ -25,14 +25,14 @@ PROGRAM = "faser_reco_alignment.py"
 
 _NOT_NEEDED = {
     "raw.format": "a workspace is called Y<year>_R<run>_F<files>",
-    "dag": "jobs, logs and submit descriptions lie in the workspace, and no DAG is needed",
+    "dag": "jobs, logs and submit descriptions lie in the workspace; `auto-iter dag` makes a DAG",
     "data.config": "a workspace keeps its configuration as config.yaml",
     "data.initial": "constants lie in iterNN/1reco/inputforalign.txt, as there",
     "data.iter": "iterations are iter01, iter02 …, with the same three directories",
     "tpl.recosub": "not readable here; what it asks for are settings: htcondor.job_flavour …",
     "tpl.recoexe": "auto-iter brings its own job script",
-    "tpl.millesub": "pede runs beside the daemon, not as a job",
-    "tpl.milleexe": "pede runs beside the daemon, not as a job",
+    "tpl.millesub": "pede runs beside the daemon; as a job of a DAG it asks for dag.memory_mb …",
+    "tpl.milleexe": "pede runs beside the daemon; a DAG brings its own script",
     "env.root": "ROOT is not needed: files are read without it",
 }
 """Keys that have no counterpart, and why."""

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from auto_iter.config.batch import BatchChoice, HTCondor, Local
+from auto_iter.config.batch import BatchChoice, Dag, HTCondor, Local
 from auto_iter.config.cuts import Cuts
 from auto_iter.config.section import (
     Count,
@@ -132,6 +132,7 @@ class Config(Section):
     batch: BatchChoice = Field(default_factory=BatchChoice)
     local: Local = Field(default_factory=Local)
     htcondor: HTCondor = Field(default_factory=HTCondor)
+    dag: Dag = Field(default_factory=Dag)
     millepede: Millepede = Field(default_factory=Millepede)
     alignment: Alignment = Field(default_factory=Alignment)
     simulation: Simulation = Field(default_factory=Simulation)

@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from auto_iter.alignment.policy import Policy
-from auto_iter.batch.driver import Home
+from auto_iter.batch.driver import BatchDriver, Home
 from auto_iter.batch.registry import driver_of
+from auto_iter.config.schema import Reco
 from auto_iter.daemon.lifecycle import Opened, reconstruction, the_strategy
 from auto_iter.daemon.signals import SystemClock, never
 from auto_iter.iteration.chain import Chain
@@ -34,7 +35,7 @@ def composed(
 
     Calls to a batch system give up when `should_stop`, and after `patience_s` where a person waits.
     """
-    driver, clock, chain = driver_of(opened.config), SystemClock(), chain_of(opened)
+    driver, clock, chain = _driver(opened), SystemClock(), chain_of(opened)
     prefix = opened.workspace.key_prefix(opened.snapshot.workspace_id)
     home = Home(prefix, opened.workspace.batch_records, clock)
     with ExitStack() as resources:
@@ -44,10 +45,22 @@ def composed(
             reconstruction=reconstruction(opened),
             millepede=chain,
             clock=clock,
-            policy=Policy(opened.config.reco, opened.config.alignment, driver.pace),
+            policy=Policy(_limits(opened), opened.config.alignment, driver.pace),
             plan=plan_of(the_strategy(opened), opened.config),
         )
         yield Parts(ports, chain)
+
+
+def _driver(opened: Opened) -> BatchDriver:
+    return driver_of(opened.config, opened.snapshot.dag_key)
+
+
+def _limits(opened: Opened) -> Reco:
+    reco = opened.config.reco
+    if opened.snapshot.dag is None:
+        return reco
+    # DAGMan has tried again as often as it may: what failed has failed.
+    return reco.model_copy(update={"max_attempts": 1, "max_losses": 1})
 
 
 def chain_of(opened: Opened) -> Chain:

@@ -158,6 +158,7 @@ def reconstruction(opened: Opened, strategy: Strategy | None = None) -> Workspac
         strategy=strategy or the_strategy(opened),
         stations=arguments.stations,
         excluded=frozenset(opened.snapshot.excluded),
+        dag_key=opened.snapshot.dag_key,
     )
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import states
 from auto_iter.alignment import checkpoint
@@ -16,6 +16,7 @@ from auto_iter.config.schema import Config
 from auto_iter.daemon import acceptance
 from auto_iter.daemon import lifecycle as app
 from auto_iter.daemon.compose import Parts, chain_of, composed
+from auto_iter.daemon.handover import for_a_daemon, refuse_live_dag
 from auto_iter.daemon.lifecycle import Opened
 from auto_iter.daemon.lock import WorkspaceLock, locked
 from auto_iter.daemon.loop import Daemon, Ending, SnapshotSink
@@ -59,6 +60,8 @@ class SessionOptions:
     until: frozenset[str] = frozenset()
     unless_waiting: frozenset[str] = frozenset()
     abandon_schedd: bool = False
+    under_dagman: bool = False
+    """It is a part of a DAG's life: a Millepede node, or what is prepared before the first."""
 
 
 def run_session(opened: Opened, options: SessionOptions) -> int:
@@ -72,6 +75,10 @@ def run_session(opened: Opened, options: SessionOptions) -> int:
         opened = app.open_workspace(workspace.root)
         on_disk = opened.snapshot
         acceptance.complete(workspace, on_disk)
+        if not options.under_dagman:
+            if not options.abandon_schedd:
+                refuse_live_dag(opened)
+            opened = replace(opened, snapshot=for_a_daemon(opened.snapshot))
         opened = app.change(opened, options.iterations, options.overrides)
         snapshot = app.revive(opened.snapshot, time.time())
         if options.abandon_schedd:

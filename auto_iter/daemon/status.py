@@ -42,6 +42,7 @@ class Status:
         """Jobs may have gone on since a daemon saw them last, and the workspace is ours."""
         is_ours = self.workspace.root.stat().st_uid == os.getuid()
         unseen = bool(self.snapshot.live_attempts) and self.holder is None
+        unseen = unseen and self.snapshot.dag is None  # `dag status` looks at those
         return is_ours and unseen and self.snapshot.state not in TERMINAL
 
     def as_json(self) -> dict[str, Any]:
@@ -66,6 +67,7 @@ class Status:
             if self.holder is None
             else {"pid": self.holder.pid, "host": self.holder.host, "since": self.holder.since},
             "jobs": snapshot.progress.model_dump(),
+            "dag": None if snapshot.dag is None else snapshot.dag.model_dump(),
             "remark": self.remark,
             "attempts": [
                 {
@@ -109,6 +111,8 @@ class Status:
         who = "no daemon is running"
         if self.holder is not None:
             who = f"daemon: pid {self.holder.pid} on {self.holder.host}, since {self.holder.since}"
+        elif snapshot.dag is not None:
+            who = f"handed to DAGMan; follow it with: auto-iter dag status {self.workspace.root}"
         elif snapshot.state not in TERMINAL:
             who += f"; resume with: {self.workspace.resume_command}"
         where = f"iteration {snapshot.iteration} of {snapshot.arguments.iterations}"

@@ -47,6 +47,8 @@ class WorkspaceReconstruction:
     strategy: Strategy
     stations: int
     excluded: frozenset[int] = frozenset()
+    dag_key: str | None = None
+    """Where DAGMan submits the jobs: the key of its DAG."""
 
     def check_inputs(self) -> None:
         """Raise InputError or UsageError when something that jobs need is not there.
@@ -67,7 +69,7 @@ class WorkspaceReconstruction:
 
     @property
     def _driver(self) -> BatchDriver:
-        return driver_of(self.config)
+        return driver_of(self.config, self.dag_key)
 
     def mend_found(self, iteration: int, expected: str) -> str | None:
         """See `Heritage.mend_found`."""

@@ -33,6 +33,9 @@ paths:
 reco:
   memory_mb: 1000
   disk_mb: 500
+dag:
+  memory_mb: 800
+  disk_mb: 500
 batch:
   system: local
 alignment:

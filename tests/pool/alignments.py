@@ -48,9 +48,10 @@ class Detector:
         return self.raw_files[FILES.index(number)]
 
 
-def make_detector(directory: Path) -> Detector:
+def make_detector(directory: Path, stations: int = 3) -> Detector:
     """Simulate a detector whose alignment takes seconds."""
-    simulated = simulate_for_tests(directory, Options(files=FILES, beam=Beam(events=300)))
+    beam = Beam(events=300, stations=stations)
+    simulated = simulate_for_tests(directory, Options(files=FILES, beam=beam))
     return Detector(simulated.config, simulated.raw_files, simulated.install)
 
 

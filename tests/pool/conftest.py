@@ -227,3 +227,11 @@ def on_the_pool(detector: Detector, tmp_path: Path) -> Iterator[Aligner]:
     yield make
     for alignment in made:
         alignment.end()
+
+
+@pytest.fixture
+def condor_submit_dag() -> Path:
+    """Give the pool's own program, as a person has it on PATH."""
+    found = shutil.which("condor_submit_dag")
+    assert found is not None
+    return Path(found)

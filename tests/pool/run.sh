@@ -79,13 +79,19 @@ unmount_small_disk() {
     umount -l "$SCRATCH/small" 2>/dev/null || true
 }
 
-make_condor_q() { # the pool's own, for this machine's side: with the libraries that it was built for
-    local loader="$POOL_DIR/lib64/ld-linux-x86-64.so.2" libraries="$POOL_DIR/usr/lib"
+make_condor_tools() { # the pool's own, for this machine's side: with the libraries they were built for
+    local loader="$POOL_DIR/lib64/ld-linux-x86-64.so.2" libraries="$POOL_DIR/usr/lib" tool
     mkdir -p "$SCRATCH/bin"
-    printf '#!/bin/sh\nexec %s --library-path %s:%s %s "$@"\n' "$loader" \
-        "$libraries/x86_64-linux-gnu" "$libraries" "$POOL_DIR/usr/bin/condor_q" \
-        >"$SCRATCH/bin/condor_q"
-    chmod 755 "$SCRATCH/bin/condor_q"
+    for tool in condor_q condor_submit_dag condor_submit; do
+        printf '#!/bin/sh\nexec %s --library-path %s:%s %s "$@"\n' "$loader" \
+            "$libraries/x86_64-linux-gnu" "$libraries" "$POOL_DIR/usr/bin/$tool" \
+            >"$SCRATCH/bin/$tool"
+        chmod 755 "$SCRATCH/bin/$tool"
+    done
+    # Found here by condor_submit_dag, run there by the schedd: with the pool's configuration, not ours.
+    printf '#!/bin/sh\nunset CONDOR_CONFIG _CONDOR_SCHEDD_ADDRESS_FILE _CONDOR_SCHEDD_DAEMON_AD_FILE\nexec /usr/bin/condor_dagman "$@"\n' \
+        >"$SCRATCH/bin/condor_dagman"
+    chmod 755 "$SCRATCH/bin/condor_dagman"
 }
 
 install_checkout() {
@@ -109,7 +115,7 @@ began=$SECONDS
 echo "run.sh: pool up after $((SECONDS - began)) s"
 mkdir -p "$SCRATCH/home" "$SCRATCH/work"
 "$here/pool.sh" client >"$SCRATCH/client.conf"
-make_condor_q
+make_condor_tools
 make_venv
 mount_small_disk
 install_checkout

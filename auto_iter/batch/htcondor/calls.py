@@ -140,6 +140,18 @@ class Calls:
         self._submitted = (result.cluster(), result)
         return {"cluster": result.cluster(), "jobs": len(rows), "schedd": name}
 
+    def call_submit_dag(
+        self, directory: str, dag: str, options: dict[str, str | int], commands: dict[str, str]
+    ) -> Answer:
+        """Submit DAGMan for the file `dag` in `directory`; `commands` have the last word."""
+        schedd, name = self._locate()
+        os.chdir(directory)  # where its files go, and what they are relative to
+        submit = self._condor.Submit.from_dag(dag, options)
+        for command, value in commands.items():
+            submit[command] = value
+        result = schedd.submit(submit)
+        return {"cluster": result.cluster(), "jobs": 1, "schedd": name}
+
     def call_spool(self, cluster: int) -> None:
         """Send the input of the cluster submitted last."""
         if self._submitted is None or self._submitted[0] != cluster:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from auto_iter.batch.htcondor.ads import Ad
@@ -103,6 +104,19 @@ class ScheddProcess:
         """Submit one cluster."""
         patience = 1 + len(rows) // (10 * JOBS_AT_A_TIME)
         made = self._change("submit", patience, description=description, rows=rows, spool=spool)
+        return Placed(**made)
+
+    def submit_dag(
+        self,
+        directory: Path,
+        dag: str,
+        options: Mapping[str, str | int],
+        commands: Mapping[str, str],
+    ) -> Placed:
+        """Submit a DAG."""
+        made = self._change(
+            "submit_dag", directory=str(directory), dag=dag, options=options, commands=commands
+        )
         return Placed(**made)
 
     def spool(self, placed: Placed) -> None:

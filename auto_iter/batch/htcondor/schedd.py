@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from auto_iter.alignment.model import Submission
@@ -125,6 +126,20 @@ class Schedd(Protocol):
 
     def edit(self, constraint: str, attribute: str, value: str) -> int:
         """Set an attribute of queued jobs; return of how many."""
+        ...
+
+
+class DagSchedd(Schedd, Protocol):
+    """A schedd that DAGs are submitted to."""
+
+    def submit_dag(
+        self,
+        directory: Path,
+        dag: str,
+        options: Mapping[str, str | int],
+        commands: Mapping[str, str],
+    ) -> Placed:
+        """Submit DAGMan for the file `dag` in `directory`; `commands` change its description."""
         ...
 
 

@@ -153,17 +153,21 @@ def items(batch: Batch, config: HTCondor) -> list[dict[str, str]]:
     return [_item(job, batch, config) for job in batch.jobs]
 
 
+def delivery_arguments(job: Job, batch: Batch, config: HTCondor) -> tuple[str, ...]:
+    """Return the arguments of a job's script; not spooled, it delivers by itself."""
+    if config.spool:
+        return job.arguments
+    return delivering(job.arguments, through(config.deliver_url, batch.deliver_to))
+
+
 def _item(job: Job, batch: Batch, config: HTCondor) -> dict[str, str]:
-    arguments = job.arguments
-    if not config.spool:
-        arguments = delivering(arguments, through(config.deliver_url, batch.deliver_to))
     memory_mb = job.memory_mb or batch.resources.memory_mb or 0
     values = (
         f"{job.number:05d}",
         job.directory or ".",
         job.output,
         str(memory_mb),
-        " ".join(arguments),
+        " ".join(delivery_arguments(job, batch, config)),
     )
     return dict(zip(ITEM_VARIABLES, values, strict=True))
 

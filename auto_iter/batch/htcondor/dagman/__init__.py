@@ -1,0 +1,1 @@
+"""DAGMan: an alignment as a DAG, its nodes' jobs, and the job that is the DAG itself."""

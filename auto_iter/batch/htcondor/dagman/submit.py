@@ -1,0 +1,233 @@
+"""Submit descriptions of a DAG's nodes, the DAG's own settings, and what its POST script goes by.
+
+Nodes of one iteration share `reco.sub`: DAGMan hands in `number` and `rawfile` (`VARS`), all else
+is the description that the daemon submits. What a daemon does for held jobs, expressions do here.
+Commands: HTCondor manual, `condor_submit`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from auto_iter.alignment.model import Action, Batch
+from auto_iter.batch.exitcodes import SAME_FOR_EVERY_FILE, SETTINGS_DISAGREE
+from auto_iter.batch.holds import (
+    BY_JOB_POLICY,
+    BY_MACHINE,
+    BY_SITE_POLICY,
+    KINDS,
+    OUT_OF_RESOURCES,
+    SUBCODE_DISK,
+    HoldKind,
+)
+from auto_iter.batch.htcondor.submit import delivery_arguments, quote, submit_description
+from auto_iter.config.batch import HTCondor
+from auto_iter.errors import InputError
+
+NUMBER: Final = "$(number)"
+DAG_ATTRIBUTE: Final = "AutoIterDag"
+"""The job-ad attribute of a node's job that carries the key of its DAG."""
+
+MEMORY_FILE: Final = "memory.sub"
+"""Beside `reco.sub`: what memory a raw file's job asks for; the POST script keeps it."""
+
+NOT_AGAIN: Final = frozenset({10, 43})
+"""Exit codes that another try of the same raw file would end with, too."""
+
+SEVERAL: Final = 3
+"""On so many machines a job has to fail in the same way until all are taken to."""
+
+_RELEASED: Final = frozenset({Action.RELEASE, Action.ELSEWHERE})
+
+_DROPPED: Final = ("on_exit_remove", "max_retries", "retry_until", "max_idle", "My.AutoIterKey")
+"""DAGMan tries again (`RETRY`), and limits how many are idle."""
+
+
+def reco_text(batch: Batch, config: HTCondor, key: str) -> str:
+    """Return the content of `reco.sub`: one job, of the raw file that DAGMan names.
+
+    Raises InputError where the jobs of `batch` differ by more than their number.
+    """
+    description = submit_description(batch, config)
+    for name in _DROPPED:
+        description.pop(name, None)
+    first = batch.jobs[0]
+    arguments = [
+        _template(tokens, batch)
+        for tokens in zip(
+            *(delivery_arguments(job, batch, config) for job in batch.jobs), strict=True
+        )
+    ]
+    outfile = _template([job.output for job in batch.jobs], batch)
+    place = _template([job.directory for job in batch.jobs], batch)
+    description |= {
+        "arguments": " ".join(arguments),
+        "request_memory": _memory(config),
+        "periodic_release": _periodic_release(config),
+        "periodic_remove": _periodic_remove(config),
+        f"My.{DAG_ATTRIBUTE}": quote(key),
+        "My.AutoIterRawFile": "$(rawfile)",
+    }
+    if config.spool:
+        description["transfer_output_remaps"] = f'"{outfile} = {place}/{outfile}"'
+    description |= config.extra
+    lines = [
+        "# Reconstruction of one raw file, as a node of alignment.dag. By hand, for example:",
+        f"# condor_submit reco.sub number={first.number:05d} rawfile={first.number}",
+        f"include : {batch.directory / MEMORY_FILE}",
+        *(f"{name} = {value}" for name, value in description.items()),
+        "queue",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _template(tokens: Iterable[str], batch: Batch) -> str:
+    """Return the one text that all jobs' `tokens` are, their number put in."""
+    values = list(tokens)
+    if len(set(values)) == 1:
+        return values[0]
+    number = f"{batch.jobs[0].number:05d}"
+    head, found, tail = values[0].rpartition(number)
+    for value, job in zip(values, batch.jobs, strict=True):
+        if not found or value != f"{head}{job.number:05d}{tail}":
+            raise InputError(f"{value}: jobs of one DAG may differ by their raw file only")
+    return f"{head}{NUMBER}{tail}"
+
+
+def _memory(config: HTCondor) -> str:
+    """Return a request that grows with what a held job has used; `memory` is in MiB."""
+    holds = config.holds
+    grown = f"min({{{holds.memory_cap_mb}, int((MemoryUsage ?: 0) * {holds.memory_factor})}})"
+    return f"max({{$(memory), ifThenElse((NumHolds ?: 0) > 0, {grown}, 0)}})"
+
+
+ABOUT_MEMORY: Final = (
+    f"((HoldReasonCode == {OUT_OF_RESOURCES} && HoldReasonSubCode =!= {SUBCODE_DISK}) || "
+    f"(member(HoldReasonCode, {{{BY_JOB_POLICY}, {BY_MACHINE}, {BY_SITE_POLICY}}}) && "
+    f'(HoldReasonSubCode =?= {OUT_OF_RESOURCES} || regexp("memory", HoldReason, "i"))))'
+)
+"""`holds.is_about_memory` of a job's own ad."""
+
+
+def _periodic_release(config: HTCondor) -> str:
+    """Return when a held job runs again: where `holds.decide` releases it, and as often."""
+    most = config.holds.max_releases
+    limits = {code: _limit(kind, most) for code, kind in KINDS.items() if kind.action in _RELEASED}
+    known = [f"(HoldReasonCode == {code} && NumHolds <= {n})" for code, n in limits.items()]
+    unknown = f"(!member(HoldReasonCode, {{{_listed(KINDS)}}}) && NumHolds <= {min(1, most)})"
+    allowed = " || ".join([*known, unknown])
+    return f"{_held(config)} && ifThenElse({ABOUT_MEMORY}, {_may_grow(config)}, {allowed})"
+
+
+def _periodic_remove(config: HTCondor) -> str:
+    """Return when a held job is given up: its node fails then, and may be tried again.
+
+    After twice the pause of a release: what was not released by then will not be.
+    """
+    left_alone = [code for code, kind in KINDS.items() if kind.action is Action.LEAVE]
+    return f"{_held(config, pauses=2)} && !member(HoldReasonCode, {{{_listed(left_alone)}}})"
+
+
+def _held(config: HTCondor, pauses: int = 1) -> str:
+    pause_s = round(pauses * config.holds.release_pause_s)
+    return f"JobStatus == 5 && time() - EnteredCurrentStatus > {pause_s}"
+
+
+def _may_grow(config: HTCondor) -> str:
+    holds = config.holds
+    return f"NumHolds <= {holds.max_releases} && RequestMemory < {holds.memory_cap_mb}"
+
+
+def _limit(kind: HoldKind, most: int) -> int:
+    return most if kind.limit is None else min(kind.limit, most)
+
+
+def _listed(codes: Iterable[int]) -> str:
+    return ", ".join(str(code) for code in codes)
+
+
+def memory_text(memory_mb: Mapping[int, int], otherwise: int) -> str:
+    """Return the content of `memory.sub`, as the POST script writes it, too."""
+    text = str(otherwise)
+    for number, needed in sorted(memory_mb.items()):
+        text = f"ifThenElse(AutoIterRawFile =?= {number}, {needed}, {text})"
+    return f"memory = {text}\n"
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a Millepede node's job gets auto-iter, and what it asks for.
+
+    `python`: an interpreter that worker nodes see, or, with `travelling` (an archive that goes
+    along), the name of one there. `env_script`: sourced before, for pede; None: nothing is.
+    """
+
+    python: str
+    memory_mb: int
+    disk_mb: int
+    env_script: Path | None = None
+    travelling: Path | None = None
+
+
+def millepede_text(root: Path, place: Path, config: HTCondor, program: Program, key: str) -> str:
+    """Return the content of `millepede.sub`; `place` is an iteration's `3millepede` of `root`."""
+    iteration = int(place.parent.name.removeprefix("iter"))
+    env = "-" if program.env_script is None else str(program.env_script)
+    description = {
+        "universe": "vanilla",
+        "executable": str(place / "run_millepede.sh"),
+        "arguments": f"{root} {iteration} {program.python} {env}",
+        "initialdir": str(place),
+        "output": "millepede.out",
+        "error": "millepede.err",
+        "log": "millepede.log",
+        "should_transfer_files": "YES",
+        "when_to_transfer_output": "ON_EXIT",
+        "transfer_output_files": '""',
+        "request_cpus": "1",
+        "request_memory": f"{program.memory_mb}MB",
+        "request_disk": f"{program.disk_mb}MB",
+        f"My.{DAG_ATTRIBUTE}": quote(key),
+    }
+    if program.travelling is not None:
+        description["transfer_input_files"] = str(program.travelling)
+    if config.requirements:
+        description["requirements"] = f"({config.requirements})"
+    if config.job_flavour:
+        description["My.JobFlavour"] = quote(config.job_flavour)
+    if config.accounting_group:
+        description["accounting_group"] = config.accounting_group
+    if config.send_credential:
+        description["My.SendCredential"] = "True"
+    lines = ["# Everything between two reconstructions, as a node of alignment.dag"]
+    lines += [f"{name} = {value}" for name, value in (description | config.extra).items()]
+    return "\n".join([*lines, "queue"]) + "\n"
+
+
+def settings_text(settings: Mapping[str, str]) -> str:
+    """Return the content of the DAG's own configuration (`DAGMAN_…`)."""
+    return "".join(f"{name} = {value}\n" for name, value in settings.items())
+
+
+def policy_text(wanted: int, min_success_fraction: float, memory_mb: int, config: HTCondor) -> str:
+    """Return the content of `dag.json`, by which the POST script judges."""
+    policy: dict[str, Any] = {
+        "tolerated": wanted - _least(wanted, min_success_fraction),
+        "settings_disagree": sorted(SETTINGS_DISAGREE),
+        "same_for_every_file": sorted(SAME_FOR_EVERY_FILE),
+        "several": SEVERAL,
+        "not_again": sorted(NOT_AGAIN),
+        "out_of_memory": OUT_OF_RESOURCES,
+        "memory_mb": memory_mb,
+        "memory_cap_mb": config.holds.memory_cap_mb,
+    }
+    return json.dumps(policy, indent=1) + "\n"
+
+
+def _least(wanted: int, fraction: float) -> int:
+    """Return how many files have to succeed: the same comparison as the states make."""
+    return next(count for count in range(wanted + 1) if count / wanted >= fraction)

@@ -1,0 +1,1 @@
+"""An alignment handed to DAGMan: written, submitted, followed, and brought back."""

@@ -1,0 +1,126 @@
+"""The files of a DAG in its workspace, in the seed's places; see `batch/htcondor/dagman`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from importlib.resources import files as shipped
+from pathlib import Path
+
+from auto_iter.alignment.snapshot import DagRun
+from auto_iter.batch.htcondor.dagman.nodes import FAILED_DIRECTORY, MEMORY_JSON
+from auto_iter.batch.htcondor.dagman.submit import (
+    MEMORY_FILE,
+    Program,
+    memory_text,
+    millepede_text,
+    policy_text,
+    settings_text,
+)
+from auto_iter.batch.htcondor.dagman.text import (
+    CONFIG_FILE,
+    DAG_FILE,
+    POST_SCRIPT,
+    Nodes,
+    Rules,
+    dag_text,
+)
+from auto_iter.batch.htcondor.submit import EOS, refuse_path
+from auto_iter.config.schema import Config
+from auto_iter.daemon.lifecycle import Opened, reconstruction
+from auto_iter.dag.program import ARCHIVE, pack
+from auto_iter.errors import InputError
+from auto_iter.files import write_atomically
+from auto_iter.workspace.paths import Iteration, Workspace
+
+
+def refuse_places(opened: Opened) -> None:
+    """Raise InputError or UsageError for a workspace from which no DAG could run."""
+    root = opened.workspace.root
+    refuse_path(root)
+    if root.is_relative_to(EOS):
+        raise InputError(
+            f"{root}: DAGMan works where the schedd runs, which does not see EOS",
+            "work on AFS (paths.work_dir), with paths.outputs_dir on EOS",
+        )
+
+
+def write_dag(opened: Opened, run: DagRun) -> None:
+    """Write all that DAGMan needs from the iteration on that the alignment is at.
+
+    Raises OSError. What an earlier run of the DAG left behind, rescue files above all, goes.
+    """
+    workspace, snapshot, config = opened.workspace, opened.snapshot, opened.config
+    mine = reconstruction(opened)
+    wanted, arguments = mine.wanted(), snapshot.arguments
+    nodes = Nodes(
+        iterations=arguments.iterations,
+        numbers=tuple(sorted(wanted)),
+        current=snapshot.iteration,
+        delivered=mine.delivered(snapshot.iteration)
+        if snapshot.state in {"prepare", "submit_reco"}
+        else wanted,
+    )
+    rules = Rules(
+        retries=config.htcondor.max_retries,
+        millepede_retries=config.dag.retries,
+        max_jobs=config.htcondor.max_jobs_in_queue,
+    )
+    root = workspace.root
+    program = _program(workspace, config)
+    ahead = range(snapshot.iteration, arguments.iterations + 1)
+    paths = [workspace.iteration(number, arguments.run) for number in ahead]
+    script = _shipped("run_millepede.sh")
+    for each in paths:
+        each.millepede.mkdir(parents=True, exist_ok=True)
+        text = millepede_text(root, each.millepede, config.htcondor, program, run.key)
+        write_atomically(each.millepede / "millepede.sub", text)
+        write_atomically(each.millepede / "run_millepede.sh", script, mode=0o755)
+    forget_failures(paths[0])
+    least = config.reco.min_success_fraction
+    policy = policy_text(len(wanted), least, config.reco.memory_mb, config.htcondor)
+    write_atomically(root / "dag.json", policy)
+    write_atomically(root / POST_SCRIPT, _shipped(POST_SCRIPT), mode=0o755)
+    write_atomically(root / CONFIG_FILE, settings_text(config.dag.settings))
+    remove_rescue_files(root)
+    write_atomically(root / DAG_FILE, dag_text(root, nodes, rules))
+
+
+def prepare_nodes(opened: Opened) -> None:
+    """Write what the nodes of the iteration that was prepared last need besides `reco.sub`."""
+    snapshot = opened.snapshot
+    paths = opened.workspace.iteration(snapshot.iteration, snapshot.arguments.run)
+    write_atomically(paths.reco / MEMORY_JSON, json.dumps(snapshot.memory_mb))
+    text = memory_text(snapshot.memory_mb, opened.config.reco.memory_mb)
+    write_atomically(paths.reco / MEMORY_FILE, text)
+
+
+def forget_failures(paths: Iteration) -> None:
+    """Remove what is noted of failed nodes: they are tried again."""
+    shutil.rmtree(paths.reco / FAILED_DIRECTORY, ignore_errors=True)
+
+
+def rescue_files(root: Path) -> list[Path]:
+    """Return the files from which DAGMan would go on by itself, the latest last."""
+    return sorted(root.glob(f"{DAG_FILE}.rescue[0-9][0-9][0-9]"))
+
+
+def remove_rescue_files(root: Path) -> None:
+    """Remove them: `alignment.dag` says itself what is done, and an old one would say less."""
+    for path in rescue_files(root):
+        path.unlink(missing_ok=True)
+
+
+def _program(workspace: Workspace, config: Config) -> Program:
+    travelling = workspace.root / ARCHIVE if config.dag.travel else None
+    if travelling is not None and not travelling.exists():
+        pack(travelling)
+    python = config.dag.python or ("python3" if config.dag.travel else sys.executable)
+    needs_pede = config.millepede.solver != "builtin" and config.paths.pede_install is None
+    env = workspace.env_script if needs_pede and config.millepede.solver == "pede" else None
+    return Program(python, config.dag.memory_mb, config.dag.disk_mb, env, travelling)
+
+
+def _shipped(name: str) -> str:
+    return shipped("conf").joinpath("job", name).read_text()

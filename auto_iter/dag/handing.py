@@ -1,0 +1,159 @@
+"""An alignment is handed to DAGMan: from the beginning, from a daemon, or once more."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from auto_iter.alignment import checkpoint
+from auto_iter.alignment.snapshot import Arguments, DagRun, Snapshot
+from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.dagman.manager import DagJob, DagManager, dagman_program
+from auto_iter.batch.htcondor.finding import Finder, schedd_in
+from auto_iter.batch.registry import resolve_config
+from auto_iter.config.schema import Config
+from auto_iter.daemon.handover import RECONSTRUCTING, dag_manager, for_a_dag, in_words
+from auto_iter.daemon.lifecycle import Opened, change, open_workspace, revive
+from auto_iter.daemon.lock import WorkspaceLock, locked
+from auto_iter.daemon.session import SessionOptions, run_session, start
+from auto_iter.daemon.stopping import remove_jobs
+from auto_iter.dag.files import prepare_nodes, refuse_places, write_dag
+from auto_iter.errors import AutoIterError, PermanentError, UsageError
+
+NOT_HTCONDOR = "a DAG needs HTCondor; this machine has none (batch.system)"
+
+
+@contextmanager
+def held(root: Path) -> Iterator[tuple[Opened, WorkspaceLock]]:
+    """Hold the workspace, and give what it holds just now."""
+    with locked(open_workspace(root).workspace.lock) as lock:
+        yield open_workspace(root), lock
+
+
+def hand_over(arguments: Arguments, config: Config, *, allow_missing: bool) -> Opened:
+    """Make, or take, the workspace of these arguments, and write its DAG; nothing is submitted.
+
+    Raises UsageError where a daemon or another DAG is at work on it, or HTCondor is not there.
+    """
+    resolved = resolve_config(config, os.environ)
+    if resolved.batch.system != "htcondor":
+        raise UsageError(NOT_HTCONDOR)
+    opened = start(arguments, config, allow_missing=allow_missing, now=time.time())
+    return hand_again(opened.workspace.root)
+
+
+def hand_again(root: Path, iterations: int | None = None, overrides: Sequence[str] = ()) -> Opened:
+    """Write the DAG of a workspace anew, from where its alignment is, with other settings."""
+    opened = open_workspace(root)
+    if opened.config.batch.system != "htcondor":
+        raise UsageError(f"{root}: {NOT_HTCONDOR}")
+    refuse_places(opened)
+    _refuse_busy(opened)
+    if opened.snapshot.dag is None and opened.snapshot.live_attempts:
+        # Two jobs of a raw file at once would be one too many.
+        count, left = remove_jobs(opened)
+        print(f"jobs of {count} raw files are taken off the queue; the DAG starts them again")
+        if left:
+            raise AutoIterError(f"{left} of them have not confirmed their end yet: try again")
+    with held(root) as (found, lock):
+        _refuse_busy(found)
+        opened = change(found, iterations, overrides)
+        snapshot = revive(opened.snapshot, time.time())
+        if snapshot.state == "done":
+            raise UsageError(f"{root}: this alignment is done; -i asks for more iterations")
+        number = 1 if snapshot.dag is None else snapshot.dag.number + 1
+        run = DagRun(number=number, key=_key(opened, number))
+        snapshot = for_a_dag(snapshot, run)
+        checkpoint.save(opened.workspace.checkpoint, snapshot, lock.check)
+    if snapshot.state in RECONSTRUCTING:
+        options = SessionOptions(until=frozenset({"submit_reco"}), under_dagman=True)
+        run_session(replace(opened, snapshot=snapshot), options)
+    opened = open_workspace(root)
+    if opened.snapshot.state == "failed":
+        raise PermanentError("the alignment could not be prepared; see above")
+    try:
+        write_dag(opened, run)
+        if opened.snapshot.state in RECONSTRUCTING:
+            prepare_nodes(opened)
+    except OSError as error:
+        raise PermanentError(
+            f"{error.filename or root}: {error.strerror}", "mend that, and try again"
+        ) from None
+    return opened
+
+
+def _key(opened: Opened, number: int) -> str:
+    with closing(_schedd(opened)) as schedd:
+        name = schedd.name()
+    prefix = opened.workspace.key_prefix(opened.snapshot.workspace_id)
+    return f"{prefix}-dag-{number:02d}@{name}"
+
+
+def _schedd(opened: Opened) -> ScheddProcess:
+    config = opened.config.htcondor
+    return ScheddProcess(pool=config.pool, schedd=config.schedd, timeout_s=config.call_timeout_s)
+
+
+def live_dag(opened: Opened) -> DagJob | None:
+    """Return the DAGMan job that runs this workspace now."""
+    with dag_manager(opened) as manager:
+        run = opened.snapshot.dag
+        return manager.live("" if run is None else run.key)
+
+
+def _refuse_busy(opened: Opened) -> None:
+    job = live_dag(opened)
+    if job is not None:
+        root = opened.workspace.root
+        raise UsageError(
+            f"{root}: DAGMan runs this alignment already ({in_words(job)}); follow it with "
+            f"`auto-iter dag status {root}`"
+        )
+
+
+def submit(root: Path) -> DagRun:
+    """Submit the DAG that was written last, exactly once; return what is known of it.
+
+    Killed at any moment and called again, it finds what it has submitted by its key.
+    """
+    with held(root) as (opened, lock):
+        run = opened.snapshot.dag
+        if run is None:
+            raise UsageError(f"{root}: has no DAG; `auto-iter dag rescue {root}` writes one")
+        with closing(_schedd(opened)) as schedd:
+            found = Finder(schedd, time.monotonic, time.sleep).find(run.key)
+            if found is not None:
+                cluster = int(found.cluster)
+            else:
+                config = opened.config
+                options: dict[str, str | int] = {
+                    "DagmanPath": dagman_program(config.dag.condor_dagman),
+                    "Force": 1,
+                }
+                if config.htcondor.max_idle is not None:
+                    options["MaxIdle"] = config.htcondor.max_idle
+                manager = DagManager(root, schedd.at(schedd_in(run.key)))
+                cluster = manager.submit(run.key, options, config.htcondor).cluster
+        submitted = run.model_copy(update={"cluster": cluster, "submitted_at": time.time()})
+        _save(opened, opened.snapshot.but(dag=submitted), lock)
+        return submitted
+
+
+def remove(root: Path) -> tuple[DagJob | None, int]:
+    """Take the DAG and all of its jobs off the queue; return it, and how many jobs are left."""
+    opened = open_workspace(root)
+    run = opened.snapshot.dag
+    key = "" if run is None else run.key
+    with dag_manager(opened) as manager:
+        job = manager.live(key)
+        if job is not None:
+            return job, manager.remove(job, key)
+        return None, manager.clear(None if run is None else run.cluster, key) if run else 0
+
+
+def _save(opened: Opened, snapshot: Snapshot, lock: WorkspaceLock) -> None:
+    checkpoint.save(opened.workspace.checkpoint, snapshot, lock.check)

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""After each try of a reconstruction node of a DAG: what now.
+
+    dag_post.py ITERATION/1reco NUMBER RETURN RETRY MAX_RETRIES
+
+Runs where DAGMan runs, with whatever Python is there (3.9 or later), and looks at nothing but the
+iteration's `1reco` and `dag.json` in the workspace: outputs may lie on a disk that is not mounted
+here. Notes a failure in `1reco/failed/NUMBER.json`, and what memory a job needed in
+`1reco/memory.sub`, which later submissions of the iteration include.
+
+Exit codes: 0, the node has ended (also: it failed for good, and the iteration may go on without
+it); 98, no job of this DAG can succeed; 99, another try would be in vain; else it is tried again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+NOBODY, NOT_AGAIN = 98, 99
+NO_EXIT_CODE = 97
+"""Tells DAGMan of a failure without an exit code that it could pass on: a signal, a removal."""
+
+OUT_OF_RESOURCES, DISK = 34, 104
+BY_A_POLICY = (3, 21, 26)
+
+Note = dict[str, Any]
+
+
+def main(reco: Path, number: int, code: int, retry: int, max_retries: int) -> int:
+    """Note how a try ended; return what DAGMan is told."""
+    policy = json.loads((reco / "../../dag.json").read_text())
+    failed = reco / "failed"
+    failed.mkdir(exist_ok=True)
+    with (failed / ".lock").open("w") as lock:  # one at a time judges an iteration
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        log = read(reco / "logs" / f"reco_{number:05d}.log")
+        note_memory(reco, number, log, policy)
+        note = failed / f"{number:05d}.json"
+        if code == 0:
+            note.unlink(missing_ok=True)
+            (failed / ".succeeded").touch()
+            return 0
+        failure = failure_of(number, code, retry, log)
+        write(note, json.dumps(failure))
+        verdict = judge(failed, code, policy)
+        is_last = verdict == NOT_AGAIN or retry >= max_retries
+        if verdict == NOBODY or not is_last or len(given_up(failed)) >= policy["tolerated"]:
+            return verdict
+        write(note, json.dumps({**failure, "given_up": True}))
+        return 0
+
+
+def judge(failed: Path, code: int, policy: dict[str, Any]) -> int:
+    """Return what another try would be good for: the exit code for DAGMan."""
+    if code in policy["settings_disagree"]:
+        return NOBODY
+    if code in policy["same_for_every_file"] and not (failed / ".succeeded").exists():
+        machines = {note["machine"] for note in notes(failed) if note["exit_code"] == code}
+        if len(machines) >= policy["several"]:
+            return NOBODY
+    if code in policy["not_again"]:
+        return NOT_AGAIN
+    return code if 0 < code < NO_EXIT_CODE else NO_EXIT_CODE
+
+
+def notes(failed: Path) -> list[Note]:
+    """Return what is noted of the iteration's failures."""
+    return [json.loads(path.read_text()) for path in sorted(failed.glob("*.json"))]
+
+
+def given_up(failed: Path) -> list[Note]:
+    """Return the failures that the iteration goes on without."""
+    return [note for note in notes(failed) if note.get("given_up")]
+
+
+def failure_of(number: int, code: int, retry: int, log: str) -> Note:
+    """Return what is known of a failed try. DAGMan tells of a signal as -N, of worse as -1000-N."""
+    machines = re.findall(r"^\tSlotName: (?:\S*@)?(\S+)", log, re.MULTILINE)
+    reasons = re.findall(r"^(?:009|012) .*\n\t(.+)", log, re.MULTILINE)
+    return {
+        "number": number,
+        "exit_code": code if code >= 0 else None,
+        "signal": -code if -1000 < code < 0 else None,
+        "retry": retry,
+        "machine": machines[-1] if machines else "",
+        "reason": reasons[-1].strip() if code < 0 and reasons else "",
+        "at": time.time(),
+    }
+
+
+def note_memory(reco: Path, number: int, log: str, policy: dict[str, Any]) -> None:
+    """Keep what a file needed that was held for its memory: a new try is a new job, and forgets."""
+    requests = re.findall(r"Memory \(MB\) *: +(?:\d+ +)?(\d+) +\d+ *$", log, re.MULTILINE)
+    if not requests or not was_held_for_memory(log):
+        return
+    place = reco / "memory.json"
+    known = json.loads(read(place) or "{}")
+    needed = min(int(requests[-1]), policy["memory_cap_mb"])
+    if known.get(str(number), policy["memory_mb"]) >= needed:
+        return
+    known[str(number)] = needed
+    write(place, json.dumps(known, sort_keys=True))
+    write(reco / "memory.sub", memory_text(known, policy["memory_mb"]))
+
+
+def was_held_for_memory(log: str) -> bool:
+    """Tell whether a job was held for its memory, by cgroup, machine or site policy."""
+    held = re.findall(r"^012 .*\n((?:\t.*\n)*)", log, re.MULTILINE)
+    for reason in held:
+        codes = re.search(r"Code (\d+) Subcode (\d+)", reason)
+        code, subcode = (int(each) for each in codes.groups()) if codes else (0, 0)
+        if code == OUT_OF_RESOURCES and subcode != DISK:
+            return True
+        if code in BY_A_POLICY and (subcode == OUT_OF_RESOURCES or "memory" in reason.lower()):
+            return True
+    return False
+
+
+def memory_text(known: dict[str, int], otherwise: int) -> str:
+    """Return what a submission asks for: `memory`, in MiB, by raw file."""
+    text = str(otherwise)
+    for number, needed in sorted(known.items(), key=lambda item: int(item[0])):
+        text = f"ifThenElse(AutoIterRawFile =?= {number}, {needed}, {text})"
+    return f"memory = {text}\n"
+
+
+def read(path: Path) -> str:
+    """Return a file's text; nothing where there is none."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole: a power cut leaves the old one or the new one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w") as new:
+        new.write(text)
+        new.flush()
+        os.fsync(new.fileno())
+    partial.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), *map(int, sys.argv[2:6])))

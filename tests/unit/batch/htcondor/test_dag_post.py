@@ -1,0 +1,171 @@
+"""The POST script of reconstruction nodes: what DAGMan is told after each try."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from auto_iter.batch.htcondor.dagman.nodes import failures, needed_memory
+from auto_iter.batch.htcondor.dagman.submit import memory_text, policy_text
+from auto_iter.batch.htcondor.dagman.text import NOBODY, NOT_AGAIN
+from auto_iter.config.batch import HTCondor
+
+SCRIPT = Path(__file__).parents[4] / "conf/job/dag_post.py"
+
+RAN = """\
+000 (012.000.000) 2026-11-25 15:53:14 Job submitted from host: <127.0.0.1:9730>
+...
+001 (012.000.000) 2026-11-25 15:53:15 Job executing on host: <127.0.0.1:9730>
+\tSlotName: slot1_1@{machine}
+\tCpus = 1
+...
+"""
+HELD = """\
+012 (012.000.000) 2026-11-25 15:54:15 Job was held.
+\t{reason}
+\tCode {code} Subcode {subcode}
+...
+"""
+ENDED = """\
+005 (012.000.000) 2026-11-25 15:55:15 Job terminated.
+\t(1) Normal termination (return value {code})
+\tPartitionable Resources :    Usage  Request Allocated
+\t   Memory (MB)          :      700     {request}     {request}
+...
+"""
+REMOVED = """\
+009 (012.000.000) 2026-11-25 15:56:15 Job was aborted.
+\tThe job attribute PeriodicRemove expression evaluated to TRUE
+...
+"""
+
+
+class Iteration:
+    """An iteration's `1reco`, and the script at work in it."""
+
+    def __init__(self, root: Path, fraction: float) -> None:
+        self.reco = root / "iter01/1reco"
+        (self.reco / "logs").mkdir(parents=True)
+        (root / "dag.json").write_text(policy_text(5, fraction, 500, HTCondor()))
+
+    def ended(
+        self, number: int, code: int, log: str = RAN.format(machine="one"), retry: int = 0
+    ) -> int:
+        """Return what DAGMan is told when a try ended with `code`; three more are allowed."""
+        with (self.reco / f"logs/reco_{number:05d}.log").open("a") as events:
+            events.write(log)
+        words = [self.reco, f"{number:05d}", code, retry, 3]
+        command = [sys.executable, str(SCRIPT), *map(str, words)]
+        ran = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert not ran.stderr
+        return ran.returncode
+
+
+@pytest.fixture
+def iteration(tmp_path: Path) -> Iteration:
+    """Give an iteration of five raw files of which one may fail."""
+    return Iteration(tmp_path, 0.8)
+
+
+def test_a_failure_is_noted_and_tried_again_until_it_succeeds(iteration: Iteration) -> None:
+    assert iteration.ended(402, 40) == 40
+    (problem,) = failures(iteration.reco).values()
+    assert (problem.number, problem.exit_code, problem.machine) == (402, 40, "one")
+    assert iteration.ended(402, 0, retry=1) == 0
+    assert failures(iteration.reco) == {}
+
+
+def test_the_last_try_of_as_many_files_as_may_fail_is_no_failure(iteration: Iteration) -> None:
+    assert iteration.ended(402, 40, retry=3) == 0
+    assert iteration.ended(403, 40, retry=3) == 40
+    assert failures(iteration.reco).keys() == {402, 403}
+
+
+def test_a_file_that_was_given_up_and_fails_again_does_not_count_twice(
+    iteration: Iteration,
+) -> None:
+    for _ in range(2):
+        assert iteration.ended(402, 40, retry=3) == 0
+
+
+def test_no_file_may_fail_where_all_are_wanted(tmp_path: Path) -> None:
+    assert Iteration(tmp_path, 1.0).ended(402, 41, retry=3) == 41
+
+
+def test_what_another_try_would_end_with_too_is_not_tried(iteration: Iteration) -> None:
+    assert iteration.ended(400, 43) == 0  # the one that may fail
+    assert iteration.ended(401, 43) == NOT_AGAIN
+
+
+@pytest.mark.parametrize("code", [31, 33, 34])
+def test_settings_that_do_not_fit_together_end_the_dag_at_once(
+    code: int, iteration: Iteration
+) -> None:
+    assert iteration.ended(402, code) == NOBODY
+
+
+def test_what_is_the_same_for_all_ends_the_dag_once_several_machines_say_so(
+    iteration: Iteration,
+) -> None:
+    told = [
+        iteration.ended(400 + n, 20, RAN.format(machine=machine))
+        for n, machine in enumerate(("one", "one", "two", "three"))
+    ]
+    assert told == [20, 20, 20, NOBODY]
+
+
+def test_one_success_speaks_for_what_is_the_same_for_all(iteration: Iteration) -> None:
+    assert iteration.ended(404, 0) == 0
+    for n, machine in enumerate(("one", "two", "three")):
+        assert iteration.ended(400 + n, 20, RAN.format(machine=machine)) == 20
+
+
+def test_a_signal_and_a_removal_are_told_as_what_they_are(iteration: Iteration) -> None:
+    assert 0 < iteration.ended(400, -9) < NOBODY
+    assert 0 < iteration.ended(401, -1004, RAN.format(machine="two") + REMOVED) < NOBODY
+    found = failures(iteration.reco)
+    assert found[400].signal == 9
+    assert "PeriodicRemove" in found[401].reason
+
+
+SITE = HELD.format(reason="memory usage 700 MB above RequestMemory 500 MB", code=26, subcode=34)
+CGROUP = HELD.format(reason="Job has gone over cgroup memory limit", code=34, subcode=102)
+DISK = HELD.format(reason="Disk usage exceeded", code=34, subcode=104)
+
+
+@pytest.mark.parametrize("held", [SITE, CGROUP])
+def test_memory_that_was_needed_is_kept(held: str, iteration: Iteration) -> None:
+    ran = RAN.format(machine="one")
+    iteration.ended(402, 0, ran + held + ran + ENDED.format(code=0, request=1050))
+    assert needed_memory(iteration.reco) == {402: 1050}
+    assert (iteration.reco / "memory.sub").read_text() == memory_text({402: 1050}, 500)
+    iteration.ended(403, 0, ran + held + ran + ENDED.format(code=0, request=900))
+    assert needed_memory(iteration.reco) == {402: 1050, 403: 900}
+    assert (iteration.reco / "memory.sub").read_text() == memory_text({402: 1050, 403: 900}, 500)
+
+
+def test_no_more_than_the_cap_is_kept_and_nothing_for_other_holds(iteration: Iteration) -> None:
+    ran = RAN.format(machine="one")
+    iteration.ended(402, 0, ran + DISK + ran + ENDED.format(code=0, request=1050))
+    iteration.ended(403, 0, ran + ENDED.format(code=0, request=500))
+    assert needed_memory(iteration.reco) == {}
+    iteration.ended(404, 40, ran + CGROUP + ran + ENDED.format(code=40, request=99_999))
+    assert needed_memory(iteration.reco) == {404: HTCondor().holds.memory_cap_mb}
+
+
+def test_what_earlier_iterations_needed_is_not_forgotten(iteration: Iteration) -> None:
+    (iteration.reco / "memory.json").write_text(json.dumps({"401": 2000}))
+    ran = RAN.format(machine="one")
+    iteration.ended(402, 0, ran + SITE + ran + ENDED.format(code=0, request=1050))
+    assert needed_memory(iteration.reco) == {401: 2000, 402: 1050}
+
+
+def test_the_script_is_python_3_9s() -> None:
+    compile(SCRIPT.read_text(), str(SCRIPT), "exec", dont_inherit=True)
+    import ast
+
+    ast.parse(SCRIPT.read_text(), feature_version=(3, 9))
