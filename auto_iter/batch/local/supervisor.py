@@ -65,7 +65,7 @@ class Supervisor:
                     raise
                 if str(error) != complaint:
                     complaint = str(error)
-                    print(f"waits: {complaint}", file=sys.stderr, flush=True)
+                    _tell_people(f"waits: {complaint}")
             self._bell.wait(LOOK_S)
 
     def _leaves(self) -> bool:
@@ -86,11 +86,11 @@ class Supervisor:
         self._reap()
         self._limits = Limits.read(self._home)
         self._read()
-        for ledger, number, running in list(self._running()):
-            self._judge(ledger, number, running)
-        if time.monotonic() - self._weighed >= LOOK_S:
+        if time.monotonic() - self._weighed >= LOOK_S:  # first: what follows may need disk space
             self._weighed = time.monotonic()
             self._weigh()
+        for ledger, number, running in list(self._running()):
+            self._judge(ledger, number, running)
         self._start_what_fits()
 
     def _is_busy(self) -> bool:
@@ -159,11 +159,15 @@ class Supervisor:
             processes.send([starter.pid], signal.SIGKILL)
 
     def _weigh(self) -> None:
-        """Have jobs held that use more memory than they may."""
+        """Have jobs held that use more memory than they may.
+
+        One whose hold cannot be noted is killed all the same, and has failed then.
+        """
         limited = {
             running.starter.pid: (ledger, number, running.memory_mb)
             for ledger, number, running in self._running()
-            if running.memory_mb is not None and running.verdict is None and running.starter.is_here
+            if running.memory_mb is not None and running.verdict is None
+            if running.starter.is_here and running.starter.is_alive
         }
         for pid, below in processes.below(limited).items():
             ledger, number, limit_mb = limited[pid]
@@ -171,7 +175,11 @@ class Supervisor:
             if used_mb > limit_mb:
                 reason = f"used {used_mb} MB of memory, above its limit of {limit_mb} MB"
                 event = {"code": HOLD_MEMORY, "subcode": 0, "reason": reason, "memory_mb": used_mb}
-                ledger.records.append({"event": "holding", "job": number, **event})
+                try:
+                    ledger.records.append({"event": "holding", "job": number, **event})
+                except OSError:  # its starter will not be told: the machine's memory cannot wait
+                    processes.send(below, signal.SIGKILL)
+                    raise
 
     def _start_what_fits(self) -> None:
         free = self._limits.at_once
@@ -188,14 +196,16 @@ class Supervisor:
         """Fork a starter, and wait until it has claimed its job, or could not."""
         claimed, claiming = os.pipe()
         try:
-            pid = os.fork()
-            if pid == 0:
-                os.close(claimed)
-                self._become_starter(ledger, job, claiming)
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    os.close(claimed)
+                    self._become_starter(ledger, job, claiming)
+            finally:
+                os.close(claiming)
+            os.read(claimed, 1)  # nothing is written: it is closed
         finally:
-            os.close(claiming)
-        os.read(claimed, 1)  # nothing is written: it is closed
-        os.close(claimed)
+            os.close(claimed)
         ledger.refresh()
 
     def _become_starter(self, ledger: Ledger, job: Job, claiming: int) -> None:

@@ -7,12 +7,15 @@ import errno
 import os
 import random
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
 import pytest
 
 from auto_iter.alignment.model import Submission
@@ -23,6 +26,7 @@ from auto_iter.batch.local.records import Records, write_submission
 from auto_iter.batch.local.supervisor import Supervisor
 from auto_iter.batch.local.system import LocalBatch
 from auto_iter.daemon.signals import SystemClock
+from auto_iter.processes.identity import identify
 from tests.support.batch_contract import make_batch
 
 PATIENCE_S = 20.0
@@ -134,3 +138,72 @@ def test_only_a_workspace_that_was_moved_ends_a_supervisor_quietly(
     monkeypatch.setattr(Supervisor, "run", losing_a_file)
     with contextlib.nullcontext() if is_moved else pytest.raises(FileNotFoundError):
         supervisor.main()
+
+
+def test_a_full_disk_that_takes_no_complaint_is_waited_for(
+    alone: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubles = [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))]
+
+    def read(_home: Path) -> Limits:
+        if troubles:
+            raise troubles.pop()
+        return Limits()
+
+    monkeypatch.setattr(Limits, "read", read)
+    full = open("/dev/full", "w")  # noqa: PTH123, SIM115 - closing it fails
+    monkeypatch.setattr(sys, "stderr", full)
+    alone.run()
+    assert not troubles
+    with contextlib.suppress(OSError):
+        full.close()
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_starter_that_cannot_be_forked_leaves_no_descriptor_open(
+    alone: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(tmp_path, "1", "key")
+    outcomes = iter([OSError(errno.EAGAIN, "Resource temporarily unavailable"), Enough()])
+
+    def fork() -> NoReturn:
+        raise next(outcomes)
+
+    monkeypatch.setattr(os, "fork", fork)
+    before = open_descriptors()
+    with pytest.raises(Enough):
+        alone.run()
+    assert open_descriptors() == before
+
+
+def test_a_job_above_its_memory_ends_also_when_its_hold_cannot_be_noted(
+    alone: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, records = submit(tmp_path, "1", "lost"), submit(tmp_path, "2", "key")
+    hog = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    with subprocess.Popen(
+        ["bash", "-c", f'{sys.executable} -c "{hog}"; true'], stdout=subprocess.PIPE
+    ) as starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        event = {"event": "started", "job": 10, "run": 1, "memory_mb": 1}
+        identity = identify(starter.pid)
+        records.append(event | {"starter": asdict(identity)})
+        lost.append(event | {"starter": asdict(replace(identity, started=1))})
+        outcomes = iter([OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), Enough()])
+
+        def append(_self: Records, _event: object) -> NoReturn:
+            raise next(outcomes)
+
+        monkeypatch.setattr(Records, "append", append)
+        try:
+            with pytest.raises(Enough):  # that the other job is lost cannot be noted, either
+                alone.run()
+            starter.wait(PATIENCE_S)
+            assert not psutil.pid_exists(pid)
+        finally:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                psutil.Process(pid).kill()
