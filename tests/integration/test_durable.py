@@ -103,7 +103,9 @@ def test_a_submission_is_found_once_it_was_made_and_whole_or_not_before(
 ) -> None:
     system = open_batch(disk.root)
     with disk.recorder().at_work():
-        first, second = (system.submit(make_batch(disk.root, key, 40, 41)) for key in ("1", "2"))
+        # Made before a job runs: its script cannot be written while it does.
+        batches = [make_batch(disk.root, key, 40, 41) for key in ("1", "2")]
+        first, second = map(system.submit, batches)
     for number, tree in enumerate(disk.disks()):
         again = tmp_path / f"again{number}"
         restore(tree, disk.record, again)
