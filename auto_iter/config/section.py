@@ -43,7 +43,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 class Section(BaseModel):
     """A part of the configuration: immutable, and strict about unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # requests and records hold sections: no limit, `.inf`, has to be read again as it is
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
     @field_validator("*")
     @classmethod

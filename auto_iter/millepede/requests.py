@@ -19,7 +19,8 @@ Solver = Literal["auto", "builtin", "pede"]
 class Message(BaseModel):
     """What processes tell each other: known fields only, and none changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # no limit is `.inf` in the configuration; as null it would not be read again
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
 
 class Source(Message):

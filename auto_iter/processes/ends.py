@@ -9,6 +9,7 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 
 import psutil
 
@@ -73,12 +74,19 @@ def _memory(pid: int) -> int:
 
 def marked(marker: str, *, variable: str = MARKER) -> list[int]:
     """Return the pids of living processes that carry a marker in their environment: a job's."""
-    found = []
-    for process in _all():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(variable) == marker and process.pid != os.getpid():
-                found.append(process.pid)
-    return found
+    wanted = os.fsencode(f"{variable}={marker}")
+    return [pid for pid in psutil.pids() if pid != os.getpid() and _carries(pid, wanted)]
+
+
+def _carries(pid: int, wanted: bytes) -> bool:
+    """Tell whether `wanted` is anywhere in an environment, of which a process may overwrite parts.
+
+    `psutil.Process.environ` ends at the first empty entry.
+    """
+    try:
+        return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # gone, or not ours
+        return False
 
 
 def send(pids: Iterable[int], what: signal.Signals) -> None:

@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -127,10 +127,16 @@ def write_submission(root: Path, batch: Batch, marker: str, submitted_at: float)
     sync_directory(root)
 
 
+def read_header(records: Records) -> Mapping[str, Any]:
+    """Return what `write_submission` wrote of all jobs. Raises OSError, ValueError."""
+    with naming(records.header):
+        header: dict[str, Any] = json.loads(records.header.read_text())
+    return header
+
+
 def read_submission(records: Records) -> Submitted:
     """Return what was submitted. Raises OSError, ValueError."""
-    with naming(records.header):
-        raw = json.loads(records.header.read_text())
+    raw = read_header(records)
     with naming(records.jobs):
         lines = records.jobs.read_text().splitlines()
     jobs = (json.loads(line) for line in lines)

@@ -8,7 +8,6 @@ starter of its own, and the next supervisor takes over all of them.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -21,10 +20,10 @@ from pathlib import Path
 from auto_iter.alignment.model import Job
 from auto_iter.batch.local.bell import SUPERVISOR, Bell
 from auto_iter.batch.local.limits import Limits
+from auto_iter.batch.local.lock import take_lock
 from auto_iter.batch.local.records import Ledger, Records, Running
 from auto_iter.batch.local.starter import HOLD_MEMORY, Starter
 from auto_iter.errors import TRANSIENT_ERRNOS
-from auto_iter.files import naming
 from auto_iter.processes import ends as processes
 from auto_iter.processes.identity import Identity
 
@@ -35,8 +34,8 @@ SILENT_AFTER_S = 1800.0
 STUBBORN_AFTER_S = 3.0
 """A starter that did not end its job so long after the grace time is killed."""
 
-_LOCK = "supervisor.lock"
-"""Held by the supervisor. Its pid, or nothing once it ended for want of jobs."""
+_DAMAGE = (FileNotFoundError, ValueError, KeyError, TypeError)
+"""What reading records raises that are incomplete, or not as they were written."""
 
 
 class Supervisor:
@@ -49,6 +48,7 @@ class Supervisor:
         self._limits = Limits()
         self._ledgers: dict[str, Ledger] = {}
         self._over: set[str] = set()
+        self._damaged: set[str] = set()
         self._told: dict[Identity, float] = {}
         self._weighed = -LOOK_S
 
@@ -65,12 +65,13 @@ class Supervisor:
                     raise
                 if str(error) != complaint:
                     complaint = str(error)
-                    print(f"waits: {complaint}", file=sys.stderr, flush=True)
+                    _tell_people(f"waits: {complaint}")
             self._bell.wait(LOOK_S)
 
     def _leaves(self) -> bool:
         """Give the lock back, and take it again when a submission came that relies on us."""
-        os.ftruncate(self._lock, 0)
+        if not self._damaged:  # else a daemon that waits for such jobs would start us in a loop
+            os.ftruncate(self._lock, 0)
         os.close(self._lock)
         with contextlib.suppress(OSError):  # the daemon looks, too
             self._read()
@@ -85,11 +86,11 @@ class Supervisor:
         self._reap()
         self._limits = Limits.read(self._home)
         self._read()
-        for ledger, number, running in list(self._running()):
-            self._judge(ledger, number, running)
-        if time.monotonic() - self._weighed >= LOOK_S:
+        if time.monotonic() - self._weighed >= LOOK_S:  # first: what follows may need disk space
             self._weighed = time.monotonic()
             self._weigh()
+        for ledger, number, running in list(self._running()):
+            self._judge(ledger, number, running)
         self._start_what_fits()
 
     def _is_busy(self) -> bool:
@@ -106,17 +107,34 @@ class Supervisor:
                 pass
 
     def _read(self) -> None:
-        """Find new submissions, and read on in the journals of those that are not over."""
-        known = self._over | self._ledgers.keys()
+        """Find new submissions, and read on in the journals of those that are not over.
+
+        One whose records are damaged is left out: the jobs of all others go on.
+        """
+        known = self._over | self._damaged | self._ledgers.keys()
         named = {path.parent.name for path in self._home.glob("*/submission.json")}
         for cluster in sorted(filter(str.isdigit, named - known), key=int):
             _end_queue_process(self._home / cluster)
-            self._ledgers[cluster] = Ledger.of(self._home / cluster)
+            with self._leaving_out_damaged(cluster):
+                self._ledgers[cluster] = Ledger.of(self._home / cluster)
         for cluster, ledger in list(self._ledgers.items()):
-            ledger.refresh()
-            if ledger.tally().is_over:
-                self._over.add(cluster)
-                del self._ledgers[cluster]
+            with self._leaving_out_damaged(cluster):
+                ledger.refresh()
+                if ledger.tally().is_over:
+                    self._over.add(cluster)
+                    del self._ledgers[cluster]
+
+    @contextlib.contextmanager
+    def _leaving_out_damaged(self, cluster: str) -> Iterator[None]:
+        try:
+            yield
+        except _DAMAGE as error:
+            if not self._home.is_dir():  # nothing is damaged: all of it was moved
+                raise
+            self._damaged.add(cluster)
+            self._ledgers.pop(cluster, None)
+            what = f"{type(error).__name__}: {error}"
+            _tell_people(f"submission {cluster} is left out, its records are damaged: {what}")
 
     def _running(self) -> Iterator[tuple[Ledger, int, Running]]:
         for ledger in self._ledgers.values():
@@ -141,11 +159,15 @@ class Supervisor:
             processes.send([starter.pid], signal.SIGKILL)
 
     def _weigh(self) -> None:
-        """Have jobs held that use more memory than they may."""
+        """Have jobs held that use more memory than they may.
+
+        One whose hold cannot be noted is killed all the same, and has failed then.
+        """
         limited = {
             running.starter.pid: (ledger, number, running.memory_mb)
             for ledger, number, running in self._running()
-            if running.memory_mb is not None and running.verdict is None and running.starter.is_here
+            if running.memory_mb is not None and running.verdict is None
+            if running.starter.is_here and running.starter.is_alive
         }
         for pid, below in processes.below(limited).items():
             ledger, number, limit_mb = limited[pid]
@@ -153,7 +175,11 @@ class Supervisor:
             if used_mb > limit_mb:
                 reason = f"used {used_mb} MB of memory, above its limit of {limit_mb} MB"
                 event = {"code": HOLD_MEMORY, "subcode": 0, "reason": reason, "memory_mb": used_mb}
-                ledger.records.append({"event": "holding", "job": number, **event})
+                try:
+                    ledger.records.append({"event": "holding", "job": number, **event})
+                except OSError:  # its starter will not be told: the machine's memory cannot wait
+                    processes.send(below, signal.SIGKILL)
+                    raise
 
     def _start_what_fits(self) -> None:
         free = self._limits.at_once
@@ -170,14 +196,16 @@ class Supervisor:
         """Fork a starter, and wait until it has claimed its job, or could not."""
         claimed, claiming = os.pipe()
         try:
-            pid = os.fork()
-            if pid == 0:
-                os.close(claimed)
-                self._become_starter(ledger, job, claiming)
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    os.close(claimed)
+                    self._become_starter(ledger, job, claiming)
+            finally:
+                os.close(claiming)
+            os.read(claimed, 1)  # nothing is written: it is closed
         finally:
-            os.close(claiming)
-        os.read(claimed, 1)  # nothing is written: it is closed
-        os.close(claimed)
+            os.close(claimed)
         ledger.refresh()
 
     def _become_starter(self, ledger: Ledger, job: Job, claiming: int) -> None:
@@ -194,6 +222,12 @@ class Supervisor:
             traceback.print_exc()
         finally:
             os._exit(0)
+
+
+def _tell_people(text: str) -> None:
+    """Add a line to the log, unless the disk is what the trouble is about."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def why_lost(records: Records, number: int, starter: Identity) -> str | None:
@@ -240,44 +274,6 @@ def _end_queue_process(root: Path) -> None:
             processes.send([queue.pid], signal.SIGKILL)
 
 
-def take_lock(home: Path) -> int | None:
-    """Return the lock of the workspace's only supervisor, a descriptor; None while another has it.
-
-    It goes with the last process that has it open, however that ends. Raises OSError.
-    """
-    path = home / _LOCK
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        with naming(path):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        if isinstance(error, BlockingIOError):
-            return None
-        raise
-    with contextlib.suppress(OSError):  # a full disk: for people, and to tell a failure from an end
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
-
-
-def is_supervised(home: Path) -> bool:
-    """Tell whether some process is the supervisor. Raises OSError."""
-    try:
-        with (home / _LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def has_ended_well(home: Path) -> bool:
-    """Tell whether the last supervisor had nothing left to do. Raises OSError."""
-    lock = home / _LOCK
-    return lock.exists() and lock.stat().st_size == 0
-
-
 def main() -> None:
     """Detach, and supervise the workspace whose records are named on the command line."""
     home = Path(sys.argv[1])
@@ -286,8 +282,11 @@ def main() -> None:
     lock = take_lock(home)
     if lock is None:
         return
-    with contextlib.suppress(FileNotFoundError):  # the workspace was moved or removed
+    try:
         Supervisor(home, lock).run()
+    except FileNotFoundError:
+        if home.is_dir():
+            raise  # else the workspace was moved or removed
 
 
 if __name__ == "__main__":

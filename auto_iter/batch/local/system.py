@@ -16,10 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import auto_iter
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally
@@ -27,14 +27,9 @@ from auto_iter.alignment.ports import Clock
 from auto_iter.batch.holds import decide
 from auto_iter.batch.local.bell import DAEMON, Bell, ring
 from auto_iter.batch.local.limits import Limits
-from auto_iter.batch.local.records import Ledger, Records, write_submission
-from auto_iter.batch.local.supervisor import (
-    STUBBORN_AFTER_S,
-    has_ended_well,
-    is_supervised,
-    mark_lost,
-    why_lost,
-)
+from auto_iter.batch.local.lock import has_ended_well, is_supervised
+from auto_iter.batch.local.records import Ledger, Records, read_header, write_submission
+from auto_iter.batch.local.supervisor import STUBBORN_AFTER_S, mark_lost, why_lost
 from auto_iter.config.batch import Holds
 from auto_iter.errors import InputError, TransientError
 from auto_iter.files import TEMPORARY, remove_leftovers, sync_directory
@@ -82,6 +77,7 @@ class LocalBatch:
         self._limits = limits or Limits()
         self._holds = holds or Holds()
         self._ledgers: dict[str, Ledger] = {}
+        self._headers: dict[str, Mapping[str, Any]] = {}
         self._bell: Bell | None = None
         self._supervisor_started = -_RESTART_S
 
@@ -93,10 +89,9 @@ class LocalBatch:
     def find(self, key: str) -> Submission | None:
         """Return the submission under `key`, or None: the records are complete, always."""
         for cluster in self._clusters():
-            submitted = self._ledger(cluster).submitted
-            if submitted.batch.key == key:
-                jobs = len(submitted.batch.jobs)
-                return Submission(key, cluster, jobs, submitted.submitted_at)
+            header = self._header(cluster)
+            if header["key"] == key:
+                return Submission(key, cluster, header["jobs"], header["submitted_at"])
         return None
 
     def limits(self) -> tuple[int | None, int | None]:
@@ -206,12 +201,20 @@ class LocalBatch:
             return []
         return sorted((path.name for path in self._home.iterdir() if path.name.isdigit()), key=int)
 
+    def _records(self, cluster: str) -> Records:
+        records = Records(self._home / cluster)
+        if not records.header.exists():
+            raise InputError(f"{records.root}: the records of submission {cluster} are gone")
+        return records
+
+    def _header(self, cluster: str) -> Mapping[str, Any]:
+        if cluster not in self._headers:
+            self._headers[cluster] = read_header(self._records(cluster))
+        return self._headers[cluster]
+
     def _ledger(self, cluster: str) -> Ledger:
         if cluster not in self._ledgers:
-            root = self._home / cluster
-            if not Records(root).header.exists():
-                raise InputError(f"{root}: the records of submission {cluster} are gone")
-            self._ledgers[cluster] = Ledger.of(root)
+            self._ledgers[cluster] = Ledger.of(self._records(cluster).root)
         return self._ledgers[cluster]
 
     @contextlib.contextmanager

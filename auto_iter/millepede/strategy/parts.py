@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from auto_iter.config.cuts import Cuts
 from auto_iter.detector.labels import Modules, Place, Scheme
@@ -121,6 +121,13 @@ class Phase(Part):
     convergence_pull: Positive | None = None
     """Instead of the configuration's `alignment.convergence_pull`."""
     steps: tuple[Step, ...] = Field(min_length=1)
+
+    @field_validator("cuts", mode="before")
+    @classmethod
+    def _null_is_not_said(cls, cuts: object) -> object:
+        if not isinstance(cuts, dict):
+            return cuts
+        return {name: value for name, value in cuts.items() if value is not None}
 
 
 ITERATED = frozenset({"chisqcut", "outlierdownweighting"})

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment.model import Stage
+from auto_iter.config.cuts import Cuts
 from auto_iter.errors import InputError
 from auto_iter.millepede.strategy.file import load_strategy, parse_strategy, strategy_names
 from auto_iter.millepede.strategy.parts import Pede
@@ -162,3 +163,10 @@ def test_the_example_of_the_documentation_is_valid() -> None:
 def test_the_documentation_lists_every_strategy() -> None:
     page = (Path(__file__).parents[3] / "docs/strategies.md").read_text()
     assert set(re.findall(r"^\| `([\w-]+)`", page, flags=re.MULTILINE)) == set(strategy_names())
+
+
+def test_a_cut_of_a_phase_that_is_null_is_not_said() -> None:
+    text = MINIMAL.replace("{name: one,", "{name: one, cuts: {max_chi2: null, min_hits: 9},")
+    phase = parse_strategy(text, "mine").phases[0]
+    assert phase.cuts.model_fields_set == {"min_hits"}
+    assert Cuts(max_chi2=7.0).changed_by(phase.cuts) == Cuts(max_chi2=7.0, min_hits=9)
