@@ -148,6 +148,6 @@ def _remove(arguments: argparse.Namespace) -> int:
 
 
 def _node(arguments: argparse.Namespace) -> int:
-    from auto_iter.dag.node import run_node
+    from auto_iter.dag.node import take_turn
 
-    return run_node(arguments.workspace, arguments.number)
+    return take_turn(arguments.workspace, arguments.number)

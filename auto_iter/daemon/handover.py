@@ -9,7 +9,8 @@ from auto_iter.alignment.attempt import Attempt
 from auto_iter.alignment.snapshot import DagRun, Snapshot
 from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.dagman.manager import DagJob, DagManager
-from auto_iter.batch.htcondor.dagman.nodes import key_of
+from auto_iter.batch.htcondor.dagman.nodes import bring_home, key_of, needed_memory
+from auto_iter.batch.htcondor.dagman.text import DAG_FILE
 from auto_iter.batch.htcondor.finding import schedd_in
 from auto_iter.daemon.lifecycle import Opened
 from auto_iter.errors import UsageError
@@ -30,13 +31,13 @@ def dag_manager(opened: Opened) -> Iterator[DagManager]:
 
 def refuse_live_dag(opened: Opened) -> None:
     """Raise UsageError where DAGMan has the workspace. Raises TransientError where unknown."""
-    run = opened.snapshot.dag
-    if run is None:
+    root, run = opened.workspace.root, opened.snapshot.dag
+    if run is None and not (root / DAG_FILE).exists():
         return
     with dag_manager(opened) as manager:
-        job = manager.live(run.key)
-        left = [] if job is not None else manager.jobs(run.cluster, run.key)
-    root = opened.workspace.root
+        key = opened.snapshot.dag_key or ""
+        job = manager.live(key)
+        left = [] if job is not None or run is None else manager.jobs(run.cluster, key)
     if job is not None:
         raise UsageError(
             f"{root}: DAGMan runs this alignment ({in_words(job)}); follow it with `auto-iter dag "
@@ -49,21 +50,43 @@ def refuse_live_dag(opened: Opened) -> None:
         )
 
 
+def settled(opened: Opened) -> Snapshot:
+    """Bring home what a DAG's nodes left, and return the snapshot that knows of it.
+
+    Only where the DAG and its jobs are gone.
+    """
+    snapshot = opened.snapshot
+    if snapshot.dag is None:
+        return snapshot
+    paths = opened.workspace.iteration(snapshot.iteration, snapshot.arguments.run)
+    if snapshot.state in RECONSTRUCTING:
+        bring_home(paths.root)
+    return snapshot.but(memory_mb={**snapshot.memory_mb, **needed_memory(paths.reco)})
+
+
 def in_words(job: DagJob) -> str:
     """Return which job of which schedd that is."""
     return f"job {job.cluster}.0 on {job.schedd}"
 
 
-def for_a_daemon(snapshot: Snapshot) -> Snapshot:
-    """Return what a DAG left as a daemon goes on with: outputs that are there count."""
-    if snapshot.dag is None:
-        return snapshot
+def for_a_daemon(opened: Opened) -> Snapshot:
+    """Return what a DAG left as a daemon goes on with; its file would only mislead from now on."""
+    if opened.snapshot.dag is None:
+        return opened.snapshot
+    snapshot = settled(opened)
+    for path in opened.workspace.root.glob(f"{DAG_FILE}*"):
+        if path.name == DAG_FILE or ".rescue" in path.name:
+            path.unlink(missing_ok=True)
     return _jobs_needed(snapshot).but(dag=None)
 
 
-def for_a_dag(snapshot: Snapshot, run: DagRun) -> Snapshot:
-    """Return what a daemon left, its jobs removed, as a DAG goes on with."""
-    return _jobs_needed(snapshot).but(dag=run)
+def for_a_dag(opened: Opened, snapshot: Snapshot, key: str) -> Snapshot:
+    """Return what a daemon left, its jobs removed, or a DAG, as the next DAG goes on with."""
+    number = snapshot.dags + 1
+    known = settled(opened).memory_mb
+    return _jobs_needed(snapshot).but(
+        dag=DagRun(number=number, key=key), dags=number, memory_mb=known
+    )
 
 
 def _jobs_needed(snapshot: Snapshot) -> Snapshot:

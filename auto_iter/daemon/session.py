@@ -78,7 +78,7 @@ def run_session(opened: Opened, options: SessionOptions) -> int:
         if not options.under_dagman:
             if not options.abandon_schedd:
                 refuse_live_dag(opened)
-            opened = replace(opened, snapshot=for_a_daemon(opened.snapshot))
+            opened = replace(opened, snapshot=for_a_daemon(opened))
         opened = app.change(opened, options.iterations, options.overrides)
         snapshot = app.revive(opened.snapshot, time.time())
         if options.abandon_schedd:

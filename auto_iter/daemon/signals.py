@@ -26,6 +26,16 @@ class SystemClock:
         return time.time()
 
 
+def restore_signals() -> None:
+    """Let signals end the process again: the session that took them over has ended."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for stopping in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(stopping, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Signals:
     """SIGTERM, SIGINT and a terminal's SIGHUP ask to stop; SIGUSR1 asks for a poll now.
 

@@ -43,11 +43,12 @@ def stop_daemon(workspace: Workspace, timeout_s: float) -> bool:
     return True
 
 
-def remove_jobs(opened: Opened) -> tuple[int, int]:
+def remove_jobs(opened: Opened, *, keep_outputs: bool = False) -> tuple[int, int]:
     """Tell every job of a workspace that no daemon holds to end, and note that it is stopped.
 
     Return how many jobs that were, and of how many the end is not confirmed yet: those a `resume`
-    waits for before their files are submitted again.
+    waits for before their files are submitted again. `keep_outputs`: what finished jobs left with
+    the batch system is fetched first; raises TransientError where that is not possible now.
     """
     workspace = opened.workspace
     with locked(workspace.lock) as lock:
@@ -56,6 +57,9 @@ def remove_jobs(opened: Opened) -> tuple[int, int]:
             snapshot = _with_pending(opened.snapshot, parts.ports.batch)
             live = snapshot.live_attempts
             for attempt in live:
+                if keep_outputs:
+                    parts.ports.batch.poll(attempt.submission)
+                    parts.ports.batch.fetch(attempt.submission)
                 parts.ports.batch.remove(attempt.submission, "stopped by the operator")
             left = _confirmed(live, parts.ports.batch)
         attempts = tuple(

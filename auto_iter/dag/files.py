@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from importlib.resources import files as shipped
@@ -35,11 +36,10 @@ from auto_iter.files import write_atomically
 from auto_iter.workspace.paths import Iteration, Workspace
 
 
-def refuse_places(opened: Opened) -> None:
+def refuse_place(root: Path) -> None:
     """Raise InputError or UsageError for a workspace from which no DAG could run."""
-    root = opened.workspace.root
     refuse_path(root)
-    if root.is_relative_to(EOS):
+    if Path(os.path.realpath(root)).is_relative_to(EOS):
         raise InputError(
             f"{root}: DAGMan works where the schedd runs, which does not see EOS",
             "work on AFS (paths.work_dir), with paths.outputs_dir on EOS",
@@ -114,8 +114,8 @@ def remove_rescue_files(root: Path) -> None:
 
 def _program(workspace: Workspace, config: Config) -> Program:
     travelling = workspace.root / ARCHIVE if config.dag.travel else None
-    if travelling is not None and not travelling.exists():
-        pack(travelling)
+    if travelling is not None:
+        pack(travelling)  # anew: it is to be the version that writes the DAG
     python = config.dag.python or ("python3" if config.dag.travel else sys.executable)
     needs_pede = config.millepede.solver != "builtin" and config.paths.pede_install is None
     env = workspace.env_script if needs_pede and config.millepede.solver == "pede" else None

@@ -16,12 +16,13 @@ from auto_iter.batch.htcondor.dagman.manager import DagJob, DagManager, dagman_p
 from auto_iter.batch.htcondor.finding import Finder, schedd_in
 from auto_iter.batch.registry import resolve_config
 from auto_iter.config.schema import Config
-from auto_iter.daemon.handover import RECONSTRUCTING, dag_manager, for_a_dag, in_words
-from auto_iter.daemon.lifecycle import Opened, change, open_workspace, revive
+from auto_iter.daemon.handover import RECONSTRUCTING, dag_manager, for_a_dag, refuse_live_dag
+from auto_iter.daemon.lifecycle import Opened, change, locate, open_workspace, revive
 from auto_iter.daemon.lock import WorkspaceLock, locked
 from auto_iter.daemon.session import SessionOptions, run_session, start
+from auto_iter.daemon.signals import restore_signals
 from auto_iter.daemon.stopping import remove_jobs
-from auto_iter.dag.files import prepare_nodes, refuse_places, write_dag
+from auto_iter.dag.files import prepare_nodes, refuse_place, write_dag
 from auto_iter.errors import AutoIterError, PermanentError, UsageError
 
 NOT_HTCONDOR = "a DAG needs HTCondor; this machine has none (batch.system)"
@@ -42,6 +43,7 @@ def hand_over(arguments: Arguments, config: Config, *, allow_missing: bool) -> O
     resolved = resolve_config(config, os.environ)
     if resolved.batch.system != "htcondor":
         raise UsageError(NOT_HTCONDOR)
+    refuse_place(locate(arguments, resolved).root)
     opened = start(arguments, config, allow_missing=allow_missing, now=time.time())
     return hand_again(opened.workspace.root)
 
@@ -51,32 +53,35 @@ def hand_again(root: Path, iterations: int | None = None, overrides: Sequence[st
     opened = open_workspace(root)
     if opened.config.batch.system != "htcondor":
         raise UsageError(f"{root}: {NOT_HTCONDOR}")
-    refuse_places(opened)
-    _refuse_busy(opened)
-    if opened.snapshot.dag is None and opened.snapshot.live_attempts:
+    refuse_place(opened.workspace.root)
+    refuse_live_dag(opened)
+    snapshot = opened.snapshot
+    if snapshot.dag is None and (snapshot.live_attempts or snapshot.intent is not None):
         # Two jobs of a raw file at once would be one too many.
-        count, left = remove_jobs(opened)
+        count, left = remove_jobs(opened, keep_outputs=True)
         print(f"jobs of {count} raw files are taken off the queue; the DAG starts them again")
         if left:
             raise AutoIterError(f"{left} of them have not confirmed their end yet: try again")
     with held(root) as (found, lock):
-        _refuse_busy(found)
+        refuse_live_dag(found)
         opened = change(found, iterations, overrides)
         snapshot = revive(opened.snapshot, time.time())
         if snapshot.state == "done":
             raise UsageError(f"{root}: this alignment is done; -i asks for more iterations")
-        number = 1 if snapshot.dag is None else snapshot.dag.number + 1
-        run = DagRun(number=number, key=_key(opened, number))
-        snapshot = for_a_dag(snapshot, run)
+        snapshot = for_a_dag(found, snapshot, _key(opened, snapshot.dags + 1))
         checkpoint.save(opened.workspace.checkpoint, snapshot, lock.check)
     if snapshot.state in RECONSTRUCTING:
         options = SessionOptions(until=frozenset({"submit_reco"}), under_dagman=True)
         run_session(replace(opened, snapshot=snapshot), options)
+        restore_signals()
     opened = open_workspace(root)
-    if opened.snapshot.state == "failed":
+    snapshot = opened.snapshot
+    if snapshot.state == "failed":
         raise PermanentError("the alignment could not be prepared; see above")
+    if snapshot.dag is None or snapshot.state in RECONSTRUCTING - {"submit_reco"}:
+        raise AutoIterError(f"{root}: interrupted: no DAG was written; the same command goes on")
     try:
-        write_dag(opened, run)
+        write_dag(opened, snapshot.dag)
         if opened.snapshot.state in RECONSTRUCTING:
             prepare_nodes(opened)
     except OSError as error:
@@ -96,23 +101,6 @@ def _key(opened: Opened, number: int) -> str:
 def _schedd(opened: Opened) -> ScheddProcess:
     config = opened.config.htcondor
     return ScheddProcess(pool=config.pool, schedd=config.schedd, timeout_s=config.call_timeout_s)
-
-
-def live_dag(opened: Opened) -> DagJob | None:
-    """Return the DAGMan job that runs this workspace now."""
-    with dag_manager(opened) as manager:
-        run = opened.snapshot.dag
-        return manager.live("" if run is None else run.key)
-
-
-def _refuse_busy(opened: Opened) -> None:
-    job = live_dag(opened)
-    if job is not None:
-        root = opened.workspace.root
-        raise UsageError(
-            f"{root}: DAGMan runs this alignment already ({in_words(job)}); follow it with "
-            f"`auto-iter dag status {root}`"
-        )
 
 
 def submit(root: Path) -> DagRun:

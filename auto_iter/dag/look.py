@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from auto_iter.alignment.model import Problem, Trouble
@@ -26,12 +27,14 @@ def dag_status(opened: Opened) -> DagStatus:
     """Look at the queue and at the workspace."""
     snapshot, root = opened.snapshot, opened.workspace.root
     run = snapshot.dag
-    job, queued, trouble = None, list[Ad](), None
+    job, last, queued, trouble = None, None, list[Ad](), None
     try:
         with dag_manager(opened) as manager:
             key = "" if run is None else run.key
             job = manager.live(key)
             cluster = job.cluster if job is not None else None if run is None else run.cluster
+            if job is None and key:
+                last = manager.last(key)
             queued = manager.jobs(cluster, key) if cluster is not None or key else []
     except AutoIterError as error:
         trouble = str(error)
@@ -47,6 +50,7 @@ def dag_status(opened: Opened) -> DagStatus:
         rescue=int(rescue[-1].name[-3:]) if rescue else None,
         expected_end=_expected_end(snapshot),
         trouble=trouble,
+        last_exit=None if last is None else last.exit_code,
         phases={each.iteration: each.phase for each in snapshot.history}
         | {snapshot.iteration: snapshot.phase_name},
     )
@@ -117,6 +121,8 @@ def _queued(queued: list[Ad], counts: Counts, holds: Holds) -> Iterator[Wrong]:
             memory_mb=_integer(ad, "RequestMemory"),
         )
         remedy = decide(problem, 0, holds)
+        if number is None:
+            remedy = replace(remedy, advice="raise dag.memory_mb or dag.disk_mb, if that was it")
         yield Wrong(name, "held", f"{remedy.meaning}: {problem.reason}", remedy.advice)
 
 

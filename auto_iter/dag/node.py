@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,29 @@ from auto_iter.daemon.lifecycle import Opened, open_workspace, reconstruction, r
 from auto_iter.daemon.lock import STALE_AFTER_S, WorkspaceLock, locked
 from auto_iter.daemon.session import SessionOptions, run_session
 from auto_iter.dag.files import prepare_nodes, remove_rescue_files
-from auto_iter.errors import TRANSIENT_EXIT_CODE, LockedError, UsageError
+from auto_iter.errors import (
+    TRANSIENT_EXIT_CODE,
+    FencedError,
+    LockedError,
+    TransientError,
+    UsageError,
+)
 from states.machine import StateMachine
 
 NEXT_NEEDS_JOBS = frozenset({"submit_reco"})
 LOOK_AGAIN_S = 5.0
+
+
+def take_turn(root: Path, iteration: int) -> int:
+    """Take the turn, and tell DAGMan of errors around it: what passes from what does not."""
+    try:
+        return run_node(root, iteration)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except (LockedError, TransientError, FencedError, OSError) as error:
+        print(error, file=sys.stderr)
+        return TRANSIENT_EXIT_CODE
 
 
 def run_node(root: Path, iteration: int) -> int:

@@ -97,6 +97,7 @@ class DagStatus:
             "expected_end": self.expected_end,
             "seen_at": self.seen_at,
             "trouble": self.trouble,
+            "last_exit": self.last_exit,
             "failure": None
             if self.snapshot.failure is None
             else self.snapshot.failure.model_dump(),
@@ -114,6 +115,8 @@ class DagStatus:
     def _headline(self) -> list[str]:
         job = self.job
         who = "DAGMan is not in the queue"
+        if self.last_exit is not None:
+            who += f"; it ended with exit code {self.last_exit}"
         if self.trouble is not None:
             who = f"the schedd could not be asked, so this is from the workspace: {self.trouble}"
         elif job is not None:

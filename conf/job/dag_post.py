@@ -35,6 +35,15 @@ Note = dict[str, Any]
 
 def main(reco: Path, number: int, code: int, retry: int, max_retries: int) -> int:
     """Note how a try ended; return what DAGMan is told."""
+    try:
+        return judged(reco, number, code, retry, max_retries)
+    except OSError as error:
+        print(f"dag_post.py: {error}", file=sys.stderr)
+        return code if 0 <= code < NO_EXIT_CODE else NO_EXIT_CODE
+
+
+def judged(reco: Path, number: int, code: int, retry: int, max_retries: int) -> int:
+    """Note how a try ended, and judge it. Raises OSError where that cannot be written down."""
     policy = json.loads((reco / "../../dag.json").read_text())
     failed = reco / "failed"
     failed.mkdir(exist_ok=True)

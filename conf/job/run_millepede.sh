@@ -7,7 +7,7 @@
 # is seen as well; or it is the name of one that is there, and auto_iter_program.tar.gz came with the
 # job. ENV_SCRIPT is sourced first: it puts pede on PATH.
 #
-# Exit codes: 0 there are more iterations; 100 there are none; 1 failed, and would again. With any
+# Exit codes: 0 there are more iterations; 100 there are none; 64 failed, and would again. With any
 # other the node is tried again: 11 the workspace, or PYTHON, is not seen from this machine.
 set -u
 
@@ -17,12 +17,17 @@ workspace=$1 iteration=$2 python=$3 env=$4
 sandbox=$PWD
 
 if [ "$env" != - ]; then
-    # A setup script may use what is unset, call exit, and have a Python of its own in mind.
-    set +u
+    # Only its paths are wanted: it may use what is unset, call exit, set variables that are ours,
+    # and have a Python of its own in mind.
     # shellcheck disable=SC1090
-    source "$env" || { say "$env failed"; exit 11; }
-    set -u
-    unset PYTHONPATH PYTHONHOME
+    found=$(set +eu; source "$env" >&2; echo "$PATH"; echo "${LD_LIBRARY_PATH:-}")
+    if [ -z "$found" ]; then
+        say "$env ended by itself, before it had set anything"
+        exit 11
+    fi
+    PATH=$(head -n 1 <<<"$found")
+    LD_LIBRARY_PATH=$(tail -n 1 <<<"$found")
+    export PATH LD_LIBRARY_PATH
 fi
 if [ ! -f "$workspace/state.yaml" ]; then
     say "$workspace is not seen from ${HOSTNAME:-this machine}: a DAG's workspace has to be on a" \

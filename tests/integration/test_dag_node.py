@@ -128,11 +128,11 @@ def test_a_bad_output_fails_and_is_set_aside(node: Node) -> None:
 def test_a_node_out_of_turn_changes_nothing(node: Node) -> None:
     before = (node.root / "state.yaml").read_bytes()
     ran = node.run(2)
-    assert ran.returncode == 2
+    assert ran.returncode == FAILED
     assert "iteration 1 comes first" in ran.stderr
     node.save(node.snapshot.but(dag=None))
     ran = node.run(1)
-    assert ran.returncode == 2
+    assert ran.returncode == FAILED
     assert "a daemon has taken this alignment over" in ran.stderr
     node.save(node.snapshot.but(dag=RUN))
     assert (node.root / "state.yaml").read_bytes() == before

@@ -169,10 +169,16 @@ def test_one_alignment_has_one_dag_or_one_daemon(
     assert queued(calls, "true") == 0
     daemon = alignment.start()
     wait_for(lambda: bool(alignment.logged("submitted")), "the daemon does not submit")
-    for words in (("rescue",),):
-        refused = dag.command(*words)
-        assert refused.returncode == 2, refused.stdout + refused.stderr
-        assert f"pid {daemon.pid}" in refused.stderr
+    refused = dag.command("rescue")
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert f"pid {daemon.pid}" in refused.stderr
+    daemon.kill()
+    daemon.wait()
+    again = dag.command("rescue")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "-dag-02@" in again.stdout
+    assert queued(calls, A_DAG) == 1
+    wait_for(lambda: dag.status()["state"] == "running", "the second DAG does not run")
 
 
 def test_kills_and_holds_of_dagman_change_nothing(
@@ -209,11 +215,11 @@ def test_kills_and_holds_of_dagman_change_nothing(
     assert dag.starts() == each_once(2)
 
 
-@pytest.mark.parametrize("state", ["wait_reco", "pede"])
+@pytest.mark.parametrize(("state", "spool"), [("wait_reco", "true"), ("pede", "false")])
 def test_daemon_to_dag_to_daemon_repeats_nothing_that_is_finished(
-    state: str, on_the_pool: Aligner, reference: Alignment, calls: ScheddProcess
+    state: str, spool: str, on_the_pool: Aligner, reference: Alignment, calls: ScheddProcess
 ) -> None:
-    alignment = on_the_pool(*DAGMAN, "htcondor.spool=false")
+    alignment = on_the_pool(*DAGMAN, f"htcondor.spool={spool}")
     daemon = alignment.start()
 
     def is_there() -> bool:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from auto_iter.alignment.model import Batch
 from auto_iter.alignment.ports import BatchSystem
-from auto_iter.batch.driver import Home
+from auto_iter.batch.driver import DiskUse, Home
 from auto_iter.batch.htcondor.dagman.nodes import NodeJobs
 from auto_iter.batch.htcondor.dagman.submit import reco_text
 from auto_iter.batch.htcondor.driver import HTCondorDriver
@@ -20,6 +20,11 @@ class DagDriver(HTCondorDriver):
     def __init__(self, config: Config, key: str) -> None:
         super().__init__(config)
         self._key = key
+
+    @property
+    def disk_use(self) -> DiskUse:
+        """What has failed has failed: no job of a node is run again for a disk's sake."""
+        return DiskUse.NOTHING
 
     def submit_file(self, batch: Batch) -> tuple[str, str]:
         """Return the submit description that an iteration's nodes share."""

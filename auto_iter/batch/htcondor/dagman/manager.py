@@ -20,13 +20,17 @@ from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.ads import Ad
 from auto_iter.batch.htcondor.dagman.submit import DAG_ATTRIBUTE
 from auto_iter.batch.htcondor.dagman.text import DAG_FILE
-from auto_iter.batch.htcondor.schedd import DagSchedd, Placed
+from auto_iter.batch.htcondor.schedd import DagSchedd, Placed, make_sure_we_are_known
 from auto_iter.batch.htcondor.submit import quote
 from auto_iter.config.batch import HTCondor
 
 REMOVAL_S: Final = 10.0
 SCHEDULER_UNIVERSE: Final = 7
 USUAL_DAGMAN: Final = "/usr/bin/condor_dagman"
+
+A_DAG: Final = f'regexp("{DAG_FILE}", Arguments ?: Args ?: "")'
+_DAG_ARGUMENT: Final = re.compile(rf"-Dag (\S*{re.escape(DAG_FILE)})(?: |$)")
+WHERE: Final = ("Iwd", "Arguments", "Args")
 
 NODES: Final = ("Total", "Done", "Failed", "Ready", "Queued", "Unready", "Futile")
 DAG_JOB: Final = (
@@ -114,22 +118,28 @@ class DagManager:
         self._now = now
 
     def live(self, key: str) -> DagJob | None:
-        """Return the DAGMan job of this workspace that is in the queue, whoever submitted it."""
-        ours = f"{ads.with_key(key)} || {self._here()}" if key else self._here()
-        found = self._schedd.query(
-            f"JobUniverse == 7 && JobStatus != {ads.COMPLETED} && ({ours})",
-            DAG_JOB,
-            limit=1,
-        )
-        return DagJob.of(found[0]) if found else None
+        """Return the DAGMan job of this workspace that is in the queue, whoever submitted it.
 
-    def _here(self) -> str:
-        """Return the constraint for who runs this DAG, from whatever directory it was submitted."""
-        root, parent = self._root, self._root.parent
-        return (
-            f"({_names(root / DAG_FILE)} || (Iwd == {quote(str(root))} && {_names(DAG_FILE)}) || "
-            f"(Iwd == {quote(str(parent))} && {_names(f'{root.name}/{DAG_FILE}')}))"
+        Raises TransientError where the schedd would show us nothing.
+        """
+        ours = f"{ads.with_key(key)} || {A_DAG}" if key else A_DAG
+        found = self._schedd.query(
+            f"JobUniverse == {SCHEDULER_UNIVERSE} && JobStatus != {ads.COMPLETED} && ({ours})",
+            (*DAG_JOB, *WHERE),
         )
+        for ad in found:
+            if (key and ad.get("AutoIterKey") == key) or self._is_here(ad):
+                return DagJob.of(ad)
+        make_sure_we_are_known(self._schedd)
+        return None
+
+    def _is_here(self, ad: Ad) -> bool:
+        """Tell whether a DAGMan runs this DAG, from whatever directory it was submitted."""
+        said = _DAG_ARGUMENT.search(str(ad.get("Arguments") or ad.get("Args") or ""))
+        if said is None:
+            return False
+        where = Path(str(ad.get("Iwd", "/")), said[1])
+        return os.path.realpath(where) == str(self._root / DAG_FILE)
 
     def last(self, key: str) -> DagJob | None:
         """Return how the DAGMan job under `key` ended; None where the history does not know."""
@@ -181,13 +191,6 @@ class DagManager:
 def _of_dag(cluster: int | None, key: str) -> str:
     of_key = f"{DAG_ATTRIBUTE} == {quote(key)}"
     return of_key if cluster is None else f"(DAGManJobId == {cluster} || {of_key})"
-
-
-def _names(dag: Path | str) -> str:
-    """Return the constraint for a DAGMan that was told to run the file `dag`."""
-    # In brackets: ClassAds take a backslash for their own.
-    plain = re.sub(r"[.+]", r"[\g<0>]", str(dag))
-    return f"regexp({quote(f'-Dag {plain}( |$)')}, Arguments ?: Args ?: {quote('')})"
 
 
 def dagman_program(configured: Path | None) -> str:

@@ -65,6 +65,24 @@ def _problem(note: dict[str, Any]) -> Problem:
     )
 
 
+def bring_home(iteration: Path) -> None:
+    """Move what HTCondor brought into the jobs' directories into `2kfalignment`.
+
+    Not of raw files whose last try failed. Raises OSError.
+    """
+    noted = failures(iteration / "1reco")
+    home = iteration / "2kfalignment"
+    brought = [
+        path
+        for path in sorted((iteration / "1reco").glob("*/*/kfalignment_*.root"))
+        if int(path.parent.name) not in noted
+    ]
+    for path in brought:
+        move_whole(path, home / path.name)
+    if brought:
+        sync_directory(home)
+
+
 def key_of(iteration: int, dag_key: str) -> str:
     """Return under which key the nodes of an iteration are a submission."""
     return f"iter{iteration:02d}/{dag_key}"
@@ -102,15 +120,8 @@ class NodeJobs:
 
     def fetch(self, submission: Submission) -> None:
         """Move outputs that HTCondor brought into the jobs' directories to where they belong."""
-        if not self._spool:
-            return
-        iteration = self._iteration(submission)
-        home = iteration / "2kfalignment"
-        noted = failures(iteration / "1reco")
-        for brought in sorted((iteration / "1reco").glob("*/*/kfalignment_*.root")):
-            if int(brought.parent.name) not in noted:
-                move_whole(brought, home / brought.name)
-        sync_directory(home)
+        if self._spool:
+            bring_home(self._iteration(submission))
 
     def _iteration(self, submission: Submission) -> Path:
         return self._root / submission.key.partition("/")[0]

@@ -66,8 +66,8 @@ def reco_text(batch: Batch, config: HTCondor, key: str) -> str:
     place = _template([job.directory for job in batch.jobs], batch)
     description |= {
         "arguments": " ".join(arguments),
-        "request_memory": _memory(config),
-        "periodic_release": _periodic_release(config),
+        "request_memory": _memory(config, "$(memory)"),
+        "periodic_release": _periodic_release(config, "$(memory)"),
         "periodic_remove": _periodic_remove(config),
         f"My.{DAG_ATTRIBUTE}": quote(key),
         "My.AutoIterRawFile": "$(rawfile)",
@@ -98,11 +98,20 @@ def _template(tokens: Iterable[str], batch: Batch) -> str:
     return f"{head}{NUMBER}{tail}"
 
 
-def _memory(config: HTCondor) -> str:
-    """Return a request that grows with what a held job has used; `memory` is in MiB."""
+_STARTS: Final = "(NumShadowStarts ?: 0)"
+"""How often a job was started; `NumHolds` counts one hold of a running job up to three times."""
+
+
+def _memory(config: HTCondor, base: str) -> str:
+    """Return a request (MiB) that grows from `base` with each start that ended in a hold.
+
+    At least by the factor that the daemon takes, and to more than was used.
+    """
     holds = config.holds
-    grown = f"min({{{holds.memory_cap_mb}, int((MemoryUsage ?: 0) * {holds.memory_factor})}})"
-    return f"max({{$(memory), ifThenElse((NumHolds ?: 0) > 0, {grown}, 0)}})"
+    used = f"(MemoryUsage ?: 0) * {holds.memory_factor}"
+    asked = f"({base}) * pow({holds.memory_factor}, {_STARTS})"
+    grown = f"int(min({{{holds.memory_cap_mb}, max({{{used}, {asked}}})}}))"
+    return f"ifThenElse((NumHolds ?: 0) > 0, max({{{base}, {grown}}}), {base})"
 
 
 ABOUT_MEMORY: Final = (
@@ -113,14 +122,20 @@ ABOUT_MEMORY: Final = (
 """`holds.is_about_memory` of a job's own ad."""
 
 
-def _periodic_release(config: HTCondor) -> str:
+def _periodic_release(config: HTCondor, base: str) -> str:
     """Return when a held job runs again: where `holds.decide` releases it, and as often."""
     most = config.holds.max_releases
     limits = {code: _limit(kind, most) for code, kind in KINDS.items() if kind.action in _RELEASED}
-    known = [f"(HoldReasonCode == {code} && NumHolds <= {n})" for code, n in limits.items()]
-    unknown = f"(!member(HoldReasonCode, {{{_listed(KINDS)}}}) && NumHolds <= {min(1, most)})"
+    known = [f"(HoldReasonCode == {code} && {_no_more_than(n)})" for code, n in limits.items()]
+    others = f"!member(HoldReasonCode, {{{_listed(KINDS)}}})"
+    unknown = f"({others} && {_no_more_than(min(1, most))})"
     allowed = " || ".join([*known, unknown])
-    return f"{_held(config)} && ifThenElse({ABOUT_MEMORY}, {_may_grow(config)}, {allowed})"
+    return f"{_held(config)} && ifThenElse({ABOUT_MEMORY}, {_may_grow(config, base)}, {allowed})"
+
+
+def _no_more_than(releases: int) -> str:
+    # A job that is held before it was ever started has no start to count.
+    return f"{_STARTS} <= {releases} && NumHolds <= {3 * releases}"
 
 
 def _periodic_remove(config: HTCondor) -> str:
@@ -137,9 +152,11 @@ def _held(config: HTCondor, pauses: int = 1) -> str:
     return f"JobStatus == 5 && time() - EnteredCurrentStatus > {pause_s}"
 
 
-def _may_grow(config: HTCondor) -> str:
+def _may_grow(config: HTCondor, base: str) -> str:
+    """Return whether the last run had less than the most that may be asked for."""
     holds = config.holds
-    return f"NumHolds <= {holds.max_releases} && RequestMemory < {holds.memory_cap_mb}"
+    had = f"({base}) * pow({holds.memory_factor}, {_STARTS} - 1)"
+    return f"{_no_more_than(holds.max_releases)} && {had} < {holds.memory_cap_mb}"
 
 
 def _limit(kind: HoldKind, most: int) -> int:
@@ -189,7 +206,9 @@ def millepede_text(root: Path, place: Path, config: HTCondor, program: Program, 
         "when_to_transfer_output": "ON_EXIT",
         "transfer_output_files": '""',
         "request_cpus": "1",
-        "request_memory": f"{program.memory_mb}MB",
+        "request_memory": _memory(config, str(program.memory_mb)),
+        "periodic_release": _periodic_release(config, str(program.memory_mb)),
+        "periodic_remove": _periodic_remove(config),
         "request_disk": f"{program.disk_mb}MB",
         f"My.{DAG_ATTRIBUTE}": quote(key),
     }

@@ -23,8 +23,11 @@ POST_SCRIPT: Final = "dag_post.py"
 
 OVER: Final = 100
 """Exit code of a Millepede node after which no iteration is needed any more."""
-FAILED: Final = 1
-"""Exit code of a Millepede node that would end the same way if it were run again."""
+FAILED: Final = 64
+"""Exit code of a Millepede node that would end the same way if it were run again.
+
+Not 1, with which Python ends of whatever passes.
+"""
 NOT_AGAIN: Final = 99
 """Exit code of the POST script: another try of this node would be in vain."""
 NOBODY: Final = 98
