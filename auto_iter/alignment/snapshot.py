@@ -200,10 +200,10 @@ class Snapshot(Record):
     history: tuple[IterationRecord, ...] = ()
     failure: Failure | None = None
     hindrance: Obstacle | None = None
-    dag: DagRun | None = None
-    """Where DAGMan runs the alignment, or ran it last and no daemon has taken it over since."""
     dags: int = 0
     """How many DAGs it was handed to: no key is ever used again."""
+    dag: DagRun | None = None
+    """Where DAGMan runs the alignment, or ran it last and no daemon has taken it over since."""
 
     def but(self, **changes: Any) -> Snapshot:
         """Return a validated copy with some fields changed."""
