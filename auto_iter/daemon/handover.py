@@ -19,13 +19,17 @@ RECONSTRUCTING = frozenset({"prepare", "submit_reco", "wait_reco"})
 """States of an iteration that still needs jobs."""
 
 
+def schedd_of(opened: Opened) -> ScheddProcess:
+    """Return the configured schedd of a workspace; to be closed."""
+    config = opened.config.htcondor
+    return ScheddProcess(pool=config.pool, schedd=config.schedd, timeout_s=config.call_timeout_s)
+
+
 @contextmanager
 def dag_manager(opened: Opened) -> Iterator[DagManager]:
     """Give what talks to DAGMan's schedd about a workspace."""
-    config = opened.config.htcondor
     key = opened.snapshot.dag_key
-    schedd = ScheddProcess(pool=config.pool, schedd=config.schedd, timeout_s=config.call_timeout_s)
-    with closing(schedd):
+    with closing(schedd_of(opened)) as schedd:
         yield DagManager(opened.workspace.root, schedd.at(schedd_in(key or "")))
 
 

@@ -21,7 +21,7 @@ from auto_iter.daemon import acceptance
 from auto_iter.daemon import lifecycle as app
 from auto_iter.daemon.compose import composed
 from auto_iter.daemon.lifecycle import Opened
-from auto_iter.daemon.lock import live_holder, locked
+from auto_iter.daemon.lock import WorkspaceLock, live_holder, locked
 from auto_iter.daemon.look import look
 from auto_iter.daemon.session import SessionOptions, run_session, start
 from auto_iter.errors import InputError, UsageError
@@ -33,10 +33,10 @@ from states.table import RECONSTRUCTED
 
 
 @contextmanager
-def _locked(root: Path) -> Iterator[Opened]:
+def held(root: Path) -> Iterator[tuple[Opened, WorkspaceLock]]:
     """Hold the workspace, and give what it holds just now."""
-    with locked(app.open_workspace(root).workspace.lock):
-        yield app.open_workspace(root)
+    with locked(app.open_workspace(root).workspace.lock) as lock:
+        yield app.open_workspace(root), lock
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def reco(arguments: Arguments, config: Config, options: RecoOptions) -> tuple[Op
 
 def _at_iteration(root: Path, arguments: Arguments, config: Config, number: int) -> Opened:
     """Return the workspace at iteration `number`, the current one or the one after it."""
-    with _locked(root) as opened:
+    with held(root) as (opened, _):
         # How many iterations there will be is no concern of a single one.
         kept = opened.snapshot.arguments.iterations
         asked = arguments.model_copy(update={"iterations": kept})
@@ -84,7 +84,7 @@ def _at_iteration(root: Path, arguments: Arguments, config: Config, number: int)
         return opened
     if number != snapshot.iteration + 1:
         raise UsageError(f"iteration {number}: this workspace is at {snapshot.iteration}")
-    with _locked(root) as opened:
+    with held(root) as (opened, _):
         return _extended(opened, number)
 
 
@@ -130,7 +130,7 @@ def why_not_own(root: Path, number: int) -> str | None:
     holder = live_holder(app.open_workspace(root).workspace.lock)
     if holder is not None:
         return f"auto-iter is already working on it (pid {holder.pid} on {holder.host})"
-    with _locked(root) as opened:
+    with held(root) as (opened, _):
         snapshot = opened.snapshot
         if number != snapshot.iteration or snapshot.state == "done":
             known = any(each.iteration == number for each in snapshot.history)
@@ -150,7 +150,7 @@ def solve_own(root: Path, number: int) -> int:
 
     Nothing is submitted. Raises InputError when an output turns out to be bad.
     """
-    with _locked(root) as opened:
+    with held(root) as (opened, _):
         snapshot = opened.snapshot
         if snapshot.state not in RECONSTRUCTED | {"wait_reco"}:
             # All outputs are there: nothing is left of reconstruction but to see that.
@@ -197,7 +197,7 @@ def refuse_damaged(root: Path, number: int) -> None:
 
 def refuse_unfit(root: Path, number: int) -> None:
     """Raise UsageError where constants of iteration `number` could not be replaced just now."""
-    with _locked(root) as opened:
+    with held(root) as (opened, _):
         acceptance.refuse_unfit(opened, number)
 
 
@@ -206,7 +206,7 @@ def accept(root: Path, number: int, found: Path) -> int:
 
     What came after is outdated and set aside: the alignment goes on from here.
     """
-    with _locked(root) as opened:
+    with held(root) as (opened, _):
         decided = acceptance.decide(opened, number, found, time.time())
         acceptance.complete(decided.workspace, decided.snapshot)
     return _solved(root, number, run_session(decided, SessionOptions(until=frozenset({"prepare"}))))

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from auto_iter.alignment import checkpoint
 from auto_iter.alignment.snapshot import Arguments, DagRun, Snapshot
-from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.dagman.manager import DagJob, DagManager, dagman_program
 from auto_iter.batch.htcondor.finding import Finder, schedd_in
 from auto_iter.batch.registry import resolve_config
 from auto_iter.config.schema import Config
-from auto_iter.daemon.handover import RECONSTRUCTING, dag_manager, for_a_dag, refuse_live_dag
+from auto_iter.daemon.handover import (
+    RECONSTRUCTING,
+    dag_manager,
+    for_a_dag,
+    refuse_live_dag,
+    schedd_of,
+)
 from auto_iter.daemon.lifecycle import Opened, change, locate, open_workspace, revive
-from auto_iter.daemon.lock import WorkspaceLock, locked
+from auto_iter.daemon.links import held
+from auto_iter.daemon.lock import WorkspaceLock
 from auto_iter.daemon.session import SessionOptions, run_session, start
 from auto_iter.daemon.signals import restore_signals
 from auto_iter.daemon.stopping import remove_jobs
@@ -26,13 +32,6 @@ from auto_iter.dag.files import prepare_nodes, refuse_place, write_dag
 from auto_iter.errors import AutoIterError, PermanentError, UsageError
 
 NOT_HTCONDOR = "a DAG needs HTCondor; this machine has none (batch.system)"
-
-
-@contextmanager
-def held(root: Path) -> Iterator[tuple[Opened, WorkspaceLock]]:
-    """Hold the workspace, and give what it holds just now."""
-    with locked(open_workspace(root).workspace.lock) as lock:
-        yield open_workspace(root), lock
 
 
 def hand_over(arguments: Arguments, config: Config, *, allow_missing: bool) -> Opened:
@@ -92,15 +91,10 @@ def hand_again(root: Path, iterations: int | None = None, overrides: Sequence[st
 
 
 def _key(opened: Opened, number: int) -> str:
-    with closing(_schedd(opened)) as schedd:
+    with closing(schedd_of(opened)) as schedd:
         name = schedd.name()
     prefix = opened.workspace.key_prefix(opened.snapshot.workspace_id)
     return f"{prefix}-dag-{number:02d}@{name}"
-
-
-def _schedd(opened: Opened) -> ScheddProcess:
-    config = opened.config.htcondor
-    return ScheddProcess(pool=config.pool, schedd=config.schedd, timeout_s=config.call_timeout_s)
 
 
 def submit(root: Path) -> DagRun:
@@ -112,7 +106,7 @@ def submit(root: Path) -> DagRun:
         run = opened.snapshot.dag
         if run is None:
             raise UsageError(f"{root}: has no DAG; `auto-iter dag rescue {root}` writes one")
-        with closing(_schedd(opened)) as schedd:
+        with closing(schedd_of(opened)) as schedd:
             found = Finder(schedd, time.monotonic, time.sleep).find(run.key)
             if found is not None:
                 cluster = int(found.cluster)

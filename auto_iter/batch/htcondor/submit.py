@@ -112,13 +112,21 @@ def _resources(batch: Batch, config: HTCondor) -> dict[str, str]:
 
 
 def _policy(batch: Batch, config: HTCondor) -> dict[str, str]:
-    commands = {
+    late = {} if config.max_idle is None else {"max_idle": str(config.max_idle)}
+    return {
         "on_exit_remove": "(ExitBySignal == False) && (ExitCode == 0)",
         "max_retries": str(config.max_retries),
         # Another run, on whatever machine, would end the same way, and we would hear of it late.
         "retry_until": " || ".join(f"ExitCode =?= {code}" for code in sorted(SETTINGS_DISAGREE)),
+        **site_commands(config, batch.avoid_machines),
+        **late,
     }
-    requirements = _requirements(config.requirements, batch.avoid_machines)
+
+
+def site_commands(config: HTCondor, avoid: Iterable[str] = ()) -> dict[str, str]:
+    """Return where and as whose any job of ours may run; not on machines to `avoid`, at first."""
+    commands = {}
+    requirements = _requirements(config.requirements, avoid)
     if requirements:
         commands["requirements"] = requirements
     if config.job_flavour:
@@ -127,8 +135,6 @@ def _policy(batch: Batch, config: HTCondor) -> dict[str, str]:
         commands["accounting_group"] = config.accounting_group
     if config.send_credential:
         commands["My.SendCredential"] = "True"
-    if config.max_idle is not None:
-        commands["max_idle"] = str(config.max_idle)
     return commands
 
 

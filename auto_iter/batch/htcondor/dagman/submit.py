@@ -24,7 +24,12 @@ from auto_iter.batch.holds import (
     SUBCODE_DISK,
     HoldKind,
 )
-from auto_iter.batch.htcondor.submit import delivery_arguments, quote, submit_description
+from auto_iter.batch.htcondor.submit import (
+    delivery_arguments,
+    quote,
+    site_commands,
+    submit_description,
+)
 from auto_iter.config.batch import HTCondor
 from auto_iter.errors import InputError
 
@@ -214,14 +219,7 @@ def millepede_text(root: Path, place: Path, config: HTCondor, program: Program, 
     }
     if program.travelling is not None:
         description["transfer_input_files"] = str(program.travelling)
-    if config.requirements:
-        description["requirements"] = f"({config.requirements})"
-    if config.job_flavour:
-        description["My.JobFlavour"] = quote(config.job_flavour)
-    if config.accounting_group:
-        description["accounting_group"] = config.accounting_group
-    if config.send_credential:
-        description["My.SendCredential"] = "True"
+    description |= site_commands(config)
     lines = ["# Everything between two reconstructions, as a node of alignment.dag"]
     lines += [f"{name} = {value}" for name, value in (description | config.extra).items()]
     return "\n".join([*lines, "queue"]) + "\n"
