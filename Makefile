@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTEST ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check test crash-test error-test mutants lint types format imports lock closure closure-short fresh-test quiet pool-test pool-bench bench diagram wheel-test clean
+.PHONY: help install run check test crash-test error-test mutants lint types format imports lock closure closure-short proof fresh-test quiet service-test pool-test pool-short pool-bench browser-test bench diagram configuration wheel-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,7 +24,7 @@ run: install ## simulate a detector and align it until it converges: constants a
 	$(BIN)/auto-iter run -y 2023 -r 011705 -f 400-404 -i 10 --config $(SIM)/config.yaml
 
 # Two test processes share two cores: threads of linear algebra would only wait for each other.
-check test closure closure-short quiet: export OPENBLAS_NUM_THREADS = 1
+check test closure closure-short quiet proof: export OPENBLAS_NUM_THREADS = 1
 
 check: lint ## what CI begins with, before the slow parts: lint and the unit tests (two minutes)
 	$(BIN)/python -m pytest $(PYTEST) --durations=15 tests/unit
@@ -57,18 +57,37 @@ wheel-test: install ## build the wheel, install it elsewhere and run the main jo
 fresh-test: ## `make run` and `make test` on a new Debian in a chroot (root); takes it away again
 	bash tools/fresh-machine.sh
 
-quiet: install ## the guards raise no false alarm in 50 sound alignments
+quiet: install ## 50 sound alignments: the guards raise no false alarm, no verdict but converged (minutes)
 	$(BIN)/python -m pytest $(PYTEST) --dist load tests/proof/test_quiet.py
+
+proof: install ## samples of one detector or two, a campaign of five ranges, surveys against the truth (minutes)
+	$(BIN)/python -m pytest $(PYTEST) --dist load tests/proof/test_same_detector.py tests/proof/test_campaign.py tests/proof/test_survey.py
+
+service-test: install ## a service under a real systemd user manager, in namespaces of its own (root)
+	tests/service/user_manager.sh $(BIN)/python -m pytest -q -n 0 tests/service
+
+browser-test: install ## the report in headless Chromium (apt install chromium; skipped without it)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,browser]'
+	$(BIN)/python -m pytest -q -n 0 tests/browser
 
 pool-test: ## the same alignment on a real HTCondor pool (root, Debian); takes it down again
 	bash tests/pool/run.sh
 
+# What takes minutes each and has a shorter sister is left out.
+POOL_SHORT := not (transferred or phases_that_converge or daemon_to_dag or memory_that_a_file \
+	or brings_its_program or kills_and_holds or thousand_files or twenty_kills or go_in_in_portions)
+
+pool-short: ## the same without its longest tests: what CI has time for
+	bash tests/pool/run.sh -k "$(POOL_SHORT)"
+
 pool-bench: ## what polling costs and how soon the next iteration starts, on that pool
 	bash tests/pool/run.sh --command sh -c 'python benchmarks/schedd.py && python benchmarks/reaction.py'
 
-bench: install ## conversion and solver beside uproot, as ratios (pool-bench: HTCondor)
+bench: install ## conversion and solver beside uproot, status beside Python, a DAG beside a loop, as ratios
 	$(BIN)/python benchmarks/convert.py
 	$(BIN)/python benchmarks/solver.py
+	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/dag.py
 
 closure: install ## every strategy on simulated detectors against the truth (ten minutes); writes docs/closure.md
 	$(BIN)/python -m tests.closure --page docs/closure.md
@@ -78,6 +97,9 @@ closure-short: install ## the same with few tracks and detectors (minutes); writ
 
 diagram: install ## draw the state machine in the README anew
 	$(BIN)/python -m states.diagram
+
+configuration: install ## write docs/configuration.md anew from the configuration's model
+	$(BIN)/python -m auto_iter.config.reference > docs/configuration.md
 
 lock: ## write constraints.txt anew from what the ranges in setup.cfg give today
 	sh tools/lock.sh $(PYTHON)

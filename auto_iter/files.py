@@ -151,6 +151,28 @@ def _sync_file(path: Path) -> None:
         os.fsync(written.fileno())
 
 
+@contextlib.contextmanager
+def made_whole(place: Path) -> Iterator[Path]:
+    """Give a directory to fill that becomes `place` in the end: durably, as a whole or not at all.
+
+    Whoever is killed leaves a hidden one beside it. Raises OSError where `place` is there, or the
+    directory for it is not.
+    """
+    if not place.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place.parent))
+    with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as scratch:
+        made = Path(scratch) / place.name
+        made.mkdir()
+        yield made
+        for path in (*made.rglob("*"), made):
+            if not path.is_symlink():
+                _sync(path)
+        if place.exists():  # an empty directory would be replaced without a word
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place))
+        made.rename(place)
+        sync_directory(place.parent)
+
+
 def sync_directory(directory: Path) -> None:
     """Make a rename in `directory` survive a power cut."""
     _sync(directory, os.O_DIRECTORY)

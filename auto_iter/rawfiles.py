@@ -1,7 +1,10 @@
-"""Raw files: which ones a command line means, and where they lie.
+"""Raw files: which ones a command line means, what each is called, and where they lie.
 
 The range follows the scripts that auto-iter replaces: `400-450` and `400:450` exclude their end, so
 they mean 50 files, 00400 to 00449; `400` means one.
+
+Everywhere else a raw file is one integer: in an alignment of one run its number; in one of several
+(`several_runs`) run and number together, run * 100000 + number. So nothing but names has to know.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from auto_iter.errors import InputError, UsageError
 
 _RANGE = re.compile(r"(\d+)(?:[-:](\d+))?", re.ASCII)
 _MAX_NUMBER = 99_999
+_OF_A_RUN = _MAX_NUMBER + 1
 MOST_RUN = 999_999
 YEARS = range(2020, 2101)
 
@@ -107,6 +111,36 @@ def parse_year(text: str) -> int:
     return int(digits)
 
 
+def with_run(run: int, number: int) -> int:
+    """Return what a raw file is called inside an alignment of several runs."""
+    return run * _OF_A_RUN + number
+
+
+def run_and_number(raw_file: int, run: int | None) -> tuple[int, int]:
+    """Return run and number of a raw file; `run`: the alignment's, None where it has several."""
+    own, number = divmod(raw_file, _OF_A_RUN)
+    return own or run or 0, number
+
+
+def spoken(raw_file: int, between: str = ":") -> str:
+    """Return how people call a raw file: `00400`, or, one of several runs, `011705:00400`."""
+    run, number = divmod(raw_file, _OF_A_RUN)
+    return f"{run:06d}{between}{number:05d}" if run else f"{number:05d}"
+
+
+def file_tag(raw_file: int) -> str:
+    """Return how names of files and nodes say which raw file: `00400`, `011705_00400`.
+
+    `int` makes the raw file of it again.
+    """
+    return spoken(raw_file, "_")
+
+
+def logged(raw_file: int) -> int | str:
+    """Return a raw file as a field of the log: a number, or `011705:00400`."""
+    return spoken(raw_file) if raw_file >= _OF_A_RUN else raw_file
+
+
 def raw_name(run: int, number: int) -> str:
     """Return a raw file's name, e.g. `Faser-Physics-011705-00400.raw`."""
     return f"Faser-Physics-{run:06d}-{number:05d}.raw"
@@ -126,16 +160,18 @@ class MissingRaw:
     reason: str
 
 
-def missing(raw_dir: Path, year: int, run: int, numbers: Collection[int]) -> tuple[MissingRaw, ...]:
+def missing(
+    raw_dir: Path, year: int, run: int | None, numbers: Collection[int]
+) -> tuple[MissingRaw, ...]:
     """Return every raw file of `numbers` that is not there, empty or not readable, in order.
 
-    Raises InputError when there is no raw directory at all.
+    `run`: the alignment's; None: of several. Raises InputError when there is no raw directory.
     """
     if not raw_dir.is_dir():
         raise InputError(f"{raw_dir}: no such raw directory", "set paths.raw_dir or --raw_dir")
     found = []
     for number in sorted(numbers):
-        path = raw_path(raw_dir, year, run, number)
+        path = raw_path(raw_dir, year, *run_and_number(number, run))
         reason = _why_unusable(path)
         if reason:
             found.append(MissingRaw(number, path, reason))
@@ -162,7 +198,9 @@ def describe_missing(lost: Sequence[MissingRaw], wanted: int) -> str:
     for one in lost:
         by_reason.setdefault(one.reason, []).append(one.number)
     named = "; ".join(f"{_compact(numbers)} ({reason})" for reason, numbers in by_reason.items())
-    return f"{lost[0].path.parent}: {len(lost)} of {wanted} raw files: {named}"
+    places = {one.path.parent for one in lost}
+    where = lost[0].path.parent if len(places) == 1 else lost[0].path.parent.parent
+    return f"{where}: {len(lost)} of {wanted} raw files: {named}"
 
 
 def _compact(numbers: list[int]) -> str:
@@ -174,5 +212,5 @@ def _compact(numbers: list[int]) -> str:
         else:
             runs.append([number])
     return " ".join(
-        f"{run[0]:05d}" if len(run) == 1 else f"{run[0]:05d}..{run[-1]:05d}" for run in runs
+        spoken(run[0]) if len(run) == 1 else f"{spoken(run[0])}..{spoken(run[-1])}" for run in runs
     )

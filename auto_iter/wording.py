@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
 _NUMBER, _WHOLE = "must be a number", "must be a whole number"
@@ -38,6 +39,12 @@ _WORDS = {
     "too_short": "needs at least {min_length}",
     "tuple_type": _LIST,
 }
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return what is wrong first, after its key."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'file'}: {in_words(first)}"
 
 
 def in_words(error: ErrorDetails) -> str:

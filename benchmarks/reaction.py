@@ -25,11 +25,12 @@ import htcondor2
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.pool.alignments import (
+    DONE,
     FILES,
     HTCONDOR,
     ITERATIONS,
-    Alignment,
-    Detector,
+    PoolAlignment,
+    PoolDetector,
     auto_iter,
     make_detector,
     with_hook,
@@ -78,7 +79,7 @@ def reaction(ended: list[float], submitted: list[float], millepede_s: float = 0.
     return Reaction([after - end for end, after in pairs], millepede_s)
 
 
-def reaction_of_auto_iter(detector: Detector, place: Path, *settings: str) -> Reaction:
+def reaction_of_auto_iter(detector: PoolDetector, place: Path, *settings: str) -> Reaction:
     """Run an alignment; then do Millepede's part again by hand, to know what it takes."""
     place.mkdir()
     ends = place / "ends"
@@ -88,9 +89,9 @@ def reaction_of_auto_iter(detector: Detector, place: Path, *settings: str) -> Re
     wrapper.write_text(WRAPPER.format(program=shlex.quote(str(program)), ends=ends))
     wrapper.chmod(0o755)
     hook = with_hook(detector, place, f'export PATH="{wrapper.parent}:$PATH"\n')
-    alignment = Alignment(detector, place, (*HTCONDOR, hook, *settings))
+    alignment = PoolAlignment(detector, place, (*HTCONDOR, hook, *settings))
     ran = alignment.run()
-    if ran.returncode:
+    if ran.returncode not in DONE:
         raise SystemExit(ran.stdout + ran.stderr)
     submitted = [
         datetime.fromisoformat(line["timestamp"]).timestamp()

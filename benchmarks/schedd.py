@@ -23,7 +23,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from auto_iter.alignment.model import Batch, Job, Resources, Submission
-from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd.child import ScheddProcess
 from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config.batch import HTCondor
 from auto_iter.errors import TransientError

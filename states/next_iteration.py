@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from auto_iter.alignment.snapshot import IterationRecord, Snapshot, Verdict
+from auto_iter.alignment.history import Divergence, IterationRecord
+from auto_iter.alignment.judges.expectation import end_of
+from auto_iter.alignment.judges.standing import ConvergenceLimits
+from auto_iter.alignment.judges.verdict import Verdict
+from auto_iter.alignment.judges.word import Word
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.alignment.solution import SolutionSummary
-from states.decisions import convergence
+from auto_iter.config.schema import Alignment
+from states.decisions import convergence, hold_out
+from states.decisions.sample import with_sample
 from states.step import Fire, Note, Outcome, Ports
 
 NOTHING_FAILED: Final[Mapping[str, Any]] = MappingProxyType(
@@ -35,39 +42,109 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
         raise RuntimeError(
             "next_iteration without a solution: the table lets nothing else lead here"
         )
-    stage = snapshot.stage
+    stage, settings = snapshot.stage, ports.policy.alignment
     phase, is_last = ports.plan.phase(stage), ports.plan.is_last(stage)
-    converged = convergence.of(solution, stage.within, phase)
-    is_over = stage.within == phase.iterations or (
-        converged is True and ports.policy.alignment.stop_when_converged
-    )
+    limits = convergence.limits_of(phase, settings)
+    of_phase = [each for each in snapshot.history if each.iteration >= snapshot.phase_began]
+    word = convergence.word_of(of_phase, solution, stage.within, phase, limits)
+    ends_early = _ends_early(word, settings)
+    is_over = stage.within == phase.iterations or ends_early
     record = _record(snapshot, solution, ports).model_copy(
-        update={"converged": converged, "ends_phase": is_over and not is_last}
+        update={
+            "converged": None if limits.excess(solution) is None else word is Word.CONVERGED,
+            "word": word,
+            "chi2_ndf_change": _change(of_phase, solution),
+            "ends_phase": is_over and not is_last,
+        }
     )
-    recorded = snapshot.but(history=(*snapshot.history, record), by_hand=None)
-    notes = (*_accepted(snapshot), *_notes(record, phase.convergence_pull, is_over=is_over))
-    ends_early = is_over and is_last
-    if ends_early or snapshot.iteration >= snapshot.arguments.iterations:
-        verdict = convergence.verdict(recorded.history, ports.plan)
-        said = Note("finished", {"verdict": verdict.sentence}, _level(verdict))
-        done = recorded.but(converged=ends_early and converged is True, verdict=verdict)
-        return Fire("finish", done, (*notes, said))
+    divergence = snapshot.divergence if snapshot.by_hand is None else None
+    if divergence is not None:
+        ends = {"word": Word.DIVERGING, "converged": False, "ends_phase": False}
+        record = record.model_copy(update=ends)
+    record = record.model_copy(update={"manifest": ports.millepede.seal(snapshot, record)})
+    recorded, said = with_sample(
+        snapshot.but(history=(*snapshot.history, record), by_hand=None),
+        record.left_out,
+        ports.policy.reco.lost_files,
+    )
+    if divergence is not None:
+        return _finished(recorded.but(settled=True, verdict=_bad(divergence, recorded, ports)), ())
+    notes = (*_accepted(snapshot), *said, *_notes(record, limits, is_over=is_over))
+    if (is_over and is_last) or snapshot.iteration >= snapshot.arguments.iterations:
+        found = ports.reconstruction.found_by(snapshot.iteration)
+        verdict = convergence.verdict(recorded.history, ports.plan, settings, found)
+        settled = is_last and ends_early
+        return _finished(recorded.but(settled=settled, verdict=verdict), notes)
     ports.millepede.report(snapshot.iteration)
-    return Fire("iterate", begin_next(recorded, ports.clock.now()), notes)
+    now = ports.clock.now()
+    begun = begin_next(recorded, now)
+    return Fire("iterate", begun, (*notes, *_expected(begun, now)))
 
 
-def _notes(record: IterationRecord, limit: float, *, is_over: bool) -> tuple[Note, ...]:
+def _expected(begun: Snapshot, now: float) -> tuple[Note, ...]:
+    """Say when the alignment ends if it takes all its iterations."""
+    end = end_of(begun.model_dump(mode="json"), now, jobs_end=None)
+    if end is None:
+        return ()
+    done, most = len(begun.history), begun.arguments.iterations
+    return (Note("expected to finish", {"at": end.in_words(now), "done": f"{done} of {most}"}),)
+
+
+def _ends_early(word: Word | None, settings: Alignment) -> bool:
+    if word is Word.CONVERGED:
+        return settings.stop_when_converged
+    return word in convergence.STUCK and settings.stop_when_stuck
+
+
+def _change(of_phase: Sequence[IterationRecord], solution: SolutionSummary) -> float | None:
+    if not of_phase:
+        return None
+    return solution.chi2_ndf_of_tracks - of_phase[-1].chi2_ndf_of_tracks
+
+
+def _bad(divergence: Divergence, snapshot: Snapshot, ports: Ports) -> Verdict:
+    """Return that it diverges: what counts are the constants from before it got worse."""
+    good = divergence.good
+    begins_anew = good == snapshot.phase_began and ports.plan.phase(snapshot.stage).begins_anew
+    constants = ports.reconstruction.constants_of(good)
+    sentence = f"diverging: {divergence.sentence}; the last good constants are {constants}"
+    judged = hold_out.judgement(snapshot.history)
+    return Verdict(
+        word=Word.DIVERGING,
+        sentence=sentence + hold_out.in_words(judged),
+        hold_out=judged,
+        constants=constants,
+        found_by=0 if begins_anew else good - 1,
+    )
+
+
+def _finished(snapshot: Snapshot, notes: tuple[Note, ...]) -> Fire:
+    verdict = snapshot.verdict
+    fields = {} if verdict is None else _said(verdict)
+    level = "info" if verdict is not None and verdict.converged else "warning"
+    return Fire("finish", snapshot, (*notes, Note("finished", fields, level)))
+
+
+def _said(verdict: Verdict) -> dict[str, object]:
+    return {
+        "word": str(verdict.word),
+        "verdict": verdict.sentence,
+        "constants": verdict.constants,
+        "found_by": verdict.found_by,
+    }
+
+
+def _notes(
+    record: IterationRecord, limits: ConvergenceLimits, *, is_over: bool
+) -> tuple[Note, ...]:
     if not is_over:
         return ()
     fields: dict[str, object] = {"phase": record.phase, "max_pull": round(record.max_pull, 3)}
     if record.converged:
         return (Note("converged", fields),)
-    fields["moves"] = convergence.movement(record, limit)
+    fields["word"] = str(record.word or Word.USED_UP)
+    fields["moves"] = convergence.movement(record, limits)
     return (Note("phase ends without convergence", fields, "warning"),)
-
-
-def _level(verdict: Verdict) -> str:
-    return "info" if verdict.converged else "warning"
 
 
 def begin_next(snapshot: Snapshot, now: float) -> Snapshot:
@@ -102,16 +179,19 @@ def begin(snapshot: Snapshot, iteration: int, now: float) -> Snapshot:
         quantile_at=None,
         rerun="no",
         progress={},
+        made_again="",
         remarks=(),
+        divergence=None,
         solution=None,
         by_hand=None,
-        converged=False,
+        settled=False,
         verdict=None,
     )
 
 
 def _record(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> IterationRecord:
     delivered = ports.reconstruction.delivered(snapshot.iteration)
+    again = (snapshot.made_again,) if snapshot.made_again else ()
     return IterationRecord(
         iteration=snapshot.iteration,
         within=snapshot.stage.within,
@@ -119,7 +199,7 @@ def _record(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> Iter
         finished_at=ports.clock.now(),
         attempts=len(snapshot.attempts),
         files=len(delivered),
-        left_out=tuple(sorted(ports.reconstruction.wanted() - delivered)),
+        left_out=tuple(sorted((ports.reconstruction.wanted() | set(snapshot.skipped)) - delivered)),
         by_hand=None if snapshot.by_hand is None else snapshot.by_hand.words,
-        **dict(solution) | {"warnings": (*snapshot.remarks, *solution.warnings)},
+        **dict(solution) | {"warnings": (*again, *snapshot.remarks, *solution.warnings)},
     )

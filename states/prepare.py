@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from auto_iter.alignment.snapshot import Snapshot
 from states.decisions.whole_constants import found_before, in_use
-from states.step import Fire, Note, Outcome, Ports
+from states.step import Fire, Note, Outcome, Ports, Stay
 
 
 def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     """Check the inputs and make the directory of the current iteration."""
+    if snapshot.paused is not None:
+        return Stay(snapshot)
     ports.reconstruction.check_inputs()
     ports.millepede.check()
     if _starts_from_the_last_one(snapshot, ports):

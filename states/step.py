@@ -12,8 +12,15 @@ from typing import TypeAlias
 
 from auto_iter.alignment.plan import Plan
 from auto_iter.alignment.policy import Policy
-from auto_iter.alignment.ports import BatchSystem, Clock, Millepede, Reconstruction
+from auto_iter.alignment.ports import (
+    BatchSystem,
+    Clock,
+    Credentials,
+    MillepedeChain,
+    Reconstruction,
+)
 from auto_iter.alignment.snapshot import Snapshot
+from auto_iter.rawfiles import logged
 
 
 @dataclass(frozen=True)
@@ -22,10 +29,21 @@ class Ports:
 
     batch: BatchSystem
     reconstruction: Reconstruction
-    millepede: Millepede
+    millepede: MillepedeChain
     clock: Clock
     policy: Policy
     plan: Plan
+    credentials: Credentials
+
+
+_RAW_FILES = frozenset({"file", "first", "last", "files"})
+"""The fields of a note that name raw files (`file` also others, `files` also says how many)."""
+
+
+def _told(value: object) -> object:
+    if isinstance(value, list):
+        return [_told(each) for each in value]
+    return logged(value) if isinstance(value, int) else value
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,13 @@ class Note:
     phrase: str
     fields: dict[str, object] = field(default_factory=dict)
     level: str = "info"
+
+    @property
+    def told(self) -> dict[str, object]:
+        """The fields as the log has them: raw files of several runs as `011705:00400`."""
+        return {
+            key: _told(value) if key in _RAW_FILES else value for key, value in self.fields.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ the batch system is asked for the key before anything is submitted under it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from auto_iter.alignment.attempt import Attempt, Intent
 from auto_iter.alignment.model import Submission
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import LimitError
+from states.decisions import canary
 from states.decisions.portions import Portion, next_portion, not_in_flight, portion_limit, shrunk
 from states.decisions.whole_constants import in_use
 from states.step import Fire, Note, Outcome, Ports, Stay
@@ -41,8 +44,9 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
 
 
 def _intent(snapshot: Snapshot, portion: Portion, ports: Ports) -> Intent:
-    attempt = len(snapshot.attempts) + 1
-    return portion.intent(ports.batch.new_key(snapshot.iteration, attempt), attempt)
+    attempt = snapshot.attempts_before + len(snapshot.attempts) + 1
+    key = ports.batch.new_key(snapshot.iteration, attempt)
+    return portion.intent(key, attempt, ports.reconstruction.recipe(snapshot.iteration))
 
 
 def _meant(snapshot: Snapshot, intent: Intent, outstanding: frozenset[int]) -> frozenset[int]:
@@ -68,12 +72,15 @@ def _find_or_submit(
     if found is not None:
         return found, "adopted"
     portion = portion_limit(snapshot, ports)
-    if not meant or (portion is not None and len(meant) > portion):
+    if snapshot.paused is not None or not meant or (portion is not None and len(meant) > portion):
         return None, ""
+    if intent.recipe != ports.reconstruction.recipe(snapshot.iteration):
+        return None, ""  # changed meanwhile: one raw file may have to be tried first
     batch = ports.reconstruction.batch(
         snapshot.stage, intent.key, meant, snapshot.memory_mb, snapshot.avoid_machines
     )
-    return ports.batch.submit(batch), "submitted"
+    jobs = tuple(replace(job, time_s=snapshot.time_s.get(job.number)) for job in batch.jobs)
+    return ports.batch.submit(replace(batch, jobs=jobs)), "submitted"
 
 
 def _noted(
@@ -81,6 +88,7 @@ def _noted(
 ) -> Outcome:
     attempt = Attempt.of(intent, submission)
     note = Note(how, {"cluster": attempt.cluster, "attempt": attempt.number, "jobs": attempt.jobs})
+    notes = (note, *canary.told(attempt))
     is_rerun = snapshot.rerun == "wanted"
     noted = snapshot.but(
         attempts=(*snapshot.attempts, attempt),
@@ -89,5 +97,5 @@ def _noted(
         rerun="made" if is_rerun else snapshot.rerun,
     )
     if next_portion(noted, outstanding_files(noted, ports), ports):
-        return Stay(noted, wait_s=0, notes=(note,))
-    return Fire("submitted", noted, (note,))
+        return Stay(noted, wait_s=0, notes=notes)
+    return Fire("submitted", noted, notes)

@@ -13,10 +13,12 @@ from auto_iter.alignment.attempt import Attempt
 from auto_iter.alignment.model import Problem, Tally, Trouble
 from auto_iter.alignment.snapshot import Progress, Snapshot
 from auto_iter.errors import JobError
-from states.decisions import held_jobs, stragglers
+from auto_iter.rawfiles import spoken
+from states.decisions import canary, held_jobs, hold_out, removed_jobs, stragglers
 from states.decisions.common_causes import avoided, common_cause, failure_notes
 from states.decisions.outputs import convert, count_failures, count_losses, without
 from states.decisions.portions import next_portion
+from states.decisions.requests import end_skipped
 from states.step import Fire, Note, Outcome, Ports, Stay
 from states.submit_reco import outstanding_files
 
@@ -36,7 +38,11 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
         return Stay(snapshot, wait_s=0, notes=tuple(notes))
     snapshot, conversion, rejected = convert(snapshot, ports)
     notes += rejected
+    snapshot, said = canary.read(snapshot, conversion.converted)
+    notes += said
     snapshot = _with_progress(snapshot, tallies, ports)
+    if snapshot.progress.unmatched and not before.progress.unmatched:
+        notes.append(Note("no machine", {"reason": snapshot.progress.unmatched}, "warning"))
     cause = snapshot.cause or common_cause(snapshot, tallies, ports)
     if cause is not None:
         return _stopped(snapshot, snapshot == before, cause, notes, ports)
@@ -58,6 +64,9 @@ def _polled(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, list[Tally], li
     """Look after each live submission; stop at the first of which held jobs were treated."""
     notes: list[Note] = []
     tallies: list[Tally] = []
+    ended = end_skipped(snapshot, ports)
+    if ended != snapshot:
+        return ended, tallies, notes
     for attempt in snapshot.live_attempts:
         tally = ports.batch.poll(attempt.submission)
         ports.batch.fetch(attempt.submission)
@@ -92,9 +101,9 @@ def _while_jobs_run(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outc
 
 
 def _until_next_poll(snapshot: Snapshot, ports: Ports) -> float | None:
-    """Return a shorter wait once most outputs are in: the next iteration waits for the last one."""
+    """Return a shorter wait for a single job: the last one, or a canary that the others follow."""
     left = snapshot.progress.wanted - snapshot.progress.delivered
-    if left > max(1, snapshot.progress.wanted * LAST_PART):
+    if snapshot.canary is None and left > max(1, snapshot.progress.wanted * LAST_PART):
         return None
     return ports.policy.pace.at_end_s
 
@@ -134,16 +143,15 @@ def _counted(
 ) -> tuple[Snapshot, list[Note]]:
     """Count a failed try of each file, unless it is ours; tell of each kind of failure once."""
     snapshot, innocent = _victims_of_the_disk(snapshot, attempt, missing, problems, ports)
-    reasons = {
-        number: _reason(problems.get(number), snapshot, number)
-        for number in missing
-        if number not in innocent
-    }
+    missing = [number for number in missing if number not in innocent]
+    snapshot, settled = removed_jobs.settle(snapshot, missing, problems, ports)
+    reasons = {number: _reason(problems.get(number), snapshot, number) for number in missing}
     exits = {n: code for n in reasons if n in problems and (code := problems[n].exit_code)}
     notes = failure_notes(reasons, problems)
     if innocent:
         notes.append(Note("disk full: not counted as failed", {"files": innocent}, "warning"))
     lost = {number for number in reasons if _is_lost(problems.get(number))}
+    reasons = {number: why for number, why in reasons.items() if number not in settled}
     counted = count_losses(snapshot, ((n, why) for n, why in reasons.items() if n in lost))
     counted = count_failures(counted, ((n, why) for n, why in reasons.items() if n not in lost))
     examples = dict(counted.examples)
@@ -224,6 +232,7 @@ def _with_progress(snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> Sn
         unknown=sum(tally.unknown for tally in tallies),
         seen_at=snapshot.progress.seen_at,
         expected_end=snapshot.progress.expected_end,
+        unmatched=next((tally.unmatched for tally in tallies if tally.unmatched), ""),
     )
     if now == snapshot.progress:
         return snapshot
@@ -234,12 +243,13 @@ def _with_progress(snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> Sn
 
 
 def _end(snapshot: Snapshot, progress: Progress, ports: Ports) -> float | None:
-    """Extrapolate the rate so far; None before the first output."""
-    if not progress.delivered or not snapshot.attempts:
+    """Extrapolate the rate so far; None before the first output, other than a canary's."""
+    since_then = progress.delivered - sum(each.is_canary for each in snapshot.attempts)
+    if since_then <= 0 or snapshot.begun_at is None:
         return None
-    elapsed_s = ports.clock.now() - snapshot.attempts[0].submitted_at
+    elapsed_s = ports.clock.now() - snapshot.begun_at
     left = progress.wanted - progress.delivered
-    return ports.clock.now() + elapsed_s * left / progress.delivered
+    return ports.clock.now() + elapsed_s * left / since_then
 
 
 def _judged(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outcome:
@@ -248,10 +258,16 @@ def _judged(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outcome:
     missing = wanted - ports.reconstruction.delivered(snapshot.iteration)
     if not missing:
         return Fire("reco_finished", snapshot, tuple(notes))
+    canary.refuse_the_rest(snapshot, ports)
     if outstanding_files(snapshot, ports):
+        if snapshot.paused is not None:
+            return Stay(snapshot, notes=tuple(notes))
         return Fire("reco_incomplete", snapshot, tuple(notes))
-    if (len(wanted) - len(missing)) / len(wanted) >= ports.policy.reco.min_success_fraction:
-        left_out = Note("continuing without", {"files": sorted(missing)}, "warning")
+    if hold_out.share_of_fit(snapshot, missing, ports) >= ports.policy.reco.min_success_fraction:
+        fields: dict[str, object] = {"files": sorted(missing)}
+        if judges := missing & hold_out.out_of_fit(snapshot, ports):
+            fields["held_out"] = sorted(judges)
+        left_out = Note("continuing without", fields, "warning")
         return Fire("reco_finished", snapshot, (*notes, left_out))
     raise JobError(
         _verdict(snapshot, missing, len(wanted), ports),
@@ -266,6 +282,6 @@ def _verdict(snapshot: Snapshot, missing: frozenset[int], wanted: int, ports: Po
         problem = Problem(number, Trouble.FAILED, reason)
         lines.append(ports.reconstruction.evidence(snapshot.iteration, problem))
     if len(missing) > SHOWN_FAILURES:
-        others = " ".join(f"{number:05d}" for number in sorted(missing)[SHOWN_FAILURES:][:50])
+        others = " ".join(spoken(number) for number in sorted(missing)[SHOWN_FAILURES:][:50])
         lines.append(f"also: {others}")
     return "\n".join(lines)

@@ -173,9 +173,46 @@ MUTANTS = (
         "tests/unit/daemon/test_daemon_trouble.py",
     ),
     Mutant(
+        "requests that were taken in are not remembered",
+        "states/decisions/requests.py",
+        "        snapshot = snapshot.but(taken=tuple(each.id for each in asked))\n",
+        "        pass\n",
+        "tests/unit/daemon/test_requests_taken.py",
+    ),
+    Mutant(
+        "requests that were taken in are not removed for good",
+        "auto_iter/workspace/inbox.py",
+        "            sync_directory(self._directory)\n",
+        "            pass\n",
+        f"{DURABLE}test_a_request_that_was_followed_by_another_is_not_brought_back",
+    ),
+    Mutant(
+        "a way back that was cut short is not completed before anything else",
+        "auto_iter/daemon/visits/acceptance.py",
+        "    return replace(opened, snapshot=roll_back(opened.workspace, opened.snapshot))\n",
+        "    return opened\n",
+        "tests/unit/ledger/test_rollback.py::"
+        "test_killed_anywhere_it_is_the_old_alignment_or_the_new_one",
+    ),
+    Mutant(
+        "what others wrote into a directory is not durable when it appears",
+        "auto_iter/files.py",
+        "            if not path.is_symlink():\n                _sync(path)\n",
+        "            pass\n",
+        "tests/integration/test_ledger.py::test_an_export_survives_a_power_cut",
+    ),
+    Mutant(
+        "what is to be told is not saved with what it is about",
+        "auto_iter/daemon/loop.py",
+        "        snapshot = self._sink.herald.noticed(snapshot, self._ports.clock.now())\n"
+        "        if",
+        "        if",
+        "tests/unit/daemon/test_telling.py",
+    ),
+    Mutant(
         "a lock that is never refreshed: by the session",
-        "auto_iter/daemon/session.py",
-        "            alive=lock.refresh,\n",
+        "auto_iter/daemon/onlookers.py",
+        "        self._lock.refresh()\n",
         "",
         "tests/integration/test_fence.py::"
         "test_a_daemon_that_waits_for_its_jobs_shows_other_hosts_that_it_lives",

@@ -19,6 +19,10 @@ class _Portion(Record):
     first: int | None = None
     last: int | None = None
     files: tuple[int, ...] | None = None
+    recipe: str = ""
+    """What stands for all that its jobs are made of, see `Reconstruction.recipe`."""
+    is_canary: bool = False
+    """One raw file, tried before all others: `first`."""
 
     def covers(self, number: int) -> bool:
         """Tell whether a raw file is, or was, part of it."""
@@ -61,6 +65,8 @@ class Attempt(_Portion):
             first=intent.first,
             last=intent.last,
             files=intent.files,
+            recipe=intent.recipe,
+            is_canary=intent.is_canary,
             key=submission.key,
             cluster=submission.cluster,
             jobs=submission.jobs,

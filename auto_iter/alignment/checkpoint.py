@@ -7,8 +7,6 @@ noticed; a person who edits on purpose sets `checksum: edited`.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,19 +15,16 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from auto_iter.alignment.checkpoint_file import LARGEST_BYTES, SCHEMA, checksum, json_keys
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.config.yamlfile import YamlError, parse_yaml, read_bounded
-from auto_iter.errors import TRANSIENT_ERRNOS, CheckpointError, TransientError
+from auto_iter.errors import CheckpointError, TransientError, passes
 from auto_iter.files import write_atomically
-from auto_iter.wording import in_words
+from auto_iter.wording import first_problem
 
-SCHEMA = 1
 EDITED = "edited"
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
-LARGEST_BYTES = 20_000_000
-"""A checkpoint of 10 000 raw files that all failed has a tenth of this."""
-
 MIGRATIONS: Mapping[int, Migration] = {}
 """Old schema number → function that turns its snapshot into the next schema's."""
 
@@ -95,16 +90,11 @@ def _is_whole(path: Path) -> bool:
 
 def _render(snapshot: Snapshot) -> str:
     body = snapshot.model_dump(mode="json")
-    document = {"schema": SCHEMA, "checksum": _checksum(body), "snapshot": body}
+    document = {"schema": SCHEMA, "checksum": checksum(body), "snapshot": body}
     header = (
         "# auto-iter checkpoint. To edit by hand, stop the daemon and set `checksum: edited`.\n"
     )
     return header + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-
-
-def _checksum(body: Mapping[str, Any]) -> str:
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _read(path: Path) -> Snapshot:
@@ -120,7 +110,7 @@ def _read(path: Path) -> Snapshot:
     body = document.get("snapshot")
     if not isinstance(body, dict):
         raise CheckpointError(f"{path}: truncated, the snapshot is missing", _RESTORE)
-    if document.get("checksum") not in (EDITED, _checksum(_json_keys(body))):
+    if document.get("checksum") not in (EDITED, checksum(json_keys(body))):
         raise CheckpointError(
             f"{path}: the checksum does not match, the file is damaged or was edited", _RESTORE
         )
@@ -150,7 +140,7 @@ def _parse(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint", "start with `auto-iter run`") from None
     except OSError as error:
-        if error.errno in TRANSIENT_ERRNOS:
+        if passes(error, path):
             raise TransientError(f"{path}: {error.strerror}") from None
         raise CheckpointError(f"{path}: {error.strerror}") from None
     except (YamlError, UnicodeDecodeError) as error:
@@ -167,19 +157,8 @@ def _parse(path: Path) -> dict[str, Any]:
     return document
 
 
-def _json_keys(value: Any) -> Any:
-    """Return `value` with all mapping keys as JSON has them: YAML keeps 400: 1 an integer key."""
-    if isinstance(value, dict):
-        return {str(key): _json_keys(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_json_keys(item) for item in value]
-    return value
-
-
 def _validate(path: Path, body: dict[str, Any]) -> Snapshot:
     try:
         return Snapshot.model_validate(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise CheckpointError(f"{path}: {where}: {in_words(first)}", _RESTORE) from None
+        raise CheckpointError(f"{path}: {first_problem(error)}", _RESTORE) from None

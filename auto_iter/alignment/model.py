@@ -40,7 +40,7 @@ class Job:
     are `logs/reco_<number, 5 digits>.{out,err,log}`. `output` is the name of the file that the job
     script leaves in its sandbox, or delivers into `Batch.deliver_to`. `directory` is the job's own
     directory, relative to `Batch.directory`: the local system's sandbox, elsewhere the place where
-    fetched files land. `memory_mb` is what this one needs when the batch's is not enough.
+    fetched files land. `memory_mb`, `time_s`: what this one needs when the batch's is not enough.
     """
 
     number: int
@@ -48,6 +48,7 @@ class Job:
     output: str
     directory: str = ""
     memory_mb: int | None = None
+    time_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,18 @@ class Trouble(StrEnum):
     FAILED = "failed"
     REMOVED = "removed"
     LOST = "lost"
+    EXPIRED = "held for too long"
+    """Removed by the site because it had been held for so long; `code` is the hold's."""
+    OVERRAN = "time limit"
+    """Removed by the site because it ran for longer than it may."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One job that needs attention; `code`, `subcode`: of a hold, the batch system's own."""
+    """One job that needs attention; `code`, `subcode`: of a hold, the batch system's own.
+
+    `since`: when it was held (seconds since the epoch). `limit_s`: the time that it was given.
+    """
 
     number: int
     trouble: Trouble
@@ -104,6 +112,8 @@ class Problem:
     machine: str | None = None
     job_id: str = ""
     memory_mb: int | None = None
+    since: float | None = None
+    limit_s: float | None = None
 
 
 class Action(StrEnum):
@@ -111,6 +121,7 @@ class Action(StrEnum):
 
     RELEASE = "release"
     MORE_MEMORY = "release with more memory"
+    MORE_TIME = "resubmit with more time"
     ELSEWHERE = "resubmit elsewhere"
     GIVE_UP = "give up"
     LEAVE = "leave"
@@ -122,7 +133,8 @@ class Remedy:
 
     `pause_s`: how long the job has to have been held before `action` is taken. `memory_mb`: the
     new request, only with `MORE_MEMORY`. `needs_room`: a disk was full; where it
-    is our own, and still is, the job would be held again.
+    is our own, and still is, the job would be held again. `time_s`: only with `MORE_TIME`.
+    `removed_after_s`: so long after it was held the site removes the job.
     """
 
     action: Action
@@ -131,6 +143,8 @@ class Remedy:
     pause_s: float = 0.0
     memory_mb: int | None = None
     needs_room: bool = False
+    time_s: float | None = None
+    removed_after_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -138,8 +152,8 @@ class Tally:
     """How a submission stands. `ended`: jobs that will not run again, however they ended.
 
     `unknown`: jobs that are, for the moment, nowhere to be found. `proven_machines`: where jobs are
-    known to have ended well; `busy_machines`: where some run, also of others. Not every batch
-    system says.
+    known to have ended well; `busy_machines`: where some run, also of others. `unmatched`: in
+    words, that no machine takes idle jobs, why, and what to do. Not every batch system says.
     """
 
     idle: int = 0
@@ -150,6 +164,7 @@ class Tally:
     problems: tuple[Problem, ...] = ()
     proven_machines: frozenset[str] = field(default=frozenset(), compare=False)
     busy_machines: frozenset[str] = field(default=frozenset(), compare=False)
+    unmatched: str = ""
 
     @property
     def is_over(self) -> bool:

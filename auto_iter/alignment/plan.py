@@ -11,8 +11,8 @@ from auto_iter.alignment.model import Stage
 class PhasePlan:
     """One phase. `iterations`: the most; None: as long as the alignment goes on.
 
-    `settles_at`: its first iteration whose cuts all later ones have, too. Converged: no constant
-    moved by more than `convergence_pull` of its uncertainty, with cuts that have settled.
+    `settles_at`: its first iteration whose cuts all later ones have, too. `convergence_pull`:
+    so many uncertainties a group may move by and be still (`standing.ConvergenceLimits`).
     """
 
     name: str

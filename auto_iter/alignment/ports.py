@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from auto_iter.alignment.arrival import Response
+from auto_iter.alignment.history import IterationRecord
+from auto_iter.alignment.judges.arrival import Response
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Stage, Submission, Tally
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.alignment.solution import SolutionSummary
 
 
@@ -60,7 +62,10 @@ class BatchSystem(Protocol):
         ...
 
     def remedy(self, problem: Problem, releases: int) -> Remedy:
-        """Return what to do about a held job that was released `releases` times before."""
+        """Return what to do about a held job that was released `releases` times before.
+
+        Also about one that the site removed (`EXPIRED`, `OVERRAN`): what a next one needs.
+        """
         ...
 
     def release(
@@ -129,7 +134,11 @@ class Reconstruction(Protocol):
         ...
 
     def constants_of(self, iteration: int) -> str:
-        """Where the constants are that `iteration` starts from, for a person."""
+        """Where, in the workspace, the constants are that `iteration` starts from."""
+        ...
+
+    def found_by(self, iteration: int) -> str:
+        """Where, in the workspace, the constants are that `iteration` found."""
         ...
 
     def wanted(self) -> frozenset[int]:
@@ -144,6 +153,10 @@ class Reconstruction(Protocol):
         """Set a bad output aside so that its file counts as outstanding again."""
         ...
 
+    def without(self, skipped: Mapping[int, int]) -> Reconstruction:
+        """Return the same, leaving out raw files from an iteration on: number → that iteration."""
+        ...
+
     def batch(
         self,
         stage: Stage,
@@ -155,6 +168,14 @@ class Reconstruction(Protocol):
         """Return the batch that reconstructs `numbers`.
 
         `memory_mb` is what some raw files need when that is more than the configuration's.
+        """
+        ...
+
+    def recipe(self, iteration: int) -> str:
+        """Return the hash of all that an iteration's jobs are made of, as it lies there now.
+
+        But for the raw file, the constants, and what is learned on the way (memory, machines): the
+        same in all iterations as long as nobody changes the configuration.
         """
         ...
 
@@ -183,7 +204,7 @@ class Conversion:
     bad: Mapping[int, str] = field(default_factory=dict)
 
 
-class Millepede(Protocol):
+class MillepedeChain(Protocol):
     """The Mille/pede chain. Works in child processes: each call returns at once."""
 
     def check(self) -> None:
@@ -209,6 +230,13 @@ class Millepede(Protocol):
         """
         ...
 
+    def seal(self, snapshot: Snapshot, record: IterationRecord) -> str:
+        """Write down what a finished iteration was made of; return the hash of that manifest.
+
+        May be repeated. `snapshot`: its history ends with the iteration before.
+        """
+        ...
+
     def report(self, iteration: int) -> None:
         """Refresh tables and plots with what is known up to `iteration`."""
         ...
@@ -219,6 +247,23 @@ class Millepede(Protocol):
 
     def stop(self) -> None:
         """End the child processes; nothing that they left is half-written."""
+        ...
+
+
+class Credentials(Protocol):
+    """Who we are to file systems and schedd, and for how long."""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether files or jobs of this alignment cannot be reached without."""
+        ...
+
+    def lapsed(self, now: float) -> str | None:
+        """Return why nothing can be done in our name just now; None where it can, or may."""
+        ...
+
+    def warning(self, now: float, needed_until: float | None) -> str | None:
+        """Return what a person should know before it is too late; None when all is well."""
         ...
 
 

@@ -6,47 +6,19 @@ there), and only exceptions - files that failed, were released, are missing - ar
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator
+from pydantic import AliasChoices, Field, model_validator
 
+from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.attempt import Attempt, Intent, Record
+from auto_iter.alignment.event import Notices
+from auto_iter.alignment.history import ByHand, Divergence, IterationRecord, Origin, Rollback
+from auto_iter.alignment.judges.verdict import Verdict
 from auto_iter.alignment.model import Stage
+from auto_iter.alignment.requests import Pause
 from auto_iter.alignment.solution import SolutionSummary
-from auto_iter.config.schema import MOST_ITERATIONS
-from auto_iter.errors import UsageError
-from auto_iter.rawfiles import MOST_RUN, YEARS, RawRange
-
-
-def _raw_range(value: object) -> RawRange:
-    """Return the range itself, or the one that a checkpoint has as text."""
-    if isinstance(value, RawRange):
-        return value
-    try:
-        return RawRange.parse(str(value))
-    except UsageError as error:
-        raise ValueError(str(error)) from None
-
-
-Files = Annotated[RawRange, PlainValidator(_raw_range), PlainSerializer(lambda files: files.text)]
-
-
-class Arguments(Record):
-    """What makes this alignment the one it is; a workspace never changes these but `iterations`."""
-
-    year: int = Field(ge=YEARS[0], le=YEARS[-1])
-    run: int = Field(gt=0, le=MOST_RUN)
-    files: Files
-    iterations: int = Field(gt=0, le=MOST_ITERATIONS)
-    stations: int = Field(default=3, ge=3, le=4)
-
-
-def refuse_iterations(iterations: int) -> None:
-    """Raise UsageError for a number of iterations that no alignment has."""
-    if iterations < 1:
-        raise UsageError(f"-i {iterations}: at least one iteration is needed")
-    if iterations > MOST_ITERATIONS:
-        raise UsageError(f"-i {iterations}: at most {MOST_ITERATIONS} iterations")
+from auto_iter.errors import Hindrance
 
 
 class Progress(Record):
@@ -62,39 +34,14 @@ class Progress(Record):
     seen_at: float | None = None
     """When the batch system was asked last."""
     expected_end: float | None = None
+    unmatched: str = ""
+    """In words, that no machine takes idle jobs, where the batch system knows."""
 
     @property
     def jobs_in_words(self) -> str:
         """Return how the jobs stand, for people."""
         words = f"{self.running} running, {self.idle} idle, {self.held} held"
         return f"{words}, {self.unknown} not to be found" if self.unknown else words
-
-
-class IterationRecord(SolutionSummary):
-    """What is kept of a finished iteration.
-
-    `within`: its number in its phase. `converged`: no constant moved by a significant part of its
-    uncertainty any more; None: not known. `ends_phase`: the next iteration begins another phase.
-    """
-
-    iteration: int
-    within: int = 1
-    started_at: float
-    finished_at: float
-    attempts: int
-    files: int
-    left_out: tuple[int, ...] = ()
-    converged: bool | None = None
-    ends_phase: bool = False
-    by_hand: str | None = None
-    """In words, where a person put these constants in the place of the iteration's own."""
-
-
-class Verdict(Record):
-    """What a finished alignment amounts to: whether it converged, and a sentence that says it."""
-
-    converged: bool
-    sentence: str
 
 
 class Failure(Record):
@@ -111,31 +58,26 @@ class Obstacle(Record):
 
     reason: str
     since: float
-
-
-class ByHand(Record):
-    """Constants that a person has accepted for the current iteration; see `acceptance`.
-
-    Names of directories: `source`, in the iteration, becomes its `3millepede`, the one before it
-    `replaced`; later iterations go to `outdated` in the workspace.
-    """
-
-    source: str
-    replaced: str
-    outdated: str | None = None
-    words: str
+    kind: Hindrance = Hindrance.OTHER
 
 
 class DagRun(Record):
     """The DAG that an alignment was handed to, and its submission: the key is written down first.
 
-    `number`: how often it was. `cluster` is None until, and unless, we submitted it ourselves.
+    `cluster` is None until, and unless, we submitted it ourselves.
     """
 
-    number: int
     key: str
     cluster: int | None = None
     submitted_at: float | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_number(cls, value: Any) -> Any:
+        """Take checkpoints that had, beside the key, the number that is in it."""
+        if not isinstance(value, dict):
+            return value
+        return {key: content for key, content in value.items() if key != "number"}
 
 
 class Snapshot(Record):
@@ -156,14 +98,28 @@ class Snapshot(Record):
     """What stands for the constants that this iteration reconstructs with."""
     excluded: tuple[int, ...] = ()
     """Raw files that were missing at the start and that `--allow-missing` leaves out."""
+    skipped: dict[int, int] = Field(default_factory=dict)
+    """Raw files that were left out later, and the first iteration without each."""
+    lost: tuple[int, ...] = ()
+    """Those of them that no person left out: an iteration did without (`reco.lost_files`)."""
+    paused: Pause | None = None
+    """A person wants nothing new begun: neither submissions nor iterations."""
+    ticket_warning: str | None = None
+    """What a person should know of the Kerberos ticket before it is too late."""
+    taken: tuple[str, ...] = ()
+    """Requests that are worked in, of those whose files may still be there."""
     intent: Intent | None = None
     attempts: tuple[Attempt, ...] = ()
+    attempts_before: int = 0
+    """No attempt has a number up to this: those belong to iterations that were set aside."""
     portion_limit: int | None = None
     """Jobs in one submission at most, as the batch system let us know."""
     queue_limit: int | None = None
     """Our jobs in the queue at most, likewise, in this iteration."""
     submitted_up_to: int | None = None
     """Where raw files are submitted in portions: the last one of this round so far."""
+    proven: str | None = None
+    """The recipe that the last output was made by that could be read; None: not known."""
     failures: dict[int, int] = Field(default_factory=dict)
     """Failed tries in this iteration, for raw files that had any."""
     losses: dict[int, int] = Field(default_factory=dict)
@@ -183,23 +139,36 @@ class Snapshot(Record):
     held_since: dict[int, float] = Field(default_factory=dict)
     memory_mb: dict[int, int] = Field(default_factory=dict)
     """What raw files needed that were held for their memory; kept for the next iterations."""
+    time_s: dict[int, float] = Field(default_factory=dict)
+    """The time that raw files get which ran into their limit; likewise."""
+    held_limit_s: float | None = None
+    """So long after they were held the site removes jobs."""
     avoid_machines: tuple[str, ...] = ()
     quantile_at: float | None = None
     """When the straggler quantile of this iteration's files was in."""
     rerun: Literal["no", "wanted", "made"] = "no"
     """Whether this iteration's stragglers are run a second time."""
     progress: Progress = Field(default_factory=Progress)
+    made_again: str = ""
+    """In words, where it is not the first time that this iteration is made; for its history."""
     remarks: tuple[str, ...] = ()
     """What this iteration's tracks give reason to warn of, on its way into the history."""
+    divergence: Divergence | None = None
+    """That it must not go on from this iteration: it is recorded, and is the last."""
     solution: SolutionSummary | None = None
     by_hand: ByHand | None = None
     """Where that solution came from, until it is in the history."""
-    converged: bool = False
-    """It is done because it converged: only a person who asks for more iterations goes on."""
+    rollback: Rollback | None = None
+    origin: Origin | None = None
+    """Where the constants came from that a branch began with."""
+    settled: bool = Field(default=False, validation_alias=AliasChoices("settled", "converged"))
+    """It is done because of its verdict: only a person who asks for more iterations goes on."""
     verdict: Verdict | None = None
     history: tuple[IterationRecord, ...] = ()
     failure: Failure | None = None
     hindrance: Obstacle | None = None
+    notices: Notices = Field(default_factory=Notices)
+    """What people were told of it, and still have to be."""
     dags: int = 0
     """How many DAGs it was handed to: no key is ever used again."""
     dag: DagRun | None = None
@@ -207,7 +176,7 @@ class Snapshot(Record):
 
     def but(self, **changes: Any) -> Snapshot:
         """Return a validated copy with some fields changed."""
-        return self.model_validate({**dict(self), **changes})
+        return self.model_validate({**vars(self), **changes})
 
     def all_ended_by_us(self) -> Snapshot:
         """Return it with all submissions that are not over marked as told to end."""
@@ -232,6 +201,28 @@ class Snapshot(Record):
         ends = [each.iteration for each in self.history if each.ends_phase]
         before = [end for end in ends if end < iteration]
         return Stage(iteration, len(before), iteration - max(before, default=0))
+
+    @property
+    def result(self) -> IterationRecord | None:
+        """The iteration whose constants count: the verdict's, or the last; None: there is none.
+
+        An alignment that got worse from its beginning has none: those that it began with count.
+        """
+        found_by = None if self.verdict is None else self.verdict.found_by
+        known = [each for each in self.history if found_by in {None, each.iteration}]
+        return known[-1] if known else None
+
+    @property
+    def canary(self) -> int | None:
+        """The raw file that is being tried before all others, if one is."""
+        last = self.attempts[-1] if self.attempts else None
+        is_tried = last is not None and last.is_canary and last.recipe != self.proven
+        return last.first if last is not None and is_tried else None
+
+    @property
+    def begun_at(self) -> float | None:
+        """When the iteration's jobs were first submitted; a canary tells nothing of their pace."""
+        return next((each.submitted_at for each in self.attempts if not each.is_canary), None)
 
     @property
     def live_attempts(self) -> tuple[Attempt, ...]:

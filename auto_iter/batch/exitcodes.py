@@ -59,6 +59,9 @@ EXIT_CODES: dict[int, ExitMeaning] = {
         "the reconstruction reads another alignment tag than was written",
         "reco.output_tag has to be what its global tag leads to (reco.preset, reco.global_tag)",
     ),
+    35: ExitMeaning(
+        "the alignment database cannot be read back", "check reco.reader: it prints constants"
+    ),
     40: ExitMeaning("the reconstruction failed", "its own message is in the log above"),
     41: ExitMeaning(
         "the reconstruction left no kfalignment file",

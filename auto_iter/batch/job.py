@@ -7,6 +7,7 @@ from pathlib import Path
 
 from auto_iter.config.presets import TagChain, tag_chain
 from auto_iter.config.schema import Reco
+from auto_iter.detector.stations import RECONSTRUCTED_BY
 from auto_iter.errors import UsageError
 
 _PLAIN = re.compile(r"[\w./:@%+=,~-]+")
@@ -36,9 +37,7 @@ def job_arguments(raw: str, run: int, number: int, stations: int, reco: Reco) ->
 
 def reconstruction_arguments(stations: int, reco: Reco, chain: TagChain) -> tuple[str, ...]:
     """Return what the reconstruction program is told besides the raw file."""
-    arguments = ["--alignment", chain.direction_flag]
-    if stations == 3:
-        arguments.append("--noIFT")
+    arguments = ["--alignment", chain.direction_flag, *RECONSTRUCTED_BY[stations]]
     arguments += ["--output_level", reco.output_level]
     if chain.global_tag:
         arguments += ["--cond", chain.global_tag]

@@ -1,35 +1,52 @@
-"""All subcommands, in the order of `--help`."""
+"""All subcommands, in the order of `--help`, each in a module with `add_parser(subparsers)`.
+
+Loaded by name: a command has no use for the options of the other ones, and `status` is quick.
+"""
 
 from __future__ import annotations
 
-from auto_iter.cli import (
-    config,
-    constants,
-    dag,
-    doctor,
-    fetch,
-    logs,
-    reco,
-    resume,
-    run,
-    simulate,
-    status,
-    stop,
-)
-from auto_iter.cli.millepede import links as millepede
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
 
-ALL = (
-    run.add_parser,
-    resume.add_parser,
-    status.add_parser,
-    logs.add_parser,
-    stop.add_parser,
-    dag.add_parser,
-    reco.add_parser,
-    fetch.add_parser,
-    millepede.add_parser,
-    constants.add_parser,
-    config.add_parser,
-    doctor.add_parser,
-    simulate.add_parser,
+from auto_iter.cli.options import Subparsers
+
+MODULES: Final = MappingProxyType(
+    {
+        "run": "run",
+        "resume": "resume",
+        "status": "looking.status",
+        "watch": "looking.watch",
+        "logs": "looking.logs",
+        "report": "looking.report",
+        "stop": "control.stop",
+        "service": "service",
+        "pause": "control.pause",
+        "files": "control.files",
+        "clean": "control.clean",
+        "notify": "control.notify",
+        "campaign": "campaign",
+        "dag": "dag",
+        "reco": "reco",
+        "fetch": "fetch",
+        "millepede": "millepede.links",
+        "constants": "constants",
+        "survey": "millepede.survey",
+        "rollback": "ledger.rollback",
+        "branch": "ledger.branch",
+        "reproduce": "ledger.reproduce",
+        "export": "ledger.export",
+        "config": "setup.config",
+        "doctor": "setup.doctor",
+        "simulate": "setup.simulate",
+        "completion": "setup.completion",
+    }
 )
+"""Command → its module in `auto_iter.cli`."""
+
+
+def add_parsers(subparsers: Subparsers, only: str | None = None) -> None:
+    """Register all commands; just the one called `only` where that is one."""
+    wanted = {only: MODULES[only]} if only is not None and only in MODULES else MODULES
+    for module in wanted.values():
+        import_module(f"auto_iter.cli.{module}").add_parser(subparsers)

@@ -16,12 +16,11 @@ from auto_iter.cli.options import (
 from auto_iter.cli.run import add_alignment_options, alignment_arguments, alignment_config
 
 if TYPE_CHECKING:
+    from auto_iter.alignment.arguments import Arguments
+    from auto_iter.config.schema import Config
     from auto_iter.daemon.lifecycle import Opened
 
 EPILOG = """\
-auto-iter dag -y 2023 -r 011705 -f 400-450 -i 10 --submit
-auto-iter dag status Y2023_R011705_F400-450
-
 Without --submit the DAG is only written; `condor_submit_dag alignment.dag` in the workspace submits
 it, or the same command with --submit. It goes on where a daemon, or an earlier DAG, has left.
 """
@@ -34,7 +33,6 @@ def add_parser(subparsers: Subparsers) -> None:
         help="hand an alignment to HTCondor DAGMan",
         description="Write an alignment as a DAG, and submit it: DAGMan runs it, without a daemon.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_alignment_options(parser, required=False)
     parser.add_argument(
@@ -44,7 +42,13 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--allow-missing", action="store_true", help="go on without raw files that are not there"
     )
-    parser.add_argument("--submit", action="store_true", help="submit the DAG")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--submit", action="store_true", help="submit the DAG")
+    what.add_argument(
+        "--dry-run", action="store_true",
+        help="print the DAG, the first iteration's submit descriptions, and what room it takes; "
+        "write and submit nothing",
+    )  # fmt: skip
     parser.set_defaults(call=_write, required=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_status(commands)
@@ -54,7 +58,11 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _add_status(commands: Subparsers) -> None:
-    status = commands.add_parser("status", help="say how the DAG stands, node by node")
+    status = commands.add_parser(
+        "status",
+        help="say how the DAG stands, node by node",
+        description="Say how the DAG stands: nodes by state, and what is wrong with which.",
+    )
     add_workspace_argument(status)
     status.add_argument("--json", action="store_true", help="for programs; the format is stable")
     status.set_defaults(call=_status)
@@ -75,32 +83,48 @@ def _add_rescue(commands: Subparsers) -> None:
 
 
 def _add_remove(commands: Subparsers) -> None:
-    remove = commands.add_parser("remove", help="take the DAG and all of its jobs off the queue")
+    remove = commands.add_parser(
+        "remove",
+        help="take the DAG and all of its jobs off the queue",
+        description="Take the DAG and all of its jobs off the queue; `dag rescue` goes on.",
+    )
     add_workspace_argument(remove)
     remove.set_defaults(call=_remove)
 
 
 def _add_node(commands: Subparsers) -> None:
     # What run_millepede.sh calls; nothing for a person.
-    node = commands.add_parser("node")
-    node.add_argument("workspace", type=Path)
-    node.add_argument("number", type=positive)
+    node = commands.add_parser("node", description="Take a Millepede node's turn.")
+    node.add_argument("workspace", type=Path, help="its directory")
+    node.add_argument("number", type=positive, help="of the iteration")
     node.set_defaults(call=_node)
 
 
 def _write(arguments: argparse.Namespace) -> int:
     from auto_iter.dag.handing import hand_over
 
-    for name, option in (("year", "-y/--year"), ("run", "-r/--run"), ("files", "-f/--files")):
+    for name, option in (("year", "-y/--year"), ("run", "-r/--run")):
         if getattr(arguments, name) is None:
             arguments.required.error(f"the following arguments are required: {option}")
     config = alignment_config(arguments)
     asked = alignment_arguments(arguments, config, arguments.iterations)
+    if arguments.dry_run:
+        return _rehearse(asked, config, allow_missing=arguments.allow_missing)
     opened = hand_over(asked, config, allow_missing=arguments.allow_missing)
     if arguments.submit:
         return _submit(opened)
     root = opened.workspace.root
     print(f"written: {root / 'alignment.dag'}\nsubmit it with: auto-iter dag rescue {root}")
+    return 0
+
+
+def _rehearse(asked: Arguments, config: Config, *, allow_missing: bool) -> int:
+    from auto_iter.dag.rehearsal import rehearse
+
+    files, ahead = rehearse(asked, config, allow_missing=allow_missing)
+    for each in files:
+        print(f"==> {each.path} <==\n{each.text}")
+    print(ahead.as_text())
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,6 +12,22 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - no public name
 else:
     Subparsers = object
+
+END_CODES = """\
+exit codes:
+  0  done and converged; stopped where that was asked for
+  1  failed: `auto-iter status` says why, and what to do
+  2  wrong usage: an option, a setting or a file that was named
+  3  done, iterations used up     4  plateau     5  oscillating     6  diverging
+  130, 143, 129  interrupted by Ctrl-C, SIGTERM, SIGHUP; `resume` goes on
+"""
+"""Of what runs an alignment."""
+
+EXIT_CODES = """\
+exit codes:
+  0 well, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C
+"""
+"""Of everything else."""
 
 N = TypeVar("N", int, float)
 _SHOWN = 40
@@ -36,6 +53,11 @@ def amount(text: str) -> float:
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"must be a number, got {text!r}")
     return _at_least(0.0, value, text)
+
+
+def seconds(text: str) -> float:
+    """Return a length of time above 0 from the command line."""
+    return _at_least(0.1, amount(text), text)
 
 
 def _whole(text: str) -> int:
@@ -89,18 +111,42 @@ def add_workspace_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_workspaces_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the positional WORKSPACE, of which there may be several."""
+    parser.add_argument(
+        "workspaces",
+        type=Path,
+        nargs="*",
+        metavar="WORKSPACE",
+        help="alignments' directories, e.g. Y2023_R011705_F* (default: all that are here)",
+    )
+
+
+def the_workspaces(given: Sequence[Path]) -> list[Path]:
+    """Return the workspaces meant: those given, or all in the current directory.
+
+    Raises UsageError where there is none.
+    """
+    from auto_iter.errors import UsageError
+
+    found = list(given) or _workspaces_here()
+    if not found:
+        raise UsageError("no workspace here; name one, e.g. Y2023_R011705_F400-450")
+    return found
+
+
+def _workspaces_here() -> list[Path]:
+    if Path("state.yaml").is_file():
+        return [Path()]
+    return sorted(path.parent for path in Path().glob("Y*_R*_F*/state.yaml"))
+
+
 def the_workspace(given: Path | None) -> Path:
     """Return the workspace meant: the given one, or the only one in the current directory."""
     from auto_iter.errors import UsageError
 
-    if given is not None:
-        return given
-    if Path("state.yaml").is_file():
-        return Path()
-    found = sorted(path.parent for path in Path().glob("Y*_R*_F*/state.yaml"))
+    found = the_workspaces([] if given is None else [given])
     if len(found) == 1:
         return found[0]
-    if not found:
-        raise UsageError("no workspace here; name one, e.g. Y2023_R011705_F400-450")
     names = " ".join(map(str, found[:SHOWN]))
     raise UsageError(f"{len(found)} workspaces here; name one of them: {names}")

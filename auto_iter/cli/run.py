@@ -9,17 +9,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers, add_config_options, positive
+from auto_iter.cli.options import END_CODES, Subparsers, add_config_options, positive
+from auto_iter.detector.stations import WITH_IFT, WITHOUT_IFT
 
 if TYPE_CHECKING:
-    from auto_iter.alignment.snapshot import Arguments
+    from auto_iter.alignment.arguments import Arguments
     from auto_iter.config.schema import Config
 
-EPILOG = """\
+EPILOG = f"""\
 A range excludes its end: 400-450 and 400:450 are the 50 files 00400 to 00449.
 To continue after an interruption, run the same line again, or `auto-iter resume WORKSPACE`.
-For days on a node:  nohup auto-iter run -y 2023 -r 011705 -f 450-500 -i 10 &>>auto_iter.log &
-"""
+
+{END_CODES}"""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -29,7 +30,6 @@ def add_parser(subparsers: Subparsers) -> None:
         help="run an alignment to its end",
         description="Run an alignment: reconstruct, convert, solve; then again.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_alignment_options(parser)
     parser.add_argument(
@@ -40,25 +40,38 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--allow-missing", action="store_true", help="continue without raw files that are missing"
     )
+    add_dry_run_option(parser)
     parser.add_argument("--steal-lock", action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(call=_run)
+
+
+def add_dry_run_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--dry-run`."""
+    parser.add_argument(
+        "--dry-run", action="store_true",
+        help="only print what would be submitted, and what room it takes; nothing is written",
+    )  # fmt: skip
 
 
 def add_alignment_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add what says which raw files are reconstructed, and how."""
     parser.add_argument("-y", "--year", required=required, help="year of the run, e.g. 2023")
-    parser.add_argument("-r", "--run", required=required, help="run number, e.g. 011705 or 11705")
     parser.add_argument(
-        "-f", "--file", "--files", dest="files", required=required, metavar="FILES",
+        "-r", "--run", required=required,
+        help="run number, e.g. 011705 or 11705; or the raw files of several runs in one fit, "
+        "without -f: 011705:400-450,011710:0-50 (@0.5 behind a range: its weight)",
+    )  # fmt: skip
+    parser.add_argument(
+        "-f", "--file", "--files", dest="files", metavar="FILES",
         help="one raw file (400) or a range without its end (400-450 or 400:450: 50 files)",
     )  # fmt: skip
     stations = parser.add_mutually_exclusive_group()
     stations.add_argument(
-        "--fourst", dest="stations", action="store_const", const=4,
+        "--fourst", dest="stations", action="store_const", const=WITH_IFT,
         help="4-station mode (with the IFT)",
     )  # fmt: skip
     stations.add_argument(
-        "--threest", dest="stations", action="store_const", const=3,
+        "--threest", dest="stations", action="store_const", const=WITHOUT_IFT,
         help="3-station mode (default: what the strategy needs)",
     )  # fmt: skip
     parser.add_argument("--env_script", "--env-script", type=Path, metavar="FILE",
@@ -105,7 +118,9 @@ def _with_strategy(config: Config, stations: int | None) -> Config:
 
     if config.alignment.strategy != AUTO:
         return config
-    alignment = config.alignment.model_copy(update={"strategy": default_strategy(stations or 3)})
+    alignment = config.alignment.model_copy(
+        update={"strategy": default_strategy(stations or WITHOUT_IFT)}
+    )
     return config.model_copy(update={"alignment": alignment})
 
 
@@ -116,20 +131,22 @@ def alignment_arguments(
 
     Stations and iterations that nobody gave are those that the strategy needs.
     """
-    from auto_iter.alignment.snapshot import Arguments, refuse_iterations
+    from auto_iter.alignment.arguments import Arguments, refuse_iterations
     from auto_iter.millepede.strategy.file import load_strategy
-    from auto_iter.rawfiles import RawRange, parse_run, parse_year
+    from auto_iter.rawfiles import parse_year
+    from auto_iter.several_runs import parse_run_and_files
 
     strategy = load_strategy(config.alignment.strategy)
     if iterations is None:
         iterations = strategy.iterations or config.alignment.default_iterations
     refuse_iterations(iterations)
+    run, files = parse_run_and_files(arguments.run, arguments.files)
     return Arguments(
         year=parse_year(arguments.year),
-        run=parse_run(arguments.run),
-        files=RawRange.parse(arguments.files),
+        run=run,
+        files=files,
         iterations=iterations,
-        stations=arguments.stations or (4 if strategy.needs_ift else 3),
+        stations=arguments.stations or (WITH_IFT if strategy.needs_ift else WITHOUT_IFT),
     )
 
 
@@ -138,5 +155,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
     config = alignment_config(arguments)
     asked = alignment_arguments(arguments, config, arguments.iterations)
+    if arguments.dry_run:
+        from auto_iter.daemon.visits.rehearsal import rehearse_run
+
+        ahead = rehearse_run(asked, config, allow_missing=arguments.allow_missing)
+        print("it is done: nothing would be submitted" if ahead is None else ahead.as_text())
+        return 0
     opened = start(asked, config, allow_missing=arguments.allow_missing, now=time.time())
     return run_session(opened, SessionOptions(steal_lock=arguments.steal_lock))

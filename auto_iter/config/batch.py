@@ -40,6 +40,8 @@ class Holds(Section):
     memory_cap_mb: Positive = 16000
     max_releases: Count = 3
     release_pause_s: Seconds = 60.0
+    site_removes_after_h: Annotated[Real, Field(gt=0)] | None = None
+    """So long the site lets a job be held."""
 
 
 class HTCondor(Section):
@@ -50,6 +52,7 @@ class HTCondor(Section):
     spool: bool = True
     deliver_url: XrootdServer | None = None
     job_flavour: Flavour | None = "longlunch"
+    flavour_cap: Flavour = "tomorrow"
     request_cpus: Positive = 1
     max_retries: Count = 3
     requirements: SubmitText | None = None

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from auto_iter.config.submit_template import read_submit_template
+from auto_iter.detector.stations import MODES, OPTIONS
 from auto_iter.errors import UsageError
 from auto_iter.rawfiles import RawRange, parse_run, parse_year
 
@@ -74,10 +75,10 @@ def read_dag_config(path: Path) -> Imported:
             f"{path}: has no sections raw, workflow …: a configuration of ours, or of the scripts "
             "before, is read as it is: --config FILE"
         )
-    return _Reader(path, tree).read()
+    return _KeyByKey(path, tree).read()
 
 
-class _Reader:
+class _KeyByKey:
     """Takes the file's keys one by one, so that what is left over is known."""
 
     def __init__(self, path: Path, tree: dict[str, Any]) -> None:
@@ -118,7 +119,7 @@ class _Reader:
             self._imported.run += ["-f", RawRange.parse(str(files)).text]
         stations = self._stations("raw.stations")
         if stations is not None:
-            self._imported.run.append("--fourst" if stations == 4 else "--threest")
+            self._imported.run.append(OPTIONS[stations])
         verbosity = self._take("raw.verbosity")
         if verbosity is not None:
             self._imported.put("reco", "output_level", verbosity)
@@ -163,7 +164,7 @@ class _Reader:
 
     def _stations(self, key: str) -> int | None:
         stations: int | None = self._take(key, int)
-        if stations not in (None, 3, 4):
+        if stations not in (None, *MODES):
             raise UsageError(f"{self._path}: {key}: {stations} is neither 3 nor 4")
         return stations
 

@@ -7,9 +7,7 @@ fits together at a time is a preset in `conf/presets`.
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import yaml
@@ -17,7 +15,9 @@ from pydantic import ValidationError
 
 from auto_iter.config.schema import Reco
 from auto_iter.config.section import Section
+from auto_iter.config.shipped import is_file, shipped_text
 from auto_iter.errors import UsageError
+from auto_iter.wording import first_problem
 
 
 class TagChain(Section):
@@ -49,21 +49,11 @@ class TagChain(Section):
         )
 
 
-def preset_names() -> list[str]:
-    """Return the presets that come with auto-iter."""
-    names = [entry.name for entry in files("conf").joinpath("presets").iterdir()]
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
-
-
 def tag_chain(reco: Reco) -> TagChain:
     """Return the chain of `reco.preset`, with what `reco` sets by itself. Raises UsageError."""
-    preset = _file(reco.preset) if _is_file(reco.preset) else _shipped(reco.preset)
+    preset = _file(reco.preset) if is_file(reco.preset) else _shipped(reco.preset)
     own = {name: getattr(reco, name) for name in TagChain.model_fields}
     return preset.model_copy(update={name: value for name, value in own.items() if value})
-
-
-def _is_file(preset: str) -> bool:
-    return "/" in preset or preset.endswith((".yaml", ".yml"))
 
 
 def _file(preset: str) -> TagChain:
@@ -75,15 +65,10 @@ def _file(preset: str) -> TagChain:
 
 @cache
 def _shipped(preset: str) -> TagChain:
-    known = preset_names()
-    if preset not in known:
-        close = difflib.get_close_matches(preset, known, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise UsageError(
-            f"reco.preset: no preset {preset!r}; {hint}there are {', '.join(known)}, or give a file"
-        )
-    text = files("conf").joinpath("presets", f"{preset}.yaml").read_text(encoding="utf-8")
-    return _parsed(preset, text)
+    try:
+        return _parsed(preset, shipped_text("presets", preset, "preset"))
+    except LookupError as error:
+        raise UsageError(f"reco.preset: {error}") from None
 
 
 def _parsed(where: str, text: str) -> TagChain:
@@ -93,6 +78,4 @@ def _parsed(where: str, text: str) -> TagChain:
         problem = getattr(error, "problem", None) or "not YAML"
         raise UsageError(f"preset {where}: {problem}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "file"
-        raise UsageError(f"preset {where}: {key}: {first['msg']}") from None
+        raise UsageError(f"preset {where}: {first_problem(error)}") from None

@@ -17,7 +17,7 @@ def with_absolute_paths(config: Config) -> Config:
         update={
             "paths": _absolute(config.paths, *type(config.paths).model_fields),
             "reco": _absolute_programs(config.reco),
-            "alignment": _absolute(config.alignment, "initial_constants"),
+            "alignment": _absolute(config.alignment, "initial_constants", "survey"),
             "simulation": _absolute(config.simulation, "truth"),
         }
     )
@@ -36,7 +36,7 @@ def _absolute(section: SectionT, *names: str) -> SectionT:
 
 def _absolute_programs(reco: Reco) -> Reco:
     """Return `reco` with the files that it names as seen from anywhere; names on PATH stay."""
-    names = ("preset", "writer", "program", "asetup_input")
+    names = ("preset", "writer", "reader", "program", "asetup_input")
     absolute = {
         name: str(_resolved(Path(text)).absolute())
         for name in names

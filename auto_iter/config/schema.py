@@ -13,6 +13,7 @@ from pydantic import Field
 
 from auto_iter.config.batch import BatchChoice, Dag, HTCondor, Local
 from auto_iter.config.cuts import Cuts
+from auto_iter.config.notify import Notify
 from auto_iter.config.section import (
     Count,
     Fraction,
@@ -48,6 +49,7 @@ class Reco(Section):
     sqlite_schema: str | None = None
     dbname: str | None = None
     pool_file: str | None = None
+    reader: str | None = None
     output_tag: str | None = None
     global_tag: str | None = None
     geometry: str | None = None
@@ -62,10 +64,14 @@ class Reco(Section):
     memory_mb: Positive = 4000
     disk_mb: Positive = 8000
     time_limit_s: Seconds | None = None
+    canary: Literal["auto"] | bool | Positive = "auto"
+    """What was never tried is tried with one raw file: where there are more than so many."""
     max_attempts: Positive = 3
     max_losses: Positive = 50
     """How often the job of a raw file may be lost (a reboot, a killed starter) in an iteration."""
     min_success_fraction: Fraction = 1.0
+    lost_files: Literal["retry", "same"] = "retry"
+    """What an iteration did without is tried again by the next one, or stays left out."""
     straggler_quantile: Fraction = 0.9
     straggler_factor: Annotated[Real, Field(gt=1)] | None = None
     """Run what is left a second time when it takes so many times longer than the quantile did."""
@@ -78,6 +84,10 @@ class Millepede(Section):
     time_limit_s: Seconds = 3600.0
     workers: Positive | None = None
     cuts: Cuts = Field(default_factory=Cuts)
+    least_hits: Positive | None = None
+    """A parameter with fewer stays in place in that iteration; null: as pede says (`entries`)."""
+    least_tracks: Count = 10
+    """Likewise; 0: tracks are not counted."""
     max_shift_mm: Annotated[Real, Field(gt=0)] = 5.0
     max_rotation_rad: Annotated[Real, Field(gt=0)] = 0.1
     accept_bad_matrix: bool = False
@@ -102,9 +112,23 @@ class Alignment(Section):
     strategy: str = "auto"
     """A name, a file, or `auto`: the one that is made for the number of stations."""
     initial_constants: Path | None = None
+    survey: Path | None = None
+    hold_out: Annotated[Real, Field(ge=0, lt=1)] = 0.0
+    """The share of the raw files that stays out of the fit, and judges it."""
     stop_when_converged: bool = True
     convergence_pull: Annotated[Real, Field(gt=0)] = 0.3
-    """Converged when no constant moved by more than this many of its uncertainties."""
+    """Still: the r.m.s. change of a group, along what the data determine, in uncertainties."""
+    convergence_largest_pull: Annotated[Real, Field(gt=0)] = 1.0
+    """… and the largest change of any of its members."""
+    convergence_shift_um: Annotated[Real, Field(ge=0)] = 0.0
+    """Smaller changes are none, whatever their uncertainty."""
+    convergence_rotation_mrad: Annotated[Real, Field(ge=0)] = 0.0
+    convergence_iterations: Positive = 2
+    """Converged: all groups were still in so many iterations running."""
+    patience: Positive = 3
+    """So many iterations that are no better than those before: a plateau, or an oscillation."""
+    stop_when_stuck: bool = True
+    """A phase ends there, too: the same tracks would give the same again."""
     report: Literal["iteration", "end", "never"] = "iteration"
     """When tables and plots are made: after each iteration, at the end only, or not at all."""
     guards: Guards = Field(default_factory=Guards)
@@ -135,5 +159,6 @@ class Config(Section):
     dag: Dag = Field(default_factory=Dag)
     millepede: Millepede = Field(default_factory=Millepede)
     alignment: Alignment = Field(default_factory=Alignment)
+    notify: Notify = Field(default_factory=Notify)
     simulation: Simulation = Field(default_factory=Simulation)
     log: Log = Field(default_factory=Log)

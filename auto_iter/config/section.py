@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from auto_iter.detector.stations import WITH_IFT, WITHOUT_IFT
+
 
 def _not_a_truth_value(value: object) -> object:
     """Refuse `yes` where a number is meant: Python would count it as 1."""
@@ -23,6 +25,7 @@ Positive = Annotated[int, _Numeric, Field(gt=0)]
 Real = Annotated[float, _Numeric]
 Seconds = Annotated[Real, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[Real, Field(gt=0, le=1)]
+Stations = Annotated[int, Field(ge=WITHOUT_IFT, le=WITH_IFT)]
 
 
 def _as_written(value: object) -> object:

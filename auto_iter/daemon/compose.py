@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -11,8 +11,11 @@ from auto_iter.alignment.policy import Policy
 from auto_iter.batch.driver import BatchDriver, Home
 from auto_iter.batch.registry import driver_of
 from auto_iter.config.schema import Reco
-from auto_iter.daemon.lifecycle import Opened, reconstruction, the_strategy
+from auto_iter.credentials.ccache import cache_of
+from auto_iter.credentials.standing import TicketStanding
+from auto_iter.daemon.lifecycle import Opened, held_out_files, reconstruction, the_strategy
 from auto_iter.daemon.signals import SystemClock, never
+from auto_iter.errors import ASK_WHO_WE_ARE
 from auto_iter.iteration.chain import Chain
 from auto_iter.iteration.workers import Workers
 from auto_iter.millepede.strategy.plan import plan_of
@@ -47,8 +50,22 @@ def composed(
             clock=clock,
             policy=Policy(_limits(opened), opened.config.alignment, driver.pace),
             plan=plan_of(the_strategy(opened), opened.config),
+            credentials=credentials_of(opened, os.environ),
         )
         yield Parts(ports, chain)
+
+
+def credentials_of(opened: Opened, env: Mapping[str, str]) -> TicketStanding:
+    """Return how our ticket stands, and whether this alignment can do anything without."""
+    config = opened.config
+    places = (opened.workspace.root.absolute(), config.paths.raw_dir, config.paths.outputs_dir)
+    asks_who_we_are = any(str(each).startswith(ASK_WHO_WE_ARE) for each in places)
+    sends = config.batch.system == "htcondor" and config.htcondor.send_credential
+    return TicketStanding(
+        cache_of(env, os.getuid()),
+        is_needed=asks_who_we_are or sends,
+        is_expected="KRB5CCNAME" in env,
+    )
 
 
 def _driver(opened: Opened) -> BatchDriver:
@@ -67,4 +84,5 @@ def chain_of(opened: Opened) -> Chain:
     """Return what converts, solves and reports in a workspace."""
     arguments = opened.snapshot.arguments
     workers = Workers(opened.workspace, os.environ)
-    return Chain(opened.workspace, arguments, the_strategy(opened), opened.config, workers)
+    strategy, out = the_strategy(opened), held_out_files(opened)
+    return Chain(opened.workspace, arguments, strategy, opened.config, workers, held_out=out)

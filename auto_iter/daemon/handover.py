@@ -7,11 +7,11 @@ from contextlib import closing, contextmanager
 
 from auto_iter.alignment.attempt import Attempt
 from auto_iter.alignment.snapshot import DagRun, Snapshot
-from auto_iter.batch.htcondor.child import ScheddProcess
 from auto_iter.batch.htcondor.dagman.manager import DagJob, DagManager
 from auto_iter.batch.htcondor.dagman.nodes import bring_home, key_of, needed_memory
 from auto_iter.batch.htcondor.dagman.text import DAG_FILE
 from auto_iter.batch.htcondor.finding import schedd_in
+from auto_iter.batch.htcondor.schedd.child import ScheddProcess
 from auto_iter.daemon.lifecycle import Opened
 from auto_iter.errors import UsageError
 
@@ -42,6 +42,8 @@ def refuse_live_dag(opened: Opened) -> None:
         key = opened.snapshot.dag_key or ""
         job = manager.live(key)
         left = [] if job is not None or run is None else manager.jobs(run.cluster, key)
+        if job is not None:
+            manager.refuse_elsewhere(job)
     if job is not None:
         raise UsageError(
             f"{root}: DAGMan runs this alignment ({in_words(job)}); follow it with `auto-iter dag "
@@ -86,11 +88,12 @@ def for_a_daemon(opened: Opened) -> Snapshot:
 
 def for_a_dag(opened: Opened, snapshot: Snapshot, key: str) -> Snapshot:
     """Return what a daemon left, its jobs removed, or a DAG, as the next DAG goes on with."""
-    number = snapshot.dags + 1
-    known = settled(opened).memory_mb
-    return _jobs_needed(snapshot).but(
-        dag=DagRun(number=number, key=key), dags=number, memory_mb=known
-    )
+    return handed(snapshot, key).but(memory_mb=settled(opened).memory_mb)
+
+
+def handed(snapshot: Snapshot, key: str) -> Snapshot:
+    """Return the snapshot of an alignment that DAGMan has under `key`, once more than before."""
+    return _jobs_needed(snapshot).but(dag=DagRun(key=key), dags=snapshot.dags + 1, paused=None)
 
 
 def _jobs_needed(snapshot: Snapshot) -> Snapshot:

@@ -1,27 +1,28 @@
-"""Workspaces: made, found, opened, changed, and made ready to go on."""
+"""Workspaces: found, opened, changed, and made ready to go on."""
 
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auto_iter.alignment import checkpoint
-from auto_iter.alignment.snapshot import Arguments, Snapshot, refuse_iterations
-from auto_iter.batch.registry import driver_of, resolve_config, system_of, with_system
+from auto_iter.alignment.arguments import Arguments, refuse_iterations
+from auto_iter.alignment.judges.hold_out import held_out
+from auto_iter.alignment.snapshot import Snapshot
+from auto_iter.batch.registry import resolve_config, system_of, with_system
 from auto_iter.config.file import differences, dump_config, load_config
 from auto_iter.config.schema import Config
-from auto_iter.errors import CheckpointError, InputError, PermanentError, UsageError
-from auto_iter.files import refuse_full_disk, write_atomically
+from auto_iter.errors import CheckpointError, InputError, UsageError
+from auto_iter.files import write_atomically
 from auto_iter.iteration.chain import check_chain
 from auto_iter.iteration.envscript import check_calypso
 from auto_iter.iteration.reconstruction import WorkspaceReconstruction
+from auto_iter.iteration.solver_choice import as_frozen
 from auto_iter.millepede.strategy.file import load_strategy, parse_strategy, read_strategy
 from auto_iter.millepede.strategy.whole import Strategy
-from auto_iter.rawfiles import describe_missing, missing
+from auto_iter.millepede.survey import checked_survey, survey_in_use
 from auto_iter.workspace.paths import Workspace, workspace_name
 from states.machine import StateMachine
 from states.next_iteration import NOTHING_FAILED, begin_next
@@ -47,6 +48,17 @@ def locate(arguments: Arguments, config: Config) -> Workspace:
 def open_workspace(root: Path) -> Opened:
     """Return the workspace at `root`. Raises InputError, CheckpointError or UsageError."""
     workspace = Workspace(root.absolute())
+    snapshot, remark = open_snapshot(root)
+    config = resolve_config(load_config(workspace.config), os.environ)  # it may have been edited
+    return Opened(workspace, snapshot, config, remark)
+
+
+def open_snapshot(root: Path) -> tuple[Snapshot, str | None]:
+    """Return what the checkpoint of the workspace at `root` holds, and what to remark on it.
+
+    Raises InputError or CheckpointError.
+    """
+    workspace = Workspace(root.absolute())
     if not workspace.root.is_dir():
         raise InputError(
             f"{root}: no such workspace", "give the directory that `auto-iter run` made"
@@ -57,9 +69,7 @@ def open_workspace(root: Path) -> Opened:
             f"{workspace.checkpoint}: state {snapshot.state!r} is none of {', '.join(ARROWS)}",
             "restore it from state.yaml.bak",
         )
-    remark = None if damage is None else f"{damage}; the backup is used"
-    config = resolve_config(load_config(workspace.config), os.environ)  # it may have been edited
-    return Opened(workspace, snapshot, config, remark)
+    return snapshot, None if damage is None else f"{damage}; the backup is used"
 
 
 def open_to_stop(root: Path) -> Opened:
@@ -88,57 +98,6 @@ def abandoned(snapshot: Snapshot) -> Snapshot:
     return snapshot.but(attempts=left, intent=None, hindrance=None)
 
 
-def create_workspace(
-    workspace: Workspace, arguments: Arguments, config: Config, *, allow_missing: bool, now: float
-) -> Opened:
-    """Make a workspace; the checkpoint comes last, so a workspace either is one or is not.
-
-    `config` is resolved.
-    """
-    if next(workspace.root.glob("iter[0-9]*"), None) is not None:
-        raise UsageError(
-            f"{workspace.root}: has iterations, but no state.yaml; restore that, or move the "
-            "directory away to start afresh"
-        )
-    check_calypso(config)
-    excluded = missing_files(arguments, config, allow_missing=allow_missing)
-    strategy_text = read_strategy(config.alignment.strategy)
-    strategy = parse_strategy(strategy_text, config.alignment.strategy)
-    check_chain(arguments, strategy, config, os.environ)
-    fresh = not workspace.root.exists()
-    snapshot = Snapshot(
-        workspace_id=secrets.token_hex(4),
-        arguments=arguments,
-        iteration_started_at=now,
-        excluded=tuple(sorted(excluded)),
-    )
-    opened = Opened(workspace, snapshot, config)
-    reconstruction(opened, strategy).check_inputs()
-    _refuse_missing_places(workspace, config)
-    try:
-        workspace.root.mkdir(parents=True, exist_ok=True)
-        # Where an alignment could not even begin; later, a full disk is waited for.
-        refuse_full_disk(workspace.root)
-        write_atomically(workspace.config, dump_config(config))
-        write_atomically(workspace.strategy, strategy_text)
-        checkpoint.save(workspace.checkpoint, snapshot)
-    except OSError as error:
-        if fresh:
-            shutil.rmtree(workspace.root, ignore_errors=True)
-        raise PermanentError(
-            f"{workspace.root}: {error.strerror}", "a workspace needs a writable disk with space"
-        ) from None
-    return opened
-
-
-def _refuse_missing_places(workspace: Workspace, config: Config) -> None:
-    """Raise InputError for what would only be tried again for ever, or made where nobody looks."""
-    work_dir = workspace.root.parent
-    if not work_dir.parent.is_dir():
-        raise InputError(f"{work_dir}: no such directory", "create it, or correct --work_dir")
-    driver_of(config).refuse_machine(os.environ)
-
-
 def the_strategy(opened: Opened) -> Strategy:
     """Return the workspace's own copy of its strategy. Raises InputError."""
     path = opened.workspace.strategy
@@ -158,30 +117,22 @@ def reconstruction(opened: Opened, strategy: Strategy | None = None) -> Workspac
         strategy=strategy or the_strategy(opened),
         stations=arguments.stations,
         excluded=frozenset(opened.snapshot.excluded),
+        skipped=opened.snapshot.skipped,
         dag_key=opened.snapshot.dag_key,
     )
 
 
-def missing_files(arguments: Arguments, config: Config, *, allow_missing: bool) -> frozenset[int]:
-    """Return the raw files that are left out. Raises InputError unless that is allowed."""
-    wanted = arguments.files
-    absent = missing(config.paths.raw_dir, arguments.year, arguments.run, wanted.numbers)
-    if not absent:
-        return frozenset()
-    if allow_missing and len(absent) < len(wanted):
-        return frozenset(one.number for one in absent)
-    raise InputError(
-        describe_missing(absent, len(wanted)),
-        "choose other files"
-        + ("" if len(absent) == len(wanted) else ", or continue without them with --allow-missing"),
-    )
+def held_out_files(opened: Opened) -> frozenset[int]:
+    """Return the raw files that stay out of the fits. Raises UsageError where none can."""
+    snapshot, fraction = opened.snapshot, opened.config.alignment.hold_out
+    return held_out(snapshot.arguments.files.numbers, snapshot.excluded, fraction)
 
 
 def refuse_differences(opened: Opened, arguments: Arguments, config: Config) -> None:
     """Raise UsageError when a second `run` asks for something else than the first."""
     there, asked = opened.snapshot.arguments.model_dump(), arguments.model_dump()
     differ = [(key, there[key], asked[key]) for key in there if there[key] != asked[key]]
-    differ += differences(opened.config, config)
+    differ += differences(opened.config, as_frozen(config, opened.config))
     if differ:
         which = ", ".join(f"{key} is {old} there, not {new}" for key, old, new in differ)
         raise UsageError(
@@ -196,7 +147,8 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
     if overrides:
         config = resolve_config(load_config(opened.workspace.config, overrides), os.environ)
         check_calypso(config)
-        _change_strategy(opened, config)
+        held_out_files(replace(opened, config=config))
+        _change_strategy(opened, config, {each.partition("=")[0].strip() for each in overrides})
         write_atomically(opened.workspace.config, dump_config(config))
         snapshot = _not_solved_yet(snapshot)
     if iterations is not None:
@@ -205,8 +157,8 @@ def change(opened: Opened, iterations: int | None, overrides: Sequence[str]) -> 
         if iterations < max(done, 1):
             raise UsageError(f"-i {iterations}: {done} iterations are already done")
         longer = snapshot.arguments.model_copy(update={"iterations": iterations})
-        goes_on = snapshot.converged and iterations <= done
-        snapshot = snapshot.but(arguments=longer, converged=goes_on)
+        is_enough = snapshot.settled and iterations <= done
+        snapshot = snapshot.but(arguments=longer, settled=is_enough)
     return Opened(opened.workspace, snapshot, config, opened.remark)
 
 
@@ -220,17 +172,17 @@ def _not_solved_yet(snapshot: Snapshot) -> Snapshot:
     return snapshot.but(state="mille", solution=None)
 
 
-def _change_strategy(opened: Opened, config: Config) -> None:
-    """Copy another strategy into the workspace, once it is known to be possible here.
+def _change_strategy(opened: Opened, config: Config, named: Collection[str]) -> None:
+    """Copy another strategy or survey into the workspace, once both are known to be possible here.
 
-    Raises InputError, also when it lacks the phase that the alignment is in.
+    Also one of the same name, where its setting is `named`: the file may have changed. A survey
+    that is not wanted any more stays, unused: the configuration says what counts. Raises
+    InputError, also when the strategy lacks the phase that the alignment is in.
     """
-    name = config.alignment.strategy
-    if name == opened.config.alignment.strategy:
-        check_chain(opened.snapshot.arguments, the_strategy(opened), config, os.environ)
-        return
-    text = read_strategy(name)
-    strategy = parse_strategy(text, name)
+    name, own = config.alignment.strategy, opened.config.alignment
+    is_same = name == own.strategy and "alignment.strategy" not in named
+    text = None if is_same else read_strategy(name)
+    strategy = the_strategy(opened) if text is None else parse_strategy(text, name)
     check_chain(opened.snapshot.arguments, strategy, config, os.environ)
     if opened.snapshot.phase >= len(strategy.phases):
         raise InputError(
@@ -238,7 +190,15 @@ def _change_strategy(opened: Opened, config: Config) -> None:
             f"phase {opened.snapshot.phase + 1}",
             "start another alignment from these constants: alignment.initial_constants",
         )
-    write_atomically(opened.workspace.strategy, text)
+    asked = config.alignment.survey
+    is_other = asked != own.survey or "alignment.survey" in named
+    survey = checked_survey(
+        asked if is_other else survey_in_use(opened.workspace, config), strategy
+    )
+    if text is not None:
+        write_atomically(opened.workspace.strategy, text)
+    if is_other and survey:
+        write_atomically(opened.workspace.survey, survey)
 
 
 def revive(snapshot: Snapshot, now: float) -> Snapshot:
@@ -248,7 +208,7 @@ def revive(snapshot: Snapshot, now: float) -> Snapshot:
     only when it was given more iterations.
     """
     if snapshot.state == "done":
-        if snapshot.converged or snapshot.iteration >= snapshot.arguments.iterations:
+        if snapshot.settled or snapshot.iteration >= snapshot.arguments.iterations:
             return snapshot
         state = StateMachine(snapshot.state).fire("extend")
         return begin_next(snapshot, now).but(state=state)

@@ -9,30 +9,30 @@ same state, others end in `failed` with what to do.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import StrEnum
-from typing import Protocol
 
 import structlog
 
 from auto_iter.alignment.model import Submission
 from auto_iter.alignment.snapshot import Failure, Obstacle, Snapshot
+from auto_iter.daemon import circles
+from auto_iter.daemon.surroundings import Sleeper, SnapshotSink
+from auto_iter.daemon.trouble import Passing, judged, warned, without_ticket
 from auto_iter.errors import (
-    TRANSIENT_ERRNOS,
     AutoIterError,
     FencedError,
-    PermanentError,
+    Hindrance,
     TransientError,
+    kind_of,
 )
 from auto_iter.log.setup import get_logger
+from states.decisions import requests
 from states.machine import StateMachine
 from states.step import Fire, Note, Outcome, Ports, State, Stay
 from states.table import TERMINAL
-
-FIRST_RETRY_S = 5.0
-LONGEST_RETRY_S = 600.0
 
 
 class Ending(StrEnum):
@@ -43,35 +43,6 @@ class Ending(StrEnum):
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
     REACHED = "reached"
-
-
-class Sleeper(Protocol):
-    """Waits, and knows whether somebody asked to stop (`clock.Signals`)."""
-
-    def should_stop(self) -> bool:
-        """Tell whether somebody asked to stop."""
-        ...
-
-    def sleep(
-        self,
-        seconds: float,
-        descriptors: Iterable[int] = (),
-        has_news: Callable[[], bool] | None = None,
-    ) -> None:
-        """Wait until there is something to do."""
-        ...
-
-
-@dataclass(frozen=True)
-class SnapshotSink:
-    """Where the daemon keeps its snapshot, and who looks on."""
-
-    save: Callable[[Snapshot], None]
-    seen: Callable[[Snapshot], None] = lambda _snapshot: None
-    alive: Callable[[], None] = lambda: None
-    """Called again and again, also while nothing happens for hours."""
-    check: Callable[[], None] = lambda: None
-    """Raises FencedError when the workspace is another daemon's by now."""
 
 
 class Daemon:
@@ -96,6 +67,7 @@ class Daemon:
         hindrance = snapshot.hindrance
         self._trouble_since = None if hindrance is None else hindrance.since
         self._retries = 0
+        self._circles = circles.Circles()
         self._log = get_logger()
 
     def run(
@@ -110,6 +82,9 @@ class Daemon:
             if self._sleeper.should_stop():
                 break
             wait_s = self.step()
+            if self._circles.is_closed(self.snapshot, wait_s):
+                self._log.warning("going round, and nothing gets done", remedy=circles.REMEDY)
+                wait_s = self._until_next_poll()
             if wait_s > 0 and self._machine.state in unless_waiting and self._waits_for_jobs:
                 self._ports.millepede.stop()
                 return Ending.REACHED
@@ -129,14 +104,47 @@ class Daemon:
         """Do one step; return how many seconds nothing needs doing."""
         with structlog.contextvars.bound_contextvars(**self._context()):
             try:
-                if self._unsaved:
-                    self._save(self.snapshot)
-                    return 0
-                self._sink.check()
-                outcome = self._states[self._machine.state](self.snapshot, self._ports)
-                return self._take(outcome)
+                wait_s = self._one_step()
             except Exception as error:  # a bug must not lose the alignment either
-                return self._mend(error)
+                wait_s = self._mend(error)
+            if not self._unsaved:
+                with suppress(TransientError):
+                    self._tell()
+            return wait_s
+
+    def _one_step(self) -> float:
+        absent = without_ticket(self._ports.credentials, self._ports.clock.now())
+        if absent is not None:
+            return self._try_again(absent)
+        if self._unsaved:
+            self._save(self.snapshot)
+            return 0
+        self._sink.check()
+        if self._took_requests():
+            return 0
+        outcome = self._states[self._machine.state](self.snapshot, self._ports)
+        return self._take(outcome)
+
+    def _tell(self) -> None:
+        """Have people told, by somebody else; remember what is to be told, and what was."""
+        settled = self._sink.herald.deliver(self.snapshot.notices.outbox)
+        left = self.snapshot.but(notices=self.snapshot.notices.without(settled))
+        snapshot = self._sink.herald.noticed(left, self._ports.clock.now())
+        if snapshot != self.snapshot:
+            self._save(snapshot)
+            self._sink.herald.deliver(snapshot.notices.outbox)
+
+    def _took_requests(self) -> bool:
+        """Work in what people ask for; tell whether there was anything new."""
+        asked = self._sink.inbox.pending()
+        snapshot, notes = requests.taken_in(self.snapshot, asked)
+        for note in notes:
+            self._say(note)
+        if notes:
+            self._save(snapshot)
+        with suppress(OSError):  # they are known by now, and not done again
+            self._sink.inbox.drop(asked)
+        return bool(notes)
 
     def _mend(self, error: Exception) -> float:
         if isinstance(error, FencedError):
@@ -145,22 +153,15 @@ class Daemon:
             # A successor may be what is in the way: it removes the temporary files it finds, and so
             # stops a save that was cut short between the check and the rename.
             self._sink.check()
-        match error:
-            case TransientError():
-                return self._try_again(str(error), error.delay_s)
-            case PermanentError():
-                return self._fail(error.reason, error.remedy)
-            case AutoIterError():
-                return self._fail(str(error), "fix that, then `auto-iter resume`")
-            case OSError():
-                what = f"{error.filename or 'system'}: {error.strerror}"
-                if error.errno in TRANSIENT_ERRNOS:
-                    return self._try_again(what, None)
-                return self._fail(what, "fix that, then `auto-iter resume`")
+        trouble = judged(error, self._ports.credentials, self._ports.clock.now())
+        if isinstance(trouble, Passing):
+            return self._try_again(trouble)
+        if trouble is not None:
+            return self._fail(trouble.reason, trouble.remedy)
         self._log.exception("bug")
         return self._fail(
             f"bug: {type(error).__name__}: {error}",
-            "the traceback is in auto_iter.log; report it, then `auto-iter resume`",
+            "report the traceback that `auto-iter logs` has, then `auto-iter resume`",
         )
 
     def _take(self, outcome: Outcome) -> float:
@@ -187,6 +188,11 @@ class Daemon:
         self._save(fired.snapshot.but(state=after))
 
     def _save(self, snapshot: Snapshot) -> None:
+        # What is to be told of it is written down with it.
+        snapshot = self._sink.herald.noticed(snapshot, self._ports.clock.now())
+        if snapshot.skipped != self.snapshot.skipped:
+            reconstruction = self._ports.reconstruction.without(snapshot.skipped)
+            self._ports = replace(self._ports, reconstruction=reconstruction)
         self.snapshot = snapshot
         self._unsaved = True
         try:
@@ -200,16 +206,19 @@ class Daemon:
         with suppress(OSError):  # a display or a lock file that is gone costs no alignment
             self._sink.seen(snapshot)
 
-    def _try_again(self, message: str, delay_s: float | None) -> float:
+    def _try_again(self, trouble: Passing) -> float:
         now = self._ports.clock.now()
         if self._trouble_since is None:
             self._trouble_since = now
         self._retries += 1
-        backoff = min(FIRST_RETRY_S * 2 ** min(self._retries - 1, 10), LONGEST_RETRY_S)
-        wait_s = delay_s if delay_s is not None else backoff * random.uniform(0.9, 1.1)  # noqa: S311
-        for_s = round(now - self._trouble_since)
-        self._log.warning("trying again", reason=message, for_s=for_s, next_try_s=round(wait_s, 1))
-        self._show(Obstacle(reason=message, since=self._trouble_since))
+        wait_s = trouble.pause_s(self._retries)
+        seen = Obstacle(reason=trouble.reason, since=self._trouble_since, kind=trouble.kind)
+        if trouble.kind is not Hindrance.CREDENTIALS or seen != self.snapshot.hindrance:
+            for_s = round(now - self._trouble_since)
+            self._log.warning(
+                "trying again", reason=trouble.reason, for_s=for_s, next_try_s=round(wait_s, 1)
+            )
+        self._show(seen)
         return wait_s
 
     def _show(self, hindrance: Obstacle | None) -> None:
@@ -226,6 +235,11 @@ class Daemon:
         self._trouble_since = None
         self._retries = 0
         self._show(None)
+        now_warned = warned(self.snapshot, self._ports.credentials, self._ports.clock.now())
+        if now_warned != self.snapshot:
+            if now_warned.ticket_warning is not None:
+                self._log.warning("credentials", remark=now_warned.ticket_warning)
+            self._save(now_warned)
 
     def _fail(self, reason: str, remedy: str) -> float:
         failure = Failure(
@@ -235,11 +249,11 @@ class Daemon:
         try:
             self._move(Fire("fail", self.snapshot.but(failure=failure)))
         except TransientError as error:
-            return self._try_again(str(error), error.delay_s)
+            return self._try_again(Passing(str(error), kind_of(error), error.delay_s))
         return 0
 
     def _say(self, note: Note) -> None:
-        getattr(self._log, note.level)(note.phrase, **note.fields)
+        getattr(self._log, note.level)(note.phrase, **note.told)
 
     def _sleep(self, wait_s: float) -> None:
         try:
@@ -248,14 +262,23 @@ class Daemon:
             self._sleeper.sleep(wait_s, descriptors, lambda: self._has_news(live))
         except (AutoIterError, OSError) as error:
             self._log.warning("cannot watch the jobs", reason=str(error))
-            self._sleeper.sleep(wait_s)
+            self._sleeper.sleep(wait_s, has_news=self._has_no_news)
 
     def _descriptors(self, live: list[Submission]) -> list[int]:
         return [*self._ports.batch.watch(live), *self._ports.millepede.watch()]
 
-    def _has_news(self, live: list[Submission]) -> bool:
+    def _has_no_news(self) -> bool:
         with suppress(OSError):
             self._sink.alive()
+        return False
+
+    def _has_news(self, live: list[Submission]) -> bool:
+        self._has_no_news()
+        if self._sink.herald.has_news() and not self._unsaved:
+            return True
+        with suppress(OSError):
+            if not self._sink.inbox.ids() <= set(self.snapshot.taken):
+                return True
         # While something is in the way, news cannot make it go away sooner.
         return not self._retries and self._ports.batch.has_news(live)
 

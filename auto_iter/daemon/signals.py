@@ -43,7 +43,7 @@ class Signals:
     """
 
     def __init__(self) -> None:
-        self.stop_requested: str | None = None
+        self.stop_requested: signal.Signals | None = None
         self.poll_requested = False
         self._reader, self._writer = os.pipe()
         for end in (self._reader, self._writer):
@@ -59,7 +59,7 @@ class Signals:
         signal.signal(signal.SIGUSR1, self._on_poll)
 
     def _on_stop(self, number: int, _frame: FrameType | None) -> None:
-        self.stop_requested = signal.Signals(number).name
+        self.stop_requested = signal.Signals(number)
 
     def _on_poll(self, _number: int, _frame: FrameType | None) -> None:
         self.poll_requested = True

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.resources import files as shipped
 from pathlib import Path
 
@@ -14,7 +16,6 @@ from auto_iter.batch.htcondor.dagman.nodes import FAILED_DIRECTORY, MEMORY_JSON
 from auto_iter.batch.htcondor.dagman.submit import (
     MEMORY_FILE,
     Program,
-    memory_text,
     millepede_text,
     policy_text,
     settings_text,
@@ -29,11 +30,13 @@ from auto_iter.batch.htcondor.dagman.text import (
 )
 from auto_iter.batch.htcondor.submit import EOS, refuse_path
 from auto_iter.config.schema import Config
-from auto_iter.daemon.lifecycle import Opened, reconstruction
+from auto_iter.daemon.lifecycle import Opened, held_out_files, reconstruction
 from auto_iter.dag.program import ARCHIVE, pack
 from auto_iter.errors import InputError
 from auto_iter.files import write_atomically
 from auto_iter.workspace.paths import Iteration, Workspace
+from conf.job.dag_post import memory_text
+from states.decisions.canary import untried
 
 
 def refuse_place(root: Path) -> None:
@@ -42,8 +45,18 @@ def refuse_place(root: Path) -> None:
     if Path(os.path.realpath(root)).is_relative_to(EOS):
         raise InputError(
             f"{root}: DAGMan works where the schedd runs, which does not see EOS",
-            "work on AFS (paths.work_dir), with paths.outputs_dir on EOS",
+            "work on AFS (paths.work_dir), with paths.outputs_dir on EOS; or take the daemon, with "
+            "htcondor.spool=true",
         )
+
+
+@dataclass(frozen=True)
+class DagFile:
+    """One of the files that DAGMan and its nodes need."""
+
+    path: Path
+    text: str
+    mode: int = 0o644
 
 
 def write_dag(opened: Opened, run: DagRun) -> None:
@@ -51,40 +64,55 @@ def write_dag(opened: Opened, run: DagRun) -> None:
 
     Raises OSError. What an earlier run of the DAG left behind, rescue files above all, goes.
     """
-    workspace, snapshot, config = opened.workspace, opened.snapshot, opened.config
-    mine = reconstruction(opened)
-    wanted, arguments = mine.wanted(), snapshot.arguments
-    nodes = Nodes(
-        iterations=arguments.iterations,
-        numbers=tuple(sorted(wanted)),
-        current=snapshot.iteration,
-        delivered=mine.delivered(snapshot.iteration)
-        if snapshot.state in {"prepare", "submit_reco"}
-        else wanted,
-    )
+    workspace, snapshot = opened.workspace, opened.snapshot
+    if opened.config.dag.travel:
+        pack(workspace.root / ARCHIVE)  # anew: it is to be the version that writes the DAG
+    forget_failures(workspace.iteration(snapshot.iteration, snapshot.arguments.run))
+    *others, dag = dag_files(opened, run)
+    for each in others:
+        each.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(each.path, each.text, mode=each.mode)
+    remove_rescue_files(workspace.root)
+    write_atomically(dag.path, dag.text)
+
+
+def dag_files(opened: Opened, run: DagRun) -> Iterator[DagFile]:
+    """Return these files, `alignment.dag` the last; nothing is written."""
+    root, snapshot, config = opened.workspace.root, opened.snapshot, opened.config
+    program, script = _program(opened.workspace, config), _shipped("run_millepede.sh")
+    for number in range(snapshot.iteration, snapshot.arguments.iterations + 1):
+        place = opened.workspace.iteration(number, snapshot.arguments.run).millepede
+        text = millepede_text(root, place, config.htcondor, program, run.key)
+        yield DagFile(place / "millepede.sub", text)
+        yield DagFile(place / "run_millepede.sh", script, 0o755)
+    nodes, least = _nodes(opened), config.reco.min_success_fraction
+    policy = policy_text(nodes, least, config.reco.memory_mb, config.htcondor)
+    yield DagFile(root / "dag.json", policy)
+    yield DagFile(root / POST_SCRIPT, _shipped(POST_SCRIPT), 0o755)
+    yield DagFile(root / CONFIG_FILE, settings_text(config.dag.settings))
     rules = Rules(
         retries=config.htcondor.max_retries,
         millepede_retries=config.dag.retries,
         max_jobs=config.htcondor.max_jobs_in_queue,
     )
-    root = workspace.root
-    program = _program(workspace, config)
-    ahead = range(snapshot.iteration, arguments.iterations + 1)
-    paths = [workspace.iteration(number, arguments.run) for number in ahead]
-    script = _shipped("run_millepede.sh")
-    for each in paths:
-        each.millepede.mkdir(parents=True, exist_ok=True)
-        text = millepede_text(root, each.millepede, config.htcondor, program, run.key)
-        write_atomically(each.millepede / "millepede.sub", text)
-        write_atomically(each.millepede / "run_millepede.sh", script, mode=0o755)
-    forget_failures(paths[0])
-    least = config.reco.min_success_fraction
-    policy = policy_text(len(wanted), least, config.reco.memory_mb, config.htcondor)
-    write_atomically(root / "dag.json", policy)
-    write_atomically(root / POST_SCRIPT, _shipped(POST_SCRIPT), mode=0o755)
-    write_atomically(root / CONFIG_FILE, settings_text(config.dag.settings))
-    remove_rescue_files(root)
-    write_atomically(root / DAG_FILE, dag_text(root, nodes, rules))
+    yield DagFile(root / DAG_FILE, dag_text(root, nodes, rules))
+
+
+def _nodes(opened: Opened) -> Nodes:
+    snapshot, mine = opened.snapshot, reconstruction(opened)
+    wanted = mine.wanted()
+    needs_jobs = snapshot.state in {"prepare", "submit_reco"}
+    delivered = mine.delivered(snapshot.iteration) if needs_jobs else wanted
+    held_out = held_out_files(opened) & wanted
+    is_new = untried(snapshot, opened.config.reco.canary, mine) is not None
+    return Nodes(
+        iterations=snapshot.arguments.iterations,
+        numbers=tuple(sorted(wanted)),
+        current=snapshot.iteration,
+        delivered=delivered,
+        held_out=held_out,
+        canary=min(wanted - held_out - delivered, default=None) if is_new else None,
+    )
 
 
 def prepare_nodes(opened: Opened) -> None:
@@ -114,8 +142,6 @@ def remove_rescue_files(root: Path) -> None:
 
 def _program(workspace: Workspace, config: Config) -> Program:
     travelling = workspace.root / ARCHIVE if config.dag.travel else None
-    if travelling is not None:
-        pack(travelling)  # anew: it is to be the version that writes the DAG
     python = config.dag.python or ("python3" if config.dag.travel else sys.executable)
     needs_pede = config.millepede.solver != "builtin" and config.paths.pede_install is None
     env = workspace.env_script if needs_pede and config.millepede.solver == "pede" else None

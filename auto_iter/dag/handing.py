@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from auto_iter.alignment import checkpoint
-from auto_iter.alignment.snapshot import Arguments, DagRun, Snapshot
+from auto_iter.alignment.arguments import Arguments
+from auto_iter.alignment.snapshot import DagRun, Snapshot
 from auto_iter.batch.htcondor.dagman.manager import DagJob, DagManager, dagman_program
 from auto_iter.batch.htcondor.finding import Finder, schedd_in
 from auto_iter.batch.registry import resolve_config
+from auto_iter.config.file import dump_config
 from auto_iter.config.schema import Config
 from auto_iter.daemon.handover import (
     RECONSTRUCTING,
@@ -23,15 +25,15 @@ from auto_iter.daemon.handover import (
     schedd_of,
 )
 from auto_iter.daemon.lifecycle import Opened, change, locate, open_workspace, revive
-from auto_iter.daemon.links import held
 from auto_iter.daemon.lock import WorkspaceLock
 from auto_iter.daemon.session import SessionOptions, run_session, start
 from auto_iter.daemon.signals import restore_signals
-from auto_iter.daemon.stopping import remove_jobs
+from auto_iter.daemon.visits.links import held
+from auto_iter.daemon.visits.stopping import remove_jobs
 from auto_iter.dag.files import prepare_nodes, refuse_place, write_dag
-from auto_iter.errors import AutoIterError, PermanentError, UsageError
-
-NOT_HTCONDOR = "a DAG needs HTCondor; this machine has none (batch.system)"
+from auto_iter.errors import AutoIterError, CutShortError, PermanentError, UsageError
+from auto_iter.files import write_atomically
+from auto_iter.iteration.solver_choice import change_in_words, frozen
 
 
 def hand_over(arguments: Arguments, config: Config, *, allow_missing: bool) -> Opened:
@@ -40,8 +42,7 @@ def hand_over(arguments: Arguments, config: Config, *, allow_missing: bool) -> O
     Raises UsageError where a daemon or another DAG is at work on it, or HTCondor is not there.
     """
     resolved = resolve_config(config, os.environ)
-    if resolved.batch.system != "htcondor":
-        raise UsageError(NOT_HTCONDOR)
+    refuse_no_htcondor(resolved)
     refuse_place(locate(arguments, resolved).root)
     opened = start(arguments, config, allow_missing=allow_missing, now=time.time())
     return hand_again(opened.workspace.root)
@@ -50,8 +51,7 @@ def hand_over(arguments: Arguments, config: Config, *, allow_missing: bool) -> O
 def hand_again(root: Path, iterations: int | None = None, overrides: Sequence[str] = ()) -> Opened:
     """Write the DAG of a workspace anew, from where its alignment is, with other settings."""
     opened = open_workspace(root)
-    if opened.config.batch.system != "htcondor":
-        raise UsageError(f"{root}: {NOT_HTCONDOR}")
+    refuse_no_htcondor(opened.config, root)
     refuse_place(opened.workspace.root)
     refuse_live_dag(opened)
     snapshot = opened.snapshot
@@ -64,21 +64,22 @@ def hand_again(root: Path, iterations: int | None = None, overrides: Sequence[st
     with held(root) as (found, lock):
         refuse_live_dag(found)
         opened = change(found, iterations, overrides)
-        snapshot = revive(opened.snapshot, time.time())
-        if snapshot.state == "done":
-            raise UsageError(f"{root}: this alignment is done; -i asks for more iterations")
+        snapshot = ready_to_go_on(opened)
+        opened = _with_one_solver(opened)
         snapshot = for_a_dag(found, snapshot, _key(opened, snapshot.dags + 1))
         checkpoint.save(opened.workspace.checkpoint, snapshot, lock.check)
+    code = AutoIterError.exit_code
     if snapshot.state in RECONSTRUCTING:
         options = SessionOptions(until=frozenset({"submit_reco"}), under_dagman=True)
-        run_session(replace(opened, snapshot=snapshot), options)
+        code = run_session(replace(opened, snapshot=snapshot), options)
         restore_signals()
     opened = open_workspace(root)
     snapshot = opened.snapshot
     if snapshot.state == "failed":
         raise PermanentError("the alignment could not be prepared; see above")
     if snapshot.dag is None or snapshot.state in RECONSTRUCTING - {"submit_reco"}:
-        raise AutoIterError(f"{root}: interrupted: no DAG was written; the same command goes on")
+        message = f"{root}: interrupted: no DAG was written; the same command goes on"
+        raise CutShortError(message, code)
     try:
         write_dag(opened, snapshot.dag)
         if opened.snapshot.state in RECONSTRUCTING:
@@ -88,6 +89,37 @@ def hand_again(root: Path, iterations: int | None = None, overrides: Sequence[st
             f"{error.filename or root}: {error.strerror}", "mend that, and try again"
         ) from None
     return opened
+
+
+def refuse_no_htcondor(config: Config, root: Path | None = None) -> None:
+    """Raise UsageError where jobs run elsewhere. `config` is resolved."""
+    if config.batch.system != "htcondor":
+        whose = "this machine has none" if root is None else f"{root} was made for another one"
+        raise UsageError(f"a DAG needs HTCondor as its batch system; {whose} (batch.system)")
+
+
+def ready_to_go_on(opened: Opened) -> Snapshot:
+    """Return the snapshot as a DAG would begin with it. Raises UsageError where all is done."""
+    snapshot = revive(opened.snapshot, time.time())
+    if snapshot.state == "done":
+        root = opened.workspace.root
+        raise UsageError(
+            f"{root}: this alignment is done; for more iterations: auto-iter dag rescue {root} -i N"
+        )
+    return snapshot
+
+
+def _with_one_solver(opened: Opened) -> Opened:
+    """Return the workspace with its solver written down: worker nodes could differ in `auto`."""
+    history = opened.snapshot.history
+    config, what = frozen(opened.config, history, os.environ)
+    if what is not None:
+        write_atomically(opened.workspace.config, dump_config(config))
+        print(f"millepede.solver: auto is from now on {what}")
+    changed = change_in_words(config, history, os.environ)
+    if changed is not None:
+        print(f"note: {changed}")
+    return replace(opened, config=config)
 
 
 def _key(opened: Opened, number: int) -> str:
@@ -133,6 +165,7 @@ def remove(root: Path) -> tuple[DagJob | None, int]:
     with dag_manager(opened) as manager:
         job = manager.live(key)
         if job is not None:
+            manager.refuse_elsewhere(job)
             return job, manager.remove(job, key)
         return None, manager.clear(None if run is None else run.cluster, key) if run else 0
 

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from auto_iter.alignment.model import Problem, Trouble
@@ -13,14 +14,25 @@ from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.batch.exitcodes import describe_exit
 from auto_iter.batch.holds import decide
 from auto_iter.batch.htcondor.ads import Ad
+from auto_iter.batch.htcondor.dagman.ends import ERRORS, NodeEnd, last_end
 from auto_iter.batch.htcondor.dagman.nodes import failures
-from auto_iter.batch.htcondor.dagman.text import DAG_FILE, node_of
+from auto_iter.batch.htcondor.dagman.text import (
+    DAG_FILE,
+    FAILED,
+    millepede_node,
+    node_of,
+    reco_node,
+)
 from auto_iter.config.batch import Holds
 from auto_iter.daemon.handover import dag_manager
 from auto_iter.daemon.lifecycle import Opened, reconstruction
 from auto_iter.dag.files import rescue_files
 from auto_iter.dag.status import JOB_STATES, DagStatus, Wrong
 from auto_iter.errors import AutoIterError
+from auto_iter.iteration.evidence import last_lines
+
+TOLD_LINES = 5
+"""So many lines of a node's log are told with what is wrong with it."""
 
 
 def dag_status(opened: Opened) -> DagStatus:
@@ -28,17 +40,18 @@ def dag_status(opened: Opened) -> DagStatus:
     snapshot, root = opened.snapshot, opened.workspace.root
     run = snapshot.dag
     job, last, queued, trouble = None, None, list[Ad](), None
+    cluster = None if run is None else run.cluster
     try:
         with dag_manager(opened) as manager:
             key = "" if run is None else run.key
             job = manager.live(key)
-            cluster = job.cluster if job is not None else None if run is None else run.cluster
+            cluster = cluster if job is None else job.cluster
             if job is None and key:
                 last = manager.last(key)
             queued = manager.jobs(cluster, key) if cluster is not None or key else []
     except AutoIterError as error:
         trouble = str(error)
-    nodes, wrong = _nodes(opened, queued)
+    nodes, wrong = _nodes(opened, queued, cluster)
     rescue = rescue_files(root)
     return DagStatus(
         root=root,
@@ -65,8 +78,13 @@ def _last_sign(root: Path) -> float:
 Counts = dict[int, Counter[str]]
 
 
-def _nodes(opened: Opened, queued: list[Ad]) -> tuple[Counts, tuple[Wrong, ...]]:
-    """Return how many nodes are how, by iteration, and what is wrong with some."""
+def _nodes(
+    opened: Opened, queued: list[Ad], cluster: int | None
+) -> tuple[Counts, tuple[Wrong, ...]]:
+    """Return how many nodes are how, by iteration, and what is wrong with some.
+
+    `cluster`: DAGMan's, where it is known.
+    """
     snapshot = opened.snapshot
     each, now = len(reconstruction(opened).wanted()) + 1, snapshot.iteration
     is_over = snapshot.state == "done"
@@ -77,6 +95,7 @@ def _nodes(opened: Opened, queued: list[Ad]) -> tuple[Counts, tuple[Wrong, ...]]
         return counts, ()
     wrong = [*_queued(queued, counts, opened.config.htcondor.holds)]
     wrong += _current(opened, queued, counts[now])
+    wrong += _millepede(opened, queued, counts, cluster)
     for counter in (counts[n] for n in counts if n >= now):
         counter["waiting"] = max(each - counter.total(), 0)
     return counts, tuple(wrong)
@@ -94,8 +113,38 @@ def _current(opened: Opened, queued: list[Ad], counter: Counter[str]) -> list[Wr
     delivered |= frozenset(brought)
     counter["done"] = len(delivered - failed.keys() - in_queue)
     counter["failed"] = len(failed) + (snapshot.state == "failed")
-    name = f"R{snapshot.iteration:02d}"
-    return [_failed(f"{name}_{number:05d}", problem) for number, problem in failed.items()]
+    name = partial(reco_node, snapshot.iteration)
+    return [_failed(name(number), problem) for number, problem in failed.items()]
+
+
+def _millepede(
+    opened: Opened, queued: list[Ad], counts: Counts, cluster: int | None
+) -> Iterator[Wrong]:
+    """Yield how Millepede nodes ended that could not say so in the checkpoint.
+
+    Also of the iteration before: killed once all was written, its node is tried again, and is over.
+    """
+    snapshot = opened.snapshot
+    in_queue = {str(ad.get("DAGNodeName")) for ad in queued}
+    for iteration in range(max(snapshot.iteration - 1, 1), snapshot.iteration + 1):
+        place = opened.workspace.iteration(iteration, snapshot.arguments.run).millepede
+        end, name = last_end(place, cluster or 0), millepede_node(iteration)
+        if end is None or end.is_good or name in in_queue:
+            continue
+        if snapshot.state == "failed":
+            if end.exit_code == FAILED:
+                continue  # that is told, and counted, as the alignment's failure
+        elif iteration == snapshot.iteration:
+            counts[iteration]["failed"] += 1
+        yield _ended_badly(name, end, place / ERRORS)
+
+
+def _ended_badly(node: str, end: NodeEnd, log: Path) -> Wrong:
+    where = f" (on {end.machine})" if end.machine else ""
+    tries = f", try {end.tries}" if end.tries > 1 else ""
+    tail = tuple(last_lines(log)[-TOLD_LINES:])
+    reason = f"{end.meaning}{where}{tries}"
+    return Wrong(node, "failed", reason, end.remedy, end.exit_code, str(log), tail)
 
 
 def _queued(queued: list[Ad], counts: Counts, holds: Holds) -> Iterator[Wrong]:

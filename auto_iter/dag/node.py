@@ -15,7 +15,7 @@ from auto_iter.batch.htcondor.dagman.nodes import needed_memory
 from auto_iter.batch.htcondor.dagman.text import FAILED, OVER
 from auto_iter.daemon.handover import with_nodes_ended
 from auto_iter.daemon.lifecycle import Opened, open_workspace, reconstruction, revive
-from auto_iter.daemon.lock import STALE_AFTER_S, WorkspaceLock, locked
+from auto_iter.daemon.lock import PATIENCE_S, STALE_AFTER_S, WorkspaceLock, locked
 from auto_iter.daemon.session import SessionOptions, run_session
 from auto_iter.dag.files import prepare_nodes, remove_rescue_files
 from auto_iter.errors import (
@@ -25,6 +25,7 @@ from auto_iter.errors import (
     TransientError,
     UsageError,
 )
+from auto_iter.rawfiles import spoken
 from states.machine import StateMachine
 
 NEXT_NEEDS_JOBS = frozenset({"submit_reco"})
@@ -35,12 +36,12 @@ def take_turn(root: Path, iteration: int) -> int:
     """Take the turn, and tell DAGMan of errors around it: what passes from what does not."""
     try:
         return run_node(root, iteration)
-    except UsageError as error:
-        print(error, file=sys.stderr)
-        return FAILED
     except (LockedError, TransientError, FencedError, OSError) as error:
         print(error, file=sys.stderr)
         return TRANSIENT_EXIT_CODE
+    except UsageError as error:  # after LockedError, which is one
+        print(error, file=sys.stderr)
+        return FAILED
 
 
 def run_node(root: Path, iteration: int) -> int:
@@ -96,7 +97,7 @@ def _patiently_locked(root: Path) -> Iterator[WorkspaceLock]:
     deadline = time.monotonic() + STALE_AFTER_S + LOOK_AGAIN_S
     while True:
         try:
-            lock = WorkspaceLock(path)
+            lock = WorkspaceLock(path, briefly=True)
             lock.acquire()
             break
         except LockedError as error:
@@ -130,7 +131,7 @@ def _ended(opened: Opened, iteration: int) -> int:
 def _note_bad_outputs(opened: Opened) -> None:
     """Fail where outputs turned out to be bad: a node that DAGMan takes for done runs only anew."""
     snapshot, root = opened.snapshot, opened.workspace.root
-    bad = ", ".join(f"{number:05d}" for number in sorted(snapshot.troubles)) or "some"
+    bad = ", ".join(spoken(number) for number in sorted(snapshot.troubles)) or "some"
     failure = Failure(
         state=snapshot.state,
         reason=f"iteration {snapshot.iteration}: outputs were bad and are set aside: {bad}",
@@ -139,6 +140,6 @@ def _note_bad_outputs(opened: Opened) -> None:
     )
     state = StateMachine(snapshot.state).fire("fail")
     failed = snapshot.but(state=state, failure=failure)
-    with locked(opened.workspace.lock) as lock:
+    with locked(opened.workspace.lock, briefly=True, patience_s=PATIENCE_S) as lock:
         checkpoint.save(opened.workspace.checkpoint, failed, lock.check)
     print(f"failed: {failure.reason}\nwhat to do: {failure.remedy}")

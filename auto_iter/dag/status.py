@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.batch.htcondor.ads import HELD
 from auto_iter.batch.htcondor.dagman.manager import RESTARTS, DagJob
 from auto_iter.batch.htcondor.dagman.text import DAG_FILE
+from auto_iter.times import to_the_minute, to_the_second
 
 STATES = ("done", "running", "idle", "held", "failed", "waiting")
 JOB_STATES = {1: "idle", 2: "running", HELD: "held", 6: "running", 7: "running"}
@@ -24,13 +24,21 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Wrong:
-    """What is wrong with a node, and what a person does about it."""
+    """What is wrong with a node, and what a person does about it. `tail`: the end of its `log`."""
 
     node: str
     state: str
     reason: str
     remedy: str = ""
     exit_code: int | None = None
+    log: str = ""
+    tail: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Return it for a person."""
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        end = [f"  end of {self.log}:", *(f"    {line}" for line in self.tail)] if self.tail else []
+        return [f"{self.node} {self.state}: {self.reason}{remedy}", *end]
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,7 @@ class DagStatus:
                 f"DAGMan ends with exit code {job.exit_code} and is started again {how_long}: see "
                 f"{self.root / DAG_FILE}.dagman.out, and end it with auto-iter dag remove"
             )
-        seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.seen_at))
+        seen = to_the_second(self.seen_at)
         lines.append(f"as of {seen}" + self._end())
         if self.snapshot.verdict is not None:
             lines.append(self.snapshot.verdict.sentence)
@@ -139,7 +147,7 @@ class DagStatus:
     def _end(self) -> str:
         if self.expected_end is None or self.job is None:
             return ""
-        end = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.expected_end))
+        end = to_the_minute(self.expected_end)
         return f"; expected to finish at {end}, if all iterations are needed"
 
     def _table(self) -> list[str]:
@@ -153,10 +161,7 @@ class DagStatus:
         return [head, *rows]
 
     def _problems(self) -> list[str]:
-        lines = [
-            f"{each.node} {each.state}: {each.reason}" + (f"; {each.remedy}" if each.remedy else "")
-            for each in self.wrong[:SHOWN]
-        ]
+        lines = [line for each in self.wrong[:SHOWN] for line in each.lines()]
         more = len(self.wrong) - SHOWN
         return [*lines, f"and {more} more"] if more > 0 else lines
 

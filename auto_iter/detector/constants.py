@@ -24,6 +24,7 @@ from auto_iter.detector.labels import (
     component_of_key,
     place_of,
 )
+from auto_iter.detector.rigid import folded
 from auto_iter.errors import InputError, PhysicsError, raise_what_passes
 
 Values = tuple[float, ...]
@@ -192,8 +193,10 @@ def _change(
     scheme: Scheme,
     covariance: Covariance | None,
 ) -> Change:
-    free = any(parameter.is_free for parameter in parts.values())
-    weights = {parameter: _weight(place, name, scheme) for place, parameter in parts.items()}
+    weights = folded(
+        {parameter: _weight(place, name, scheme) for place, parameter in parts.items()}
+    )
+    free = any(parameter.is_free for parameter in weights)
     return Change(key, name, _value(parts, name, scheme), _sigma(weights, covariance), free)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Literal
 
+from auto_iter.detector.stations import station_name
 from auto_iter.errors import InputError
 
 PARAMETERS = ("x", "y", "z", "rx", "ry", "rz")
@@ -77,7 +78,7 @@ class Component:
     @property
     def name(self) -> str:
         """In words, e.g. `station 1 layer 0 module 3 side 1`, or `IFT layer 2`."""
-        words = ["IFT" if self.station == 0 else f"station {self.station}"]
+        words = [station_name(self.station)]
         named = (("layer", self.layer), ("module", self.module), ("side", self.side))
         words += [f"{word} {digit}" for word, digit in named if digit >= 0]
         return " ".join(words)
@@ -241,7 +242,8 @@ class Parameter:
     """One parameter, as a line of `millepede.res` tells it.
 
     `presigma` < 0 means fixed. `change` is the difference to the start value, `sigma` the
-    uncertainty; both None where pede does not print them.
+    uncertainty; both None where pede does not print them. `follows`: a fixed one that goes with the
+    one of that label, as a side without hits goes with its module's other side.
     """
 
     label: int
@@ -249,6 +251,7 @@ class Parameter:
     presigma: float = 0.0
     change: float | None = None
     sigma: float | None = None
+    follows: int | None = None
 
     @property
     def is_free(self) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from auto_iter.detector.labels import LAYERS, POSITIVE_STEREO, Parameter, Place
+from auto_iter.detector.rigid import folded
 
 Floats = npt.NDArray[np.float64]
 NEGLIGIBLE = 1e-9
@@ -32,7 +33,7 @@ def layer_sums(kinds: Sequence[str], members: Mapping[Place, Parameter]) -> Iter
     stations = sorted({place.component.station for place in members})
     for layer in ((station, layer) for station in stations for layer in range(LAYERS)):
         sums = [
-            {m: factor for place, m in members.items() if (factor := _factor(place, layer, kind))}
+            folded({m: _factor(place, layer, kind) for place, m in members.items()})
             for kind in kinds
         ]
         if any(sums):

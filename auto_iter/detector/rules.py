@@ -21,12 +21,13 @@ from auto_iter.detector.labels import (
     Place,
     component_of_number,
 )
+from auto_iter.detector.stations import IFT
 from auto_iter.errors import InputError
 
 NAMED = {
     "tracker": tuple(range(STATIONS)),
-    "IFT": (0,),
-    "3ST": (1, 2, 3),
+    "IFT": (IFT,),
+    "3ST": tuple(station for station in range(STATIONS) if station != IFT),
 }
 """Named components: their stations, counted from 0."""
 DEPTHS = {

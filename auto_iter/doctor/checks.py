@@ -20,6 +20,8 @@ from auto_iter.errors import AutoIterError, PermanentError
 from auto_iter.iteration.envscript import check_calypso, configured_env_script, overruled_calypso
 from auto_iter.millepede.pede.program import find_pede, require_pede
 from auto_iter.millepede.strategy.file import AUTO, load_strategy
+from auto_iter.millepede.survey import load_survey
+from auto_iter.workspace.crowded import MOST_FILES, has_few_entries
 from auto_iter.workspace.paths import openness
 
 ROOM_MB = 2000
@@ -57,6 +59,7 @@ def examine(config: Config, env: Mapping[str, str]) -> list[Diagnosis]:
         *_calypso(config),
         _strategy(config),
         *_initial_constants(config),
+        *_survey(config),
         _pede(config, env),
         *_work_directory(config),
     ]
@@ -116,6 +119,13 @@ def _initial_constants(config: Config) -> Iterator[Diagnosis]:
         yield _judged("initial constants", lambda: read_constants(path), str(path))
 
 
+def _survey(config: Config) -> Iterator[Diagnosis]:
+    path, name = config.alignment.survey, config.alignment.strategy
+    if path is not None:
+        strategy = None if name == AUTO else load_strategy(name)
+        yield _judged("survey", lambda: load_survey(path, strategy), str(path))
+
+
 def _judged(
     subject: str, look: Callable[[], object], found: str | None = None, remedy: str = ""
 ) -> Diagnosis:
@@ -158,7 +168,8 @@ def _work_directory(config: Config) -> Iterator[Diagnosis]:
         return
     open_to_others = openness(place)
     if open_to_others is None or place.stat().st_mode & stat.S_ISVTX:  # as /tmp: each his own
-        yield Diagnosis("work directory", Health.OK, str(place))
+        limit = f"; on AFS: at most {MOST_FILES} raw files" if has_few_entries(place) else ""
+        yield Diagnosis("work directory", Health.OK, f"{place}{limit}")
     else:
         remedy = (
             "others could change what runs there in your name: restrict its permissions, or set "

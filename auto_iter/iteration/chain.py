@@ -1,4 +1,4 @@
-"""The Mille/pede chain of a workspace, in child processes; implements `ports.Millepede`.
+"""The Mille/pede chain of a workspace, in child processes; implements `ports.MillepedeChain`.
 
 What is done is read off the disk: a raw file is converted when its statistics are there (written
 last), an iteration is solved when its `solution.json` is. So nothing here needs to survive a crash.
@@ -8,44 +8,56 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-from auto_iter.alignment.arrival import Response
+from auto_iter.alignment.arguments import Arguments
+from auto_iter.alignment.history import IterationRecord
+from auto_iter.alignment.judges.arrival import Response
 from auto_iter.alignment.model import Stage
 from auto_iter.alignment.ports import Conversion
-from auto_iter.alignment.snapshot import Arguments
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.config.schema import Config
+from auto_iter.detector.stations import WITH_IFT, WITHOUT_IFT
 from auto_iter.errors import InputError, OutdatedError, PhysicsError
-from auto_iter.files import TEMPORARY
+from auto_iter.files import TEMPORARY, digest, write_atomically
 from auto_iter.iteration.conversions import Conversions, source_of
 from auto_iter.iteration.predictions import Predictions
+from auto_iter.iteration.sealing import manifest_of
 from auto_iter.iteration.workers import Workers
 from auto_iter.log.setup import get_logger
 from auto_iter.millepede.pede.program import find_pede, require_pede
 from auto_iter.millepede.requests import SolveRequest
-from auto_iter.millepede.strategy.whole import WITH_IFT, WITHOUT_IFT, Strategy
+from auto_iter.millepede.strategy.whole import Strategy
+from auto_iter.millepede.survey import survey_in_use
 from auto_iter.processes.children import Child
+from auto_iter.several_runs import weights
 from auto_iter.workspace.heritage import differs
 from auto_iter.workspace.paths import Iteration, Workspace
 from auto_iter.workspace.records import fingerprint, read_json, read_solution
 
-REPORT_LIMIT_S = 120.0
+REPORT_LIMIT_S = 600.0
 
 
 class Chain:
-    """Runs conversions, the solver and the report for one workspace."""
+    """Runs conversions, the solver and the report for one workspace.
 
-    def __init__(
+    `held_out`: raw files that are converted like all others, and stay out of the fit.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of a workspace
         self,
         workspace: Workspace,
         arguments: Arguments,
         strategy: Strategy,
         config: Config,
         workers: Workers,
+        *,
+        held_out: frozenset[int] = frozenset(),
     ) -> None:
         self._workspace = workspace
+        self._held_out = held_out
         self._arguments = arguments
         self._strategy = strategy
         self._config = config
@@ -113,40 +125,60 @@ class Chain:
     ) -> SolveRequest:
         first = stage.iteration - stage.within + 1
         of_phase = [self._paths(number) for number in range(first, stage.iteration + 1)]
+        sources = [source_of(paths, number) for number in sorted(numbers)]
         request = SolveRequest.of(
             stage,
             self._config,
-            [source_of(paths, number) for number in sorted(numbers)],
+            [source for source in sources if source.number not in self._held_out],
+            weights(self._arguments.files),
+            hold_out=[source for source in sources if source.number in self._held_out],
             directory=paths.millepede,
             previous=paths.constants,
             centre=self._paths(1).constants,
             earlier=[each.constants for each in of_phase],
             strategy=str(self._workspace.strategy),
+            survey=survey_in_use(self._workspace, self._config),
             stations=self._strategy.stations_in(stage, self._arguments.stations),
         )
-        files = (self._workspace.strategy, request.previous, self._paths(1).constants)
-        made_of = fingerprint(request.settings, (*files, *request.statistics))
+        files = [self._workspace.strategy, request.previous, self._paths(1).constants]
+        files += [] if request.survey is None else [request.survey]
+        settings = request.settings
+        if request.hold_out:  # else a file in and the same file out would be the same
+            settings["hold_out"] = [source.number for source in request.hold_out]
+        judges = (source.statistics for source in request.hold_out)
+        made_of = fingerprint(settings, (*files, *request.statistics, *judges))
         return request.model_copy(update={"fingerprint": made_of})
 
+    def seal(self, snapshot: Snapshot, record: IterationRecord) -> str:
+        """Write the manifest of a finished iteration; return its hash."""
+        manifest = manifest_of(self._workspace, snapshot, record, self._config, self._workers.env)
+        write_atomically(self._workspace.manifest(record.iteration), manifest.text)
+        return digest(manifest.text.encode())
+
     def report(self, iteration: int) -> None:
-        """Refresh tables and plots; a report that fails costs a log line, not the alignment."""
+        """Refresh tables and page; a report that fails costs a log line, not the alignment.
+
+        The pictures beside the page, which take as long as all else, are made at the end.
+        """
         del iteration  # the report shows all that is there
         self._reap_report()
         if self._reporting is None and self._config.alignment.report == "iteration":
-            self._report()
+            self._report("--page-only")
 
-    def _report(self) -> None:
-        command = [sys.executable, "-m", "auto_iter.report", str(self._workspace.root)]
+    def _report(self, *options: str) -> None:
+        command = [sys.executable, "-m", "auto_iter.report", str(self._workspace.root), *options]
         self._reporting = self._workers.start_command(command)
 
-    def _reap_report(self, *, wait: bool = False) -> None:
+    def _reap_report(self, should_stop: Callable[[], bool] | None = None) -> None:
+        """See what became of the report, if it has ended; with `should_stop`, wait for its end."""
         child = self._reporting
-        if child is None or not (wait or child.has_ended):
+        if child is None or not (should_stop or child.has_ended):
             return
         self._reporting = None
-        if not child.ends_within(REPORT_LIMIT_S):
+        if not child.ends_within(REPORT_LIMIT_S, should_stop or (lambda: False)):
             child.stop()
-            get_logger().warning("report not made", reason=f"longer than {REPORT_LIMIT_S:g} s")
+            reason = f"not within {REPORT_LIMIT_S:g} s, or before the daemon was told to end"
+            get_logger().warning("report not made", reason=reason)
             return
         error = child.finish()
         if error is not None:
@@ -170,12 +202,12 @@ class Chain:
             self._solving.stop()
         self._solving = None
 
-    def finish(self) -> None:
-        """Make the report of what is there now, and wait for it."""
-        self._reap_report(wait=True)
-        if self._config.alignment.report != "never":
+    def finish(self, should_stop: Callable[[], bool]) -> None:
+        """Make the report of what is there now, and wait for it, unless somebody asks to stop."""
+        self._reap_report(should_stop)
+        if self._config.alignment.report != "never" and not should_stop():
             self._report()
-            self._reap_report(wait=True)
+            self._reap_report(should_stop)
 
     def _paths(self, iteration: int) -> Iteration:
         return self._workspace.iteration(iteration, self._arguments.run)

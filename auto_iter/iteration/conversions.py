@@ -15,13 +15,14 @@ from auto_iter.config.cuts import TrackCuts
 from auto_iter.config.schema import Millepede
 from auto_iter.errors import OutdatedError
 from auto_iter.files import TEMPORARY
-from auto_iter.iteration.predictions import Expectation, Predictions
+from auto_iter.iteration.predictions import ExpectedChange, Predictions
 from auto_iter.iteration.workers import Workers
 from auto_iter.log.setup import get_logger
 from auto_iter.millepede.requests import ConvertRequest, Source
 from auto_iter.millepede.strategy.parts import Labels
 from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.processes.children import Child
+from auto_iter.rawfiles import logged, spoken
 from auto_iter.workspace.hashes import copies
 from auto_iter.workspace.paths import Iteration
 from auto_iter.workspace.records import Converted, FileVersion, read_conversion
@@ -37,7 +38,7 @@ class _Look:
     paths: Iteration
     cuts: TrackCuts
     labels: Labels
-    prediction: Expectation | None
+    prediction: ExpectedChange | None
     damage: dict[int, str] = field(default_factory=dict)
 
     @cached_property
@@ -92,7 +93,7 @@ class Conversions:
             paths.mille_statistics(number).unlink(missing_ok=True)
         if look.damage:
             reason = self._said or next(iter(look.damage.values()))
-            what = {"files": sorted(look.damage), "reason": reason}
+            what = {"files": [logged(number) for number in sorted(look.damage)], "reason": reason}
             get_logger().warning("does not match its checksum; converted again", **what)
             self._said = ""
         todo = [number for number, error in seen.items() if error is None]
@@ -107,7 +108,7 @@ class Conversions:
         if outdated:
             otherwise = "not converted as they are, with the present settings"
             reason = next(iter(look.damage.values()), otherwise)
-            files = " ".join(f"{number:05d}" for number in outdated)
+            files = " ".join(spoken(number) for number in outdated)
             raise OutdatedError(f"raw files {files}: {reason}")
 
     def distrust(self, reason: str) -> None:
@@ -159,7 +160,7 @@ class Conversions:
         tracks = {number: self._known[paths.output(number)].tracks for number in numbers}
         return {
             number: "holds the same tracks as the output of raw file "
-            + ", ".join(f"{other:05d}" for other in same if other != number)
+            + ", ".join(spoken(other) for other in same if other != number)
             for same in copies(tracks)
             for number in same
         }

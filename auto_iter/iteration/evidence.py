@@ -10,6 +10,7 @@ from pathlib import Path
 from auto_iter.alignment.model import Problem
 from auto_iter.batch.driver import DiskUse
 from auto_iter.batch.exitcodes import CANNOT_DELIVER, DISK_FULL, describe_exit
+from auto_iter.rawfiles import spoken
 from auto_iter.workspace.paths import Iteration
 
 _TAIL_BYTES = 4000
@@ -20,12 +21,12 @@ _FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, err
 def evidence(paths: Iteration, problem: Problem) -> str:
     """Return what is known of a problem: reason, exit code's meaning, end of the error log."""
     log = paths.job_log(problem.number, "err")
-    lines = [f"raw file {problem.number:05d} {problem.trouble}: {problem.reason}"]
+    lines = [f"raw file {spoken(problem.number)} {problem.trouble}: {problem.reason}"]
     if problem.machine:
         lines[0] += f" (on {problem.machine})"
     if problem.exit_code is not None or problem.signal is not None:
         lines.append(describe_exit(problem.exit_code, problem.signal))
-    tail = _tail(log)
+    tail = last_lines(log)
     lines.append(f"end of {log}:" if tail else f"{log} is empty or not there")
     return "\n".join(lines + [f"  {line}" for line in tail])
 
@@ -44,11 +45,12 @@ def met_full_disk(
         return False
     if was_full or (runs_here and problem.exit_code == DISK_FULL):
         return True
-    said = [problem.reason, *_tail(paths.job_log(problem.number, "err"))]
+    said = [problem.reason, *last_lines(paths.job_log(problem.number, "err"))]
     return any(words in line for line in said for words in _FULL) or is_full()
 
 
-def _tail(log: Path) -> list[str]:
+def last_lines(log: Path) -> list[str]:
+    """Return the end of a log; nothing where it cannot be read."""
     try:
         with log.open("rb") as lines:
             lines.seek(max(0, log.stat().st_size - _TAIL_BYTES))

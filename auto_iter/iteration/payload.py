@@ -8,7 +8,7 @@ from pathlib import Path
 
 from auto_iter.batch.job import travelling
 from auto_iter.config.schema import Reco
-from auto_iter.errors import InputError
+from auto_iter.errors import InputError, TransientError
 from auto_iter.files import write_atomically
 from auto_iter.workspace.paths import Iteration
 
@@ -20,6 +20,24 @@ def inputs(paths: Iteration, reco: Reco) -> tuple[Path, ...]:
     """Return the files that each job needs in its sandbox, besides the job script."""
     names = (_ENV_SCRIPT, *_SCRIPTS, *(program.name for program in travelling(reco)))
     return (*(paths.reco / name for name in names), paths.constants)
+
+
+def recipe(paths: Iteration, reco: Reco) -> list[str]:
+    """Return the job script and all `inputs` but the constants; nothing for what is not there.
+
+    Raises TransientError when one cannot be read.
+    """
+    files_there = (paths.job_script, *inputs(paths, reco))
+    return [_text(path) for path in files_there if path != paths.constants]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise TransientError(f"{path}: cannot be read: {error}") from error
 
 
 def refuse_missing_programs(reco: Reco) -> None:

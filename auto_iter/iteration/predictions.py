@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auto_iter.alignment.arrival import Look, Response
+from auto_iter.alignment.judges.arrival import Look, Response
 from auto_iter.files import digest
 from auto_iter.log.setup import get_logger
 from auto_iter.workspace.hashes import is_intact
@@ -19,7 +19,7 @@ from auto_iter.workspace.records import FileVersion, read_json
 
 
 @dataclass(frozen=True)
-class Expectation:
+class ExpectedChange:
     """Of the solution at `path`; `files`: what was seen before, by raw file."""
 
     path: Path
@@ -38,11 +38,11 @@ class Expectation:
 class Predictions:
     """Those of all iterations; each is read again only when its file is another one."""
 
-    def __init__(self, workspace: Workspace, run: int) -> None:
+    def __init__(self, workspace: Workspace, run: int | None) -> None:
         self._workspace, self._run = workspace, run
-        self._known: dict[Path, tuple[FileVersion, Expectation | None]] = {}
+        self._known: dict[Path, tuple[FileVersion, ExpectedChange | None]] = {}
 
-    def before(self, iteration: int) -> Expectation | None:
+    def before(self, iteration: int) -> ExpectedChange | None:
         """Return the prediction for the tracks of `iteration`.
 
         None in the first one, where the solution before knows of none, and where the iteration
@@ -60,7 +60,7 @@ class Predictions:
             return None
         return prediction if prediction.constants == constants else None
 
-    def _read(self, path: Path) -> Expectation | None:
+    def _read(self, path: Path) -> ExpectedChange | None:
         version = FileVersion.at(path)
         if version is None:
             return None
@@ -69,7 +69,7 @@ class Predictions:
         return self._known[path][1]
 
 
-def _parse(path: Path) -> Expectation | None:
+def _parse(path: Path) -> ExpectedChange | None:
     record = read_json(path)
     if record is None or not is_intact(record):
         phrase = "does not match its checksum; whether constants arrive is not checked"
@@ -79,4 +79,4 @@ def _parse(path: Path) -> Expectation | None:
     if told is None:
         return None
     files = {int(number): Look(**look) for number, look in told["files"].items()}
-    return Expectation(path, told["key"], told["constants"], files)
+    return ExpectedChange(path, told["key"], told["constants"], files)

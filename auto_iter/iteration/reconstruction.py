@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from auto_iter.alignment.model import Batch, Job, Problem, Resources, Stage
@@ -19,12 +18,13 @@ from auto_iter.files import digest, refuse_full_disk, sync_directory
 from auto_iter.iteration import payload
 from auto_iter.iteration.envscript import find_env_script, install_env_script
 from auto_iter.iteration.evidence import evidence, met_full_disk
+from auto_iter.iteration.outputs import Outputs
 from auto_iter.millepede.strategy.whole import Strategy
-from auto_iter.rawfiles import RawRange, describe_missing, missing, raw_path
+from auto_iter.rawfiles import describe_missing, missing, raw_path, run_and_number
+from auto_iter.several_runs import RawFiles
+from auto_iter.workspace.crowded import refuse_crowded
 from auto_iter.workspace.heritage import Heritage
 from auto_iter.workspace.paths import Iteration, Workspace
-
-_OUTPUT = re.compile(r"kfalignment_(\d{6})_(\d{5})\.root")
 
 DISK_AGAIN_S = 10.0
 """How often a full disk is looked at again."""
@@ -42,11 +42,13 @@ class WorkspaceReconstruction:
     workspace: Workspace
     config: Config
     year: int
-    run: int
-    files: RawRange
+    run: int | None
+    files: RawFiles
     strategy: Strategy
     stations: int
     excluded: frozenset[int] = frozenset()
+    skipped: Mapping[int, int] = field(default_factory=dict)
+    """Raw files that a person left out later, and the first iteration without each."""
     dag_key: str | None = None
     """Where DAGMan submits the jobs: the key of its DAG."""
 
@@ -59,13 +61,19 @@ class WorkspaceReconstruction:
         lost = missing(raw_dir, self.year, self.run, wanted)
         if lost:
             raise InputError(describe_missing(lost, len(wanted)), "bring them back and resume")
+        refuse_crowded(self.workspace.root, len(wanted))
         find_env_script(self.workspace, self.config)
         payload.refuse_missing_programs(self.config.reco)
         for number in sorted(wanted)[:1]:
             self._driver.refuse_batch(self.batch(Stage(1), "", [number], {}, ()))
-        initial = self.config.alignment.initial_constants
-        if initial is not None:
-            read_text(initial)
+        if self._initial is not None:
+            read_text(self._initial)
+
+    @property
+    def _initial(self) -> Path | None:
+        """The constants that the alignment begins with; None: it begins without."""
+        configured, own = self.config.alignment.initial_constants, self.workspace.initial_constants
+        return own if configured is None and own.is_file() else configured
 
     @property
     def _driver(self) -> BatchDriver:
@@ -100,15 +108,13 @@ class WorkspaceReconstruction:
         try:
             for directory in (paths.logs, paths.millepede):
                 directory.mkdir(parents=True, exist_ok=True)
-            self._make_outputs_directory(paths)
+            self.outputs(stage.iteration).make_directory()
             for number in self.wanted():
                 paths.job_directory(number).mkdir(parents=True, exist_ok=True)
             install_env_script(self.workspace, self.config)
             env_script = self.workspace.env_script.read_text()
             payload.install(paths, env_script, constants, self.config.reco)
-            everything = self.batch(stage, "", self.wanted(), {}, ())
-            name, text = self._driver.submit_file(everything)
-            payload.write_changed(paths.reco / name, text)
+            payload.write_changed(*self.submit_file(stage))
             # Jobs are submitted next, and bring their outputs into these whatever happens to us.
             for directory in (paths.root, self.workspace.root):
                 sync_directory(directory)
@@ -116,24 +122,20 @@ class WorkspaceReconstruction:
             raise TransientError(f"{paths.root}: cannot be prepared: {error}") from error
         return digest(constants.encode())
 
-    def _outputs_directory(self, paths: Iteration) -> Path:
-        """Return where the iteration's outputs lie: `2kfalignment`, or what that is a link to."""
-        elsewhere, usual = self.config.paths.outputs_dir, paths.kfalignment
-        if elsewhere is None or (usual.exists() and not usual.is_symlink()):
-            return usual
-        return elsewhere / self.workspace.root.name / paths.root.name / usual.name
+    @property
+    def cpus(self) -> int:
+        """Processors of one job."""
+        return self._driver.cpus
 
-    def _make_outputs_directory(self, paths: Iteration) -> None:
-        directory = self._outputs_directory(paths)
-        directory.mkdir(parents=True, exist_ok=True)
-        if directory == paths.kfalignment or paths.kfalignment.is_symlink():
-            return
-        if any(directory.iterdir()):
-            raise InputError(
-                f"{directory}: holds outputs of another alignment of this name",
-                "move that directory away, or set paths.outputs_dir to another one",
-            )
-        paths.kfalignment.symlink_to(directory)
+    def submit_file(self, stage: Stage) -> tuple[Path, str]:
+        """Return where an iteration's submit description is, or will be, and what it says."""
+        everything = self.batch(stage, "", self.wanted(), {}, ())
+        name, text = self._driver.submit_file(everything)
+        return self._paths(stage.iteration).reco / name, text
+
+    def outputs(self, iteration: int) -> Outputs:
+        """Return the outputs of an iteration."""
+        return Outputs(self._paths(iteration), self.config.paths.outputs_dir)
 
     def _refuse_other_constants(self, paths: Iteration, iteration: int, constants: str) -> None:
         """Raise PhysicsError when outputs are there that were made with other constants."""
@@ -151,34 +153,29 @@ class WorkspaceReconstruction:
             )
 
     def constants_of(self, iteration: int) -> str:
-        """Return the path of the constants that `iteration` starts from."""
-        return str(self._paths(iteration).constants.absolute())
+        """Return where, in the workspace, the constants are that `iteration` starts from."""
+        return str(self._paths(iteration).constants.relative_to(self.workspace.root))
+
+    def found_by(self, iteration: int) -> str:
+        """Return where, in the workspace, the constants are that `iteration` found."""
+        return str(self._paths(iteration).new_constants.relative_to(self.workspace.root))
 
     def wanted(self) -> frozenset[int]:
-        """Return the raw-file numbers that every iteration reconstructs."""
-        return frozenset(self.files.numbers) - self.excluded
+        """Return the raw-file numbers that iterations reconstruct from now on."""
+        return frozenset(self.files.numbers) - self.excluded - frozenset(self.skipped)
 
     def delivered(self, iteration: int) -> frozenset[int]:
         """Return the raw-file numbers whose output lies in `2kfalignment`."""
-        directory = self._paths(iteration).kfalignment
-        try:
-            names = [path.name for path in directory.iterdir()]
-        except FileNotFoundError:
-            return frozenset()
-        except OSError as error:
-            raise TransientError(f"{directory}: cannot be read: {error}") from error
-        matches = filter(None, map(_OUTPUT.fullmatch, names))
-        return frozenset(int(match[2]) for match in matches if int(match[1]) == self.run)
+        found = self.outputs(iteration).delivered()
+        return found - {number for number, first in self.skipped.items() if iteration >= first}
+
+    def without(self, skipped: Mapping[int, int]) -> WorkspaceReconstruction:
+        """Return the same, leaving out raw files from an iteration on: number → that iteration."""
+        return replace(self, skipped=skipped)
 
     def reject(self, iteration: int, number: int) -> None:
         """Rename a bad output to `*.bad`, so that its raw file counts as outstanding again."""
-        output = self._paths(iteration).output(number)
-        try:
-            output.replace(output.with_name(f"{output.name}.bad"))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise TransientError(f"{output}: cannot be set aside: {error}") from error
+        self.outputs(iteration).reject(number)
 
     def batch(
         self,
@@ -196,11 +193,21 @@ class WorkspaceReconstruction:
             directory=paths.reco,
             executable=paths.job_script,
             inputs=payload.inputs(paths, self.config.reco),
-            deliver_to=self._outputs_directory(paths),
+            deliver_to=self.outputs(stage.iteration).directory,
             jobs=tuple(self._job(paths, number, stations, memory_mb) for number in sorted(numbers)),
             resources=self._resources(),
             avoid_machines=tuple(sorted(avoid_machines)),
         )
+
+    def recipe(self, iteration: int) -> str:
+        """Return the hash of what jobs are made of: the submit description of one, and its files.
+
+        Paths are those of the first iteration, files those of this one. Raises TransientError.
+        """
+        one = self.batch(Stage(1), "", sorted(self.wanted())[:1], {}, ())
+        _, description = self._driver.submit_file(one)
+        texts = payload.recipe(self._paths(iteration), self.config.reco)
+        return digest("\0".join([description, *texts]).encode())
 
     def check_room(self) -> None:
         """Raise TransientError when the workspace's disk takes no more files."""
@@ -249,14 +256,15 @@ class WorkspaceReconstruction:
 
     def _arguments(self, number: int, stations: int) -> tuple[str, ...]:
         raw_dir = self.config.paths.raw_dir.absolute()
-        raw = raw_path(raw_dir, self.year, self.run, number)
+        run, file = run_and_number(number, self.run)
+        raw = raw_path(raw_dir, self.year, run, file)
         readable = through(self.config.paths.raw_url, raw)
-        return job_arguments(readable, self.run, number, stations, self.config.reco)
+        return job_arguments(readable, run, file, stations, self.config.reco)
 
     def _resources(self) -> Resources:
         reco = self.config.reco
         return Resources(
-            cpus=self._driver.cpus,
+            cpus=self.cpus,
             memory_mb=reco.memory_mb,
             disk_mb=reco.disk_mb,
             time_limit_s=reco.time_limit_s,
@@ -268,5 +276,4 @@ class WorkspaceReconstruction:
         begins_anew = stage.within == 1 and phase.start == "initial"
         if stage.iteration > 1 and not begins_anew:
             return read_text(self._paths(stage.iteration - 1).new_constants)
-        initial = self.config.alignment.initial_constants
-        return "" if initial is None else read_text(initial)
+        return "" if self._initial is None else read_text(self._initial)

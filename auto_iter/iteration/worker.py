@@ -21,10 +21,10 @@ def main(arguments: Sequence[str]) -> int:
     use_one_thread()  # hence the imports below
     from auto_iter.errors import (
         DAMAGED_EXIT_CODE,
-        TRANSIENT_ERRNOS,
         TRANSIENT_EXIT_CODE,
         AutoIterError,
         DamagedError,
+        passes,
     )
 
     try:
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     except OSError as error:
         print(f"{error.filename or 'output'}: {error.strerror}", file=sys.stderr)
-        return TRANSIENT_EXIT_CODE if error.errno in TRANSIENT_ERRNOS else 1
+        return TRANSIENT_EXIT_CODE if passes(error) else 1
     return 0
 
 
@@ -47,7 +47,7 @@ def _run(what: str = "", request: str = "", *rest: str) -> None:
     from pydantic import ValidationError
 
     from auto_iter.errors import UsageError
-    from auto_iter.wording import in_words
+    from auto_iter.wording import first_problem
 
     if what not in ("convert", "solve") or not request or rest:
         raise UsageError("usage: python -m auto_iter.iteration.worker convert|solve REQUEST.json")
@@ -58,9 +58,7 @@ def _run(what: str = "", request: str = "", *rest: str) -> None:
         else:
             _solve(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{request}: {key}: {in_words(first)}") from error
+        raise UsageError(f"{request}: {first_problem(error)}") from error
 
 
 def _convert(content: bytes) -> None:
@@ -73,9 +71,9 @@ def _convert(content: bytes) -> None:
 def _solve(content: bytes) -> None:
     from auto_iter.millepede.requests import SolveRequest
     from auto_iter.millepede.workflow import solve
-    from auto_iter.weakmodes.drift import drift_remarks
+    from auto_iter.weakmodes.review import review
 
-    solve(SolveRequest.model_validate_json(content), os.environ, drift_remarks)
+    solve(SolveRequest.model_validate_json(content), os.environ, review)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 _COLORS = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _PLAIN = "\x1b[0m"
+
+
+def entry_of(line: str | bytes) -> dict[str, Any] | None:
+    """Return the entry that a line of the log is; None where it is none."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
 
 
 def readable(entry: Mapping[str, Any], *, colors: bool = False) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from auto_iter.alignment.model import Stage
@@ -25,9 +26,12 @@ from auto_iter.millepede.results import ConversionRecord, SolutionRecord
 from auto_iter.millepede.solving import StepEnd, choose_engine
 from auto_iter.millepede.strategy.file import AUTO, default_strategy, load_strategy
 from auto_iter.millepede.strategy.whole import Strategy
+from auto_iter.millepede.survey import survey_in_use
 from auto_iter.millepede.workflow import solve
+from auto_iter.several_runs import RawFiles, SeveralRuns, weights
 from auto_iter.workspace.hashes import copies
-from auto_iter.workspace.paths import Workspace
+from auto_iter.workspace.paths import Iteration, Workspace
+from auto_iter.workspace.records import read_json
 
 _NUMBERED = re.compile(r"_(\d+)\.root$")
 
@@ -37,13 +41,20 @@ class Choices:
     """What the command line says; None leaves it to the configuration."""
 
     strategy: str | None = None
+    survey: Path | None = None
     iteration: int | None = None
     stage: Stage | None = None
     """Where the iteration is among the phases, when a workspace knows; else as planned."""
     solver: Solver | None = None
     pede_install: Path | None = None
     allow_bad: bool = False
+    held_out: frozenset[int] = frozenset()
+    """Raw files that stay out of the fit."""
     modes: bool = False
+    step: Callable[[], None] = lambda: None
+    """Called after each converted ROOT file."""
+    files: RawFiles | None = None
+    """The alignment's raw files, with their weights, where there is an alignment that says so."""
 
 
 def run_iteration(
@@ -55,22 +66,35 @@ def run_iteration(
     """
     roots = sorted(place.files.glob(ROOT_FILES))
     if not roots:
+        cleaned = read_json(place.root / "cleaned.json")
+        if cleaned is not None:
+            raise InputError(
+                f"{place.root}: cleaned at {cleaned.get('cleaned')}: its fitted tracks are gone",
+                "take a later iteration; its constants are in 3millepede all the same",
+            )
         raise InputError(f"{place.files}: no kfalignment_*.root in there")
     (output / "mille").mkdir(parents=True, exist_ok=True)
     name = choices.strategy or _strategy_of(place.root, config)
     strategy = load_strategy(name)
     stage = choices.stage or strategy.planned(choices.iteration or place.number)
-    sources = [_source(path, output / "mille", index) for index, path in enumerate(roots)]
-    records = _convert(sources, config, strategy, stage)
+    number_of = partial(_number, files=choices.files)
+    sources = [
+        _source(path, output / "mille", number_of(path, index)) for index, path in enumerate(roots)
+    ]
+    records = _convert(sources, config, strategy, stage, choices.step)
     _refuse_copies(records)
+    good = _good_sources(sources, records, allow_bad=choices.allow_bad)
     request = SolveRequest.of(
         stage,
         config,
-        _good_sources(sources, records, allow_bad=choices.allow_bad),
+        [source for source in good if source.number not in choices.held_out],
+        {} if choices.files is None else weights(choices.files),
+        hold_out=[source for source in good if source.number in choices.held_out],
         directory=output,
         previous=place.root / "1reco" / "inputforalign.txt",
         centre=_centre(place.root),
         strategy=name,
+        survey=choices.survey or survey_in_use(Workspace(place.root.parent), config),
         solver=choices.solver or config.millepede.solver,
         pede_install=choices.pede_install or config.paths.pede_install,
         eigen=choices.modes,
@@ -96,11 +120,19 @@ def _centre(root: Path) -> Path | None:
     return first if first.is_file() else None
 
 
-def _source(root: Path, mille: Path, index: int) -> Source:
+def _number(root: Path, index: int, files: RawFiles | None) -> int:
+    """Return what the alignment calls the raw file of a ROOT file; `index` where nothing tells."""
+    if isinstance(files, SeveralRuns):
+        number = Iteration(root.parent, None).number_of(root.name)
+        return index if number is None else number
     match = _NUMBERED.search(root.name)
+    return int(match[1]) if match else index
+
+
+def _source(root: Path, mille: Path, number: int) -> Source:
     stem = root.stem.removeprefix("kfalignment_")
     return Source(
-        number=int(match[1]) if match else index,
+        number=number,
         root=root,
         binary=mille / f"mp2input_{stem}.bin",
         statistics=mille / f"mp2input_{stem}.json",
@@ -108,12 +140,20 @@ def _source(root: Path, mille: Path, index: int) -> Source:
 
 
 def _convert(
-    sources: Sequence[Source], config: Config, strategy: Strategy, stage: Stage
+    sources: Sequence[Source],
+    config: Config,
+    strategy: Strategy,
+    stage: Stage,
+    step: Callable[[], None],
 ) -> list[ConversionRecord]:
     cuts = strategy.cuts_in(stage, config.millepede.cuts)
     asked = [ConvertRequest(sources=(s,), cuts=cuts, labels=strategy.labels) for s in sources]
     workers = config.millepede.workers or os.cpu_count() or 1
-    return [each for made in in_processes(convert_sources, asked, workers) for each in made]
+    records = list[ConversionRecord]()
+    for made in in_processes(convert_sources, asked, workers):
+        records += made
+        step()
+    return records
 
 
 def _refuse_copies(records: Sequence[ConversionRecord]) -> None:

@@ -43,6 +43,7 @@ def solution_record(
         fingerprint=request.fingerprint,
         strategy=strategy.name,
         binaries=tuple(path.name for path in request.binaries),
+        weights=request.weights,
         phase=steps.phase.name,
         solver=steps.engine.name,
         tracks=statistics.tracks_kept,
@@ -53,6 +54,9 @@ def solution_record(
         max_rotation_mrad=1e3 * max((abs(c.value) for c in free if not c.is_shift), default=0.0),
         max_pull=max(pulls.values(), default=0.0),
         pulls=pulls,
+        free_parameters=sum(each.is_free for each in steps.merged.values()),
+        gated=len(steps.held),
+        held=tuple(place.name for place in steps.held),
         exit_codes=tuple(end.ending.code for end in steps.ends),
         steps=tuple(
             StepRecord(

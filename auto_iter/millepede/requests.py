@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,8 +46,8 @@ class ConvertRequest(Message):
 
 
 PLACES = frozenset(
-    ("directory", "binaries", "statistics", "previous", "centre", "earlier", "strategy")
-) | {"pede_install"}
+    ("directory", "binaries", "statistics", "hold_out", "previous", "centre", "earlier", "strategy")
+) | {"survey", "pede_install"}
 """What of a request to solve only says where things lie: a workspace may be moved."""
 
 
@@ -58,15 +58,22 @@ class SolveRequest(Message):
     `previous`: the constants that the tracks were made with; `centre`: those that the alignment
     began with, to which priors pull; None: the nominal geometry. `stations`: how many the tracks
     were reconstructed in; None: not known. `earlier`: the constants that the phase's iterations
-    started from up to this one, to see whether they walk. `fingerprint` goes into the solution.
+    started from up to this one, to see whether they walk. `hold_out`: raw files that stay out of
+    the fit. `survey`: measurements that go into the fit, where there are any.
+    `least_hits`, `least_tracks`: what a parameter needs to be free; None: as the strategy's pede
+    says. `weights`: by the name of a Mille binary, where its tracks count with another weight than
+    1. `fingerprint` goes into the solution.
     """
 
     directory: Path
     binaries: tuple[Path, ...]
     statistics: tuple[Path, ...]
+    weights: dict[str, float] = Field(default_factory=dict)
+    hold_out: tuple[Source, ...] = ()
     previous: Path
     centre: Path | None = None
     earlier: tuple[Path, ...] = ()
+    survey: Path | None = None
     strategy: str = "3st"
     iteration: int = 1
     phase: int = 0
@@ -76,6 +83,8 @@ class SolveRequest(Message):
     solver: Solver = "auto"
     pede_install: Path | None = None
     time_limit_s: float = 3600.0
+    least_hits: int | None = None
+    least_tracks: int = 10
     max_shift_mm: float = 5.0
     max_rotation_rad: float = 0.1
     accept_bad_matrix: bool = False
@@ -83,9 +92,16 @@ class SolveRequest(Message):
 
     @classmethod
     def of(
-        cls, stage: Stage, config: Config, sources: Sequence[Source], **others: Any
+        cls,
+        stage: Stage,
+        config: Config,
+        sources: Sequence[Source],
+        weights: Mapping[int, float],
+        **others: Any,
     ) -> SolveRequest:
         """Return the request for an iteration of converted `sources`; `others` go before `config`.
+
+        `weights`: of raw files, where it is not 1.
 
         Raises ValidationError for fields that are missing or none.
         """
@@ -93,12 +109,15 @@ class SolveRequest(Message):
         asked: dict[str, Any] = {
             "binaries": [source.binary for source in sources],
             "statistics": [source.statistics for source in sources],
+            "weights": {s.binary.name: weights[s.number] for s in sources if s.number in weights},
             "iteration": stage.iteration,
             "phase": stage.phase,
             "within": stage.within,
             "solver": millepede.solver,
             "pede_install": config.paths.pede_install,
             "time_limit_s": millepede.time_limit_s,
+            "least_hits": millepede.least_hits,
+            "least_tracks": millepede.least_tracks,
             "max_shift_mm": millepede.max_shift_mm,
             "max_rotation_rad": millepede.max_rotation_rad,
             "accept_bad_matrix": millepede.accept_bad_matrix,
@@ -108,4 +127,8 @@ class SolveRequest(Message):
     @property
     def settings(self) -> dict[str, Any]:
         """What the solution depends on, besides the content of files."""
-        return self.model_dump(mode="json", exclude={*PLACES, "fingerprint"})
+        without = {*PLACES, "fingerprint"}
+        # Where there are none, solutions of a version that knew none are still the same.
+        return self.model_dump(
+            mode="json", exclude=without if self.weights else {*without, "weights"}
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from auto_iter.alignment.arrival import Look
+from auto_iter.alignment.judges.arrival import Look
 from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.config.cuts import TrackCuts
 from auto_iter.errors import InputError, raise_what_passes
@@ -120,7 +120,9 @@ class Prediction(Message):
 class SolutionRecord(SolutionSummary):
     """The content of `solution.json`: the numbers that travel, and where they come from.
 
-    `chi2`, `ndf`, `records`, `rejects`: pede's, after the last step.
+    `chi2`, `ndf`, `records`, `rejects`: pede's, after the last step. `statistics`: of the raw files
+    in the fit, `held_out`: of those that stayed out of it; None: there were none. `held`: the
+    parameters that are `gated`, by name. `weights`: of those of `binaries` where it is not 1.
     """
 
     iteration: int
@@ -128,6 +130,7 @@ class SolutionRecord(SolutionSummary):
     track_chi2_ndf: float
     fingerprint: str = ""
     binaries: tuple[str, ...] = ()
+    weights: dict[str, float] = Field(default_factory=dict)
     records: int
     rejects: int
     chi2: float
@@ -135,9 +138,11 @@ class SolutionRecord(SolutionSummary):
     exit_codes: tuple[int, ...]
     steps: tuple[StepRecord, ...]
     statistics: Statistics
+    held_out: Statistics | None = None
     parameters: tuple[ParameterRecord, ...]
     changes: tuple[ChangeRecord, ...]
     weakest_modes: tuple[ModeRecord, ...] = ()
+    held: tuple[str, ...] = ()
     prediction: Prediction | None = None
     checksum: str = ""
 

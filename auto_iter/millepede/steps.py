@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auto_iter.detector.labels import Parameter, Place, Scheme
@@ -15,16 +15,19 @@ from auto_iter.millepede.pede.input import (
     CONSTRAINTS,
     PARAMETERS,
     PRIOR,
+    SURVEY,
     Knowledge,
     Parameters,
     format_constraints,
     format_prior,
+    format_survey,
     step_parameters,
     write_step_files,
 )
 from auto_iter.millepede.pede.result_files import read_result
 from auto_iter.millepede.solving import Engine, StepEnd
-from auto_iter.millepede.steering.writer import format_parameters
+from auto_iter.millepede.steering.reader import Binary
+from auto_iter.millepede.steering.writer import format_binary, format_parameters
 from auto_iter.millepede.strategy.parts import Phase
 from auto_iter.millepede.strategy.whole import Strategy
 
@@ -38,7 +41,7 @@ class Steps:
 
     `merged`: value of each parameter after the last step; one that the last step fixed keeps
     presigma and uncertainty from the last step that had it free. `covariance`: of label pairs,
-    where the solver tells it. `remarks`: what the data lack.
+    where the solver tells it. `remarks`: what the data lack; `held`: what stays for that reason.
     """
 
     scheme: Scheme
@@ -48,6 +51,7 @@ class Steps:
     merged: Mapping[int, Parameter]
     covariance: Mapping[tuple[int, int], float]
     remarks: tuple[str, ...] = ()
+    held: tuple[Place, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -58,7 +62,7 @@ class Steps:
 
 def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
     directory: Path,
-    binaries: Sequence[Path],
+    binaries: Sequence[Binary],
     strategy: Strategy,
     phase: Phase,
     evidence: Evidence,
@@ -83,10 +87,11 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
         where.mkdir(parents=True)
         parameters = step_parameters(strategy, step, values, evidence.seen_stations, short)
         _refuse_when_all_is_short(f"step {number}", parameters, short, evidence)
-        names = [os.path.relpath(binary, where) for binary in filled]
+        names = [format_binary(os.path.relpath(each.path, where), each.weight) for each in filled]
         title = f"{strategy.name}, {phase.name}, step {number}, fixed: {', '.join(step.fix)}"
         texts = _texts(strategy, phase, parameters, knowledge)
-        pede = strategy.pede.in_one_step() if PRIOR in texts else strategy.pede
+        measured = not texts.keys().isdisjoint((PRIOR, SURVEY))
+        pede = strategy.pede.in_one_step() if measured else strategy.pede
         steering = write_step_files(where, pede, texts, names, title)
         end = engine.run(where, steering.name)
         end.raise_if_failed(
@@ -98,6 +103,7 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
         found = read_result(where / "millepede.res")
         if not engine.accept_bad_matrix:
             _refuse_bad_uncertainties(f"step {number}", where, found.values(), strategy)
+        found = _following(found, parameters)
         values = {label: parameter.value for label, parameter in found.items()}
         _merge(merged, found)
         covariance.update(end.covariance)
@@ -105,7 +111,10 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
         if end.ending.code == TOO_FEW_ENTRIES:
             moved = [place for place, each in parameters.items() if each.is_free]
             remarks.append(f"step {number}: fewest hits: {evidence.fewest(moved)}")
-    return Steps(strategy.scheme, phase, engine, tuple(ends), merged, covariance, tuple(remarks))
+    held = tuple(sorted(evidence.held(strategy, phase)))
+    return Steps(
+        strategy.scheme, phase, engine, tuple(ends), merged, covariance, tuple(remarks), held
+    )
 
 
 def _texts(
@@ -115,14 +124,17 @@ def _texts(
         CONSTRAINTS: format_constraints(strategy, parameters),
         PARAMETERS: format_parameters(parameters.values()),
     }
-    prior = format_prior(strategy, phase, parameters, knowledge)
-    return texts | {PRIOR: prior} if prior else texts
+    measured = {
+        PRIOR: format_prior(strategy, phase, parameters, knowledge),
+        SURVEY: format_survey(strategy, parameters, knowledge),
+    }
+    return texts | {name: text for name, text in measured.items() if text}
 
 
-def _with_records(binaries: Sequence[Path], evidence: Evidence) -> list[Path]:
+def _with_records(binaries: Sequence[Binary], evidence: Evidence) -> list[Binary]:
     """Return the binaries that hold anything: pede stumbles over empty files."""
     try:
-        filled = [binary for binary in binaries if binary.stat().st_size > 0]
+        filled = [binary for binary in binaries if binary.path.stat().st_size > 0]
     except OSError as error:
         raise InputError(f"{error.filename}: no such Mille file; convert it again") from error
     if not filled:
@@ -138,7 +150,7 @@ def _refuse_when_all_is_short(
         return
     raise PhysicsError(
         f"{step}: too few hits: what it may move has at most {evidence.most_hits(short)} for a "
-        f"parameter, and {evidence.fewest_hits} are needed",
+        f"parameter, and {evidence.enough} are needed",
         evidence.losses.want_of_hits(),
     )
 
@@ -162,6 +174,16 @@ def _refuse_bad_uncertainties(
     )
 
 
+def _following(found: Mapping[int, Parameter], asked: Parameters) -> dict[int, Parameter]:
+    """Return what was found, with what follows where that is which it follows."""
+    led = {each.label: each.follows for each in asked.values() if each.follows is not None}
+    moved = {
+        label: replace(found[label], value=found[leader].value, follows=leader)
+        for label, leader in led.items()
+    }
+    return {**found, **moved}
+
+
 def _merge(merged: dict[int, Parameter], found: Mapping[int, Parameter]) -> None:
     for label, parameter in found.items():
         before = merged.get(label)
@@ -169,5 +191,7 @@ def _merge(merged: dict[int, Parameter], found: Mapping[int, Parameter]) -> None
             merged[label] = Parameter(
                 label, parameter.value, before.presigma, parameter.change, before.sigma
             )
+        elif before is not None and before.follows is not None and not parameter.is_free:
+            merged[label] = replace(parameter, follows=before.follows)
         else:
             merged[label] = parameter

@@ -6,12 +6,13 @@ depends on time, place or order of arrival.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
+from auto_iter.alignment.solution import GroupChange
 from auto_iter.config.cuts import TrackCuts
 from auto_iter.detector.constants import (
     Constants,
@@ -22,22 +23,31 @@ from auto_iter.detector.constants import (
     read_constants,
 )
 from auto_iter.detector.constants_yaml import format_yaml
-from auto_iter.detector.rules import NAMED
+from auto_iter.detector.stations import IFT, WITH_IFT
 from auto_iter.errors import PhysicsError
 from auto_iter.files import digest, write_atomically
 from auto_iter.millepede.conversion.statistics import total
 from auto_iter.millepede.evidence.hits import Evidence
+from auto_iter.millepede.evidence.hold_out import hold_out_figures
 from auto_iter.millepede.evidence.prediction import predict
 from auto_iter.millepede.integrity import hashes_of, refuse_damaged, refuse_lost_records
 from auto_iter.millepede.iteration_record import solution_record
-from auto_iter.millepede.pede.input import CONSTRAINTS, PARAMETERS, PRIOR, STEERING, Knowledge
+from auto_iter.millepede.pede.input import (
+    CONSTRAINTS,
+    PARAMETERS,
+    PRIOR,
+    STEERING,
+    SURVEY,
+    Knowledge,
+)
 from auto_iter.millepede.pede.program import RunLimits
 from auto_iter.millepede.requests import SolveRequest
-from auto_iter.millepede.results import SolutionRecord, read_record
+from auto_iter.millepede.results import ConversionRecord, SolutionRecord, read_record
 from auto_iter.millepede.solving import choose_engine
+from auto_iter.millepede.steering.reader import Binary
 from auto_iter.millepede.steps import Steps, run_steps
 from auto_iter.millepede.strategy.file import load_strategy, read_strategy
-from auto_iter.millepede.strategy.whole import WITH_IFT
+from auto_iter.millepede.survey import load_survey
 from auto_iter.workspace.hashes import sealed
 
 KEPT = (
@@ -47,6 +57,7 @@ KEPT = (
     CONSTRAINTS,
     PARAMETERS,
     PRIOR,
+    SURVEY,
     STEERING,
     "matrix.npz",
 )
@@ -60,16 +71,24 @@ MODES = 10
 """How many of the least determined combinations of constants are told on request."""
 
 
-Remarks = Callable[[SolveRequest, Path, Steps, Constants], list[str]]
-"""Who looks at a solution before it is written, and what there is to warn of."""
+@dataclass(frozen=True)
+class Review:
+    """What there is to say of a solution before it is written: see `SolutionSummary`."""
+
+    groups: tuple[GroupChange, ...] = ()
+    weak_modes: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
-def _no_remarks(*_: object) -> list[str]:
-    return []
+Reviewer = Callable[[SolveRequest, Path, Steps, Constants], Review]
+
+
+def _nobody(*_: object) -> Review:
+    return Review()
 
 
 def solve(
-    request: SolveRequest, env: Mapping[str, str], remarks: Remarks = _no_remarks
+    request: SolveRequest, env: Mapping[str, str], review: Reviewer = _nobody
 ) -> SolutionRecord:
     """Run the steps of the iteration's phase, write the new constants, then `solution.json`.
 
@@ -79,13 +98,22 @@ def solve(
     directory = request.directory.absolute()
     (directory / SOLUTION).unlink(missing_ok=True)
     strategy = load_strategy(request.strategy)
+    survey = () if request.survey is None else load_survey(request.survey, strategy)
     previous = read_constants(request.previous)
     before = digest(request.previous.read_bytes())
     records = [read_record(path) for path in request.statistics]
-    refuse_damaged(request.binaries, records)
+    judges = [read_record(source.statistics) for source in request.hold_out]
+    if judges and not records:
+        raise PhysicsError(
+            "no raw file of the fit was reconstructed, only such as are held out",
+            "resume to try the others again, or take alignment.hold_out=0",
+        )
+    binaries = (*request.binaries, *(source.binary for source in request.hold_out))
+    refuse_damaged(binaries, [*records, *judges])
     statistics = total(record.statistics for record in records if record.error is None)
     cuts = records[0].cuts if records else TrackCuts()
-    evidence = Evidence(statistics, cuts, strategy.pede.entries)
+    fewest = max(strategy.pede.entries, request.least_hits or 0)
+    evidence = Evidence(statistics, cuts, fewest, request.least_tracks)
     engine = choose_engine(
         request.solver,
         request.pede_install,
@@ -94,7 +122,7 @@ def solve(
         modes=MODES if request.eigen else 0,
     )
     engine = replace(engine, accept_bad_matrix=request.accept_bad_matrix)
-    if request.stations == WITH_IFT and evidence.seen_stations.isdisjoint(NAMED["IFT"]):
+    if request.stations == WITH_IFT and IFT not in evidence.seen_stations:
         raise PhysicsError(
             "no track has a hit in the interface tracker (IFT), although 4 stations were "
             "reconstructed: these data were taken with 3",
@@ -102,11 +130,14 @@ def solve(
         )
     steps = run_steps(
         directory,
-        [binary.absolute() for binary in request.binaries],
+        [
+            Binary(path.absolute(), fortran=False, weight=request.weights.get(path.name, 1.0))
+            for path in request.binaries
+        ],
         strategy,
         strategy.phases[request.phase],
         evidence,
-        Knowledge(_centre(request), previous),
+        Knowledge(_centre(request), previous, survey),
         engine,
     )
     refuse_lost_records(steps.ends[0].figures.records, records)
@@ -114,16 +145,20 @@ def solve(
     constants = accumulate(previous, moved)
     check_limits(constants, moved, request.max_shift_mm, request.max_rotation_rad)
     record = solution_record(request, strategy, steps, moved, statistics)
-    said = tuple(remarks(request, directory, steps, constants))
+    said = review(request, directory, steps, constants)
     text = format_constants(constants)
     change = {label: parameter.value for label, parameter in steps.merged.items()}
-    prediction = predict(change, text, strategy.labels, records, request.binaries)
+    # held-out tracks, too, have to show that the constants arrived, or they judge others
+    prediction = predict(change, text, strategy.labels, [*records, *judges], binaries)
     hashes = hashes_of(request, records, before, read_strategy(request.strategy))
     record = sealed(
         record.model_copy(
             update={
-                "warnings": (*record.warnings, *said),
+                "groups": said.groups,
+                "weak_modes": said.weak_modes,
+                "warnings": (*record.warnings, *said.warnings),
                 "prediction": prediction,
+                **_held_out(judges),
                 "hashes": hashes.model_copy(update={"constants": digest(text.encode())}),
             }
         )
@@ -135,13 +170,23 @@ def solve(
     return record
 
 
+def _held_out(judges: Sequence[ConversionRecord]) -> dict[str, object]:
+    """Return what is recorded of the raw files that stay out of the fit; nothing without any."""
+    if not judges:
+        return {}
+    statistics = total(record.statistics for record in judges)
+    return {"held_out": statistics, "hold_out": hold_out_figures(statistics, len(judges))}
+
+
 def _centre(request: SolveRequest) -> Constants:
     """Return what the prior pulls to: where the alignment began; the nominal places otherwise."""
     return {} if request.centre is None else read_constants(request.centre)
 
 
 def _keep_last_step(directory: Path, last: int) -> None:
-    for name in KEPT:
+    # In a DAG's iteration that name is HTCondor's: the event log of the job that this is.
+    theirs = {"millepede.log"} if (directory / "millepede.sub").exists() else set()
+    for name in (each for each in KEPT if each not in theirs):
         source = directory / f"step{last}" / name
         if source.exists():
             write_atomically(directory / name, source.read_bytes())

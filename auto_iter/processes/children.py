@@ -12,7 +12,8 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -20,6 +21,7 @@ from typing import IO
 from auto_iter.processes.orphans import marks
 
 STOP_GRACE_S = 5.0
+LOOK_EVERY_S = 1.0
 
 
 @dataclass
@@ -37,13 +39,22 @@ class Child:
         """It is over, well or badly."""
         return self.process.poll() is not None
 
-    def ends_within(self, limit_s: float) -> bool:
-        """Wait for its end; False when it takes longer."""
-        try:
-            self.process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+    def ends_within(self, limit_s: float, should_stop: Callable[[], bool] = lambda: False) -> bool:
+        """Wait for its end; False when it takes longer, or somebody asks to stop.
+
+        That is asked every second: who waits for minutes has to give signs of life.
+        """
+        deadline = time.monotonic() + limit_s
+        while not should_stop():
+            left_s = deadline - time.monotonic()
+            try:
+                self.process.wait(max(0.0, min(left_s, LOOK_EVERY_S)))
+            except subprocess.TimeoutExpired:
+                if left_s <= LOOK_EVERY_S:
+                    return False
+            else:
+                return True
+        return False
 
     def finish(self) -> str | None:
         """Tidy up after an ended child; return what went wrong, None when nothing did."""

@@ -13,7 +13,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from auto_iter.errors import PermanentError
+from auto_iter.errors import TransientError
 from auto_iter.processes import ends as processes
 
 PARENT = "AUTO_ITER_PARENT"
@@ -49,7 +49,7 @@ def end_orphans(workspace: Path) -> None:
     marker = os.path.realpath(workspace)
     if not processes.sweep(marker, variable=WORKSPACE):
         left = " ".join(map(str, processes.marked(marker, variable=WORKSPACE)))
-        raise PermanentError(
-            f"{workspace}: processes of an earlier daemon still work there, pid {left}",
-            "they cannot be killed while the disk hangs: try again later",
+        raise TransientError(
+            f"{workspace}: processes of an earlier daemon still work there, pid {left}; "
+            "they cannot be killed while the disk hangs: try again later"
         )

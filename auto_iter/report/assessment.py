@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from auto_iter.detector.constants import Change, Constants, changes
-from auto_iter.detector.labels import Parameter, Scheme, pairs_within_modules
+from auto_iter.detector.constants import Change, Constants
 from auto_iter.errors import InputError
 from auto_iter.report.history import ConstantName, History
-from auto_iter.weakmodes.beforehand import constraint_rows, known_before, prior_of
+from auto_iter.weakmodes.beforehand import modes_of
 from auto_iter.weakmodes.information import data_hessian
 from auto_iter.weakmodes.label_space import label_values
-from auto_iter.weakmodes.modes import Eigenmodes, WeakMode, eigenmodes, name_weak_modes
-from auto_iter.weakmodes.truth import Comparison, compare
+from auto_iter.weakmodes.modes import Eigenmodes, WeakMode, name_weak_modes
+from auto_iter.weakmodes.truth import Comparison, by_constant, compare
 
 
 @dataclass(frozen=True)
@@ -58,12 +55,10 @@ def assess(history: History) -> Assessment:
         return Assessment(notes=("weak modes are not known: no parameter is free",))
     try:
         places = [iteration.paths.millepede for iteration in history.iterations]
-        hessian = data_hessian(history.last.binaries, list(free))
-        modes = eigenmodes(
-            list(free),
-            hessian,
-            known_before(prior_of(places), free),
-            constraints=constraint_rows(places, list(free)),
+        modes = modes_of(
+            free,
+            data_hessian(history.last.binaries, list(free), history.last.solution.weights),
+            places,
         )
     except InputError as error:
         return Assessment(notes=(f"weak modes and pulls are not known: {error}",))
@@ -84,27 +79,6 @@ def _against_truth(history: History, truth: Constants, modes: Eigenmodes) -> Aga
 
     last = residual(history.last.constants)
     states = [history.start, *(iteration.constants for iteration in history.iterations)]
-    steps = [_by_constant(residual(state), scheme) for state in states]
+    steps = [by_constant(residual(state), scheme) for state in states]
     paths = {name: [step[name].value for step in steps] for name in steps[-1]}
     return AgainstTruth(last, steps[-1], paths)
-
-
-def _by_constant(comparison: Comparison, scheme: Scheme) -> dict[ConstantName, Change]:
-    """Turn labels into constants: of a module both sides are needed."""
-    determined = {
-        label: Parameter(label, float(value), 0.0, None, float(sigma))
-        for label, value, sigma in zip(
-            comparison.labels, comparison.difference, comparison.sigma, strict=True
-        )
-        if np.isfinite(sigma)
-    }
-    labels = comparison.labels
-    covariance = {
-        (labels[one], labels[other]): float(comparison.covariance[one, other])
-        for one, other in pairs_within_modules(labels)
-    }
-    return {
-        (change.key, change.parameter): change
-        for change in changes(determined.values(), scheme, covariance)
-        if change.sigma
-    }

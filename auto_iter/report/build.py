@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from auto_iter.files import write_atomically
@@ -9,15 +10,19 @@ from auto_iter.report.assessment import Assessment, assess
 from auto_iter.report.constants_text import constants_text
 from auto_iter.report.document import report_json
 from auto_iter.report.history import History, read_history
+from auto_iter.report.jobs import JobCourses, read_jobs
+from auto_iter.report.page.page import Shown, page
 from auto_iter.workspace.paths import Workspace
 
-CONSTANTS = "constants.txt"
+CONSTANTS, PAGE = "constants.txt", "report.html"
+PAIRS = 20
 
 
-def write_report(root: Path) -> list[Path]:
-    """Write the report of the workspace at `root`; return its files.
+def write_report(root: Path, *, pictures: bool = True) -> list[Path]:
+    """Write the report of the workspace at `root`; return its files, the page first.
 
-    Raises InputError when there is no workspace, OSError when the report cannot be written.
+    `pictures`: each figure as PNG, too. Raises InputError when there is no workspace, OSError when
+    the report cannot be written.
     """
     history = read_history(root)
     assessment = assess(history)
@@ -26,25 +31,53 @@ def write_report(root: Path) -> list[Path]:
     directory.mkdir(exist_ok=True)
     text = directory / CONSTANTS
     write_atomically(text, constants_text(history, assessment))
-    plots = _plots(history, assessment, directory) if history.iterations else []
-    document = workspace.report_document
-    names = [path.name for path in (text, *plots)]
-    write_atomically(document, report_json(history, assessment, names))
-    return [text, document, *plots]
+    shown, plots = _figures(history, assessment, workspace, pictures=pictures)
+    html = directory / PAGE
+    pairs = _pairs(history, assessment)
+    write_atomically(html, page(history, assessment, shown, pairs, workspace))
+    names = [path.name for path in (html, text, *plots)]
+    write_atomically(workspace.report_document, report_json(history, assessment, names))
+    return [html, text, workspace.report_document, *plots]
 
 
-def _plots(history: History, assessment: Assessment, directory: Path) -> list[Path]:
-    # matplotlib takes its time, and a workspace without iterations needs none of it
-    from auto_iter.report.convergence_plot import plot_convergence
-    from auto_iter.report.quality_plots import plot_chi2, plot_pulls, plot_residuals
+def _figures(
+    history: History, assessment: Assessment, workspace: Workspace, *, pictures: bool
+) -> tuple[list[Shown], list[Path]]:
+    jobs = _jobs(workspace)
+    if jobs is None and not history.iterations:
+        return [], []
+    # matplotlib takes its time, and a workspace without anything to draw needs none of it
+    from auto_iter.report.figures import Gap, figures
+    from auto_iter.report.plots.svg import inline_svg
+    from auto_iter.report.style import plot_style, save
 
-    written = plot_convergence(history, assessment, directory)
-    chi2, residuals = directory / "chi2.png", directory / "residuals.png"
-    plot_chi2(history, chi2)
-    plot_residuals(history, residuals)
-    written += [chi2, residuals]
-    if assessment.against_truth is not None and assessment.against_truth.pulls:
-        pulls = directory / "pulls.png"
-        plot_pulls(history, assessment.against_truth, pulls)
-        written.append(pulls)
-    return written
+    shown, written = [], []
+    with plot_style():
+        for section, drawn in figures(history, assessment, jobs):
+            if isinstance(drawn, Gap):
+                shown.append(Shown(section, "", drawn.what, drawn.why))
+                continue
+            svg = inline_svg(drawn)
+            shown.append(Shown(section, drawn.name, drawn.title, drawn.caption, svg))
+            if pictures:
+                written.append(workspace.report / f"{drawn.name}.png")
+                save(drawn.figure, written[-1])
+    return shown, written
+
+
+def _jobs(workspace: Workspace) -> JobCourses | None:
+    """Return what the job logs of all iterations tell."""
+    logs = {
+        int(directory.name.removeprefix("iter")): directory / "1reco" / "logs"
+        for directory in workspace.root.glob("iter[0-9]*")
+        if directory.name.removeprefix("iter").isdecimal()
+    }
+    return read_jobs(logs, time.time())
+
+
+def _pairs(history: History, assessment: Assessment) -> list[tuple[str, str, float]]:
+    if assessment.modes is None:
+        return []
+    from auto_iter.report.plots.modes import strongest_pairs
+
+    return strongest_pairs(assessment.modes, history.strategy.scheme, PAIRS)

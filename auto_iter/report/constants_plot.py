@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from auto_iter.detector.constants import Values
 from auto_iter.detector.labels import PARAMETERS, Component, component_of_key
+from auto_iter.detector.stations import station_name
 from auto_iter.errors import UsageError
 from auto_iter.report.style import FORMATS, STATION_COLOURS, new_figure, plot_style, save
 from auto_iter.report.units import SCALE, unit_of
@@ -57,10 +58,7 @@ def _panel(axes: Axes, components: list[Component], values: list[float]) -> None
     ]
     axes.set_xticks(
         [at - 0.5 for at in firsts],
-        [
-            "IFT" if components[at].station == 0 else f"st. {components[at].station}"
-            for at in firsts
-        ],
+        [station_name(components[at].station).replace("station", "st.") for at in firsts],
         ha="left",
     )
     axes.grid(visible=False, axis="x")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from auto_iter.alignment.figures import hold_out_lines
 from auto_iter.detector.labels import component_of_key
 from auto_iter.millepede.results import ChangeRecord
 from auto_iter.report.assessment import AgainstTruth, Assessment
@@ -90,6 +91,12 @@ def summary(history: History, assessment: Assessment) -> list[str]:
             f"{history.last.number}; after pede's last fit {last.chi2_ndf:.4f}"
         ),
         f"last iteration: {', '.join(last.in_words)}",
+        *hold_out_lines(
+            [
+                each.solution.model_dump(mode="json", include={"iteration", "within", "hold_out"})
+                for each in history.iterations
+            ]
+        ),
         *(f"warning: {warning}" for warning in last.warnings),
     ]
     return [*lines, *_mode_lines(assessment), *_pull_lines(history, assessment.against_truth)]

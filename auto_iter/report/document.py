@@ -11,6 +11,7 @@ from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.report.assessment import AgainstTruth, Assessment
 from auto_iter.report.constants_text import quoted_pulls
 from auto_iter.report.history import ConstantName, Finished, History
+from auto_iter.report.ranges import ranges_of
 from auto_iter.report.units import constant_name
 
 SCHEMA = 1
@@ -25,6 +26,7 @@ def report_json(history: History, assessment: Assessment, files: list[str]) -> s
         "notes": [*history.notes, *assessment.notes],
         "files": files,
         "iterations": [_iteration(each) for each in history.iterations],
+        "ranges": [each.as_json() for each in ranges_of(history)],
         "constants": [
             _constant(history, name, assessment.against_truth) for name in history.free_constants
         ],
@@ -36,9 +38,15 @@ def report_json(history: History, assessment: Assessment, files: list[str]) -> s
 
 def _iteration(finished: Finished) -> dict[str, Any]:
     solution = finished.solution
-    told = {name: getattr(solution, name) for name in SolutionSummary.model_fields}
+    told = solution.model_dump(mode="json", include=set(SolutionSummary.model_fields))
     told["pede_chi2_ndf"] = told.pop("chi2_ndf")
     del told["hashes"]
+    held_out = solution.held_out
+    if held_out is not None:
+        told["held_out_um"] = {
+            number: {"mean": spread.mean_um, "width": spread.width_um}
+            for number, spread in ((each, held_out.part(each)) for each in held_out.parts)
+        }
     return {
         "iteration": finished.number,
         "within": solution.within,

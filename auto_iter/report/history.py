@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from auto_iter.alignment import checkpoint
+from auto_iter.alignment.history import IterationRecord
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.config.file import load_config
 from auto_iter.config.schema import Config
 from auto_iter.detector.constants import ZERO, Constants, read_constants
 from auto_iter.detector.labels import PARAMETERS
+from auto_iter.detector.stations import WITHOUT_IFT
 from auto_iter.errors import AutoIterError, InputError
 from auto_iter.millepede.results import ChangeRecord, SolutionRecord
 from auto_iter.millepede.strategy.file import default_strategy, load_strategy
-from auto_iter.millepede.strategy.whole import WITHOUT_IFT, Strategy
+from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.weakmodes.truth_file import read_truth
 from auto_iter.workspace.paths import Iteration, Workspace
 
@@ -36,10 +40,18 @@ class Finished:
     solution: SolutionRecord
     constants: Constants
 
+    @cached_property
+    def sigma_of(self) -> dict[ConstantName, float | None]:
+        """The uncertainty of each constant that was free (mm, rad)."""
+        free = (change for change in self.solution.changes if change.free)
+        return {(change.key, change.parameter): change.sigma for change in free}
+
     @property
     def binaries(self) -> list[Path]:
-        """The Mille binaries that are still there, in sorted order."""
-        return sorted(self.paths.mille.glob("*.bin"))
+        """The Mille binaries of the fit that are still there, in sorted order."""
+        names = set(self.solution.binaries)
+        found = sorted(self.paths.mille.glob("*.bin"))
+        return [path for path in found if path.name in names] if names else found
 
 
 @dataclass(frozen=True)
@@ -51,8 +63,34 @@ class History:
     start: Constants
     iterations: tuple[Finished, ...]
     truth: Constants | None = None
-    state: str = "unknown"
+    snapshot: Snapshot | None = None
+    config: Config = field(default_factory=Config)
     notes: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """The state of the daemon; unknown without a checkpoint that can be read."""
+        return "unknown" if self.snapshot is None else self.snapshot.state
+
+    @property
+    def records(self) -> tuple[IterationRecord, ...]:
+        """What the checkpoint keeps of finished iterations."""
+        return () if self.snapshot is None else self.snapshot.history
+
+    @property
+    def limit(self) -> float:
+        """Below so many uncertainties nothing moves any more, in the last phase."""
+        of_phase = [
+            phase.convergence_pull
+            for phase in self.strategy.phases
+            if self.iterations and phase.name == self.last.solution.phase
+        ]
+        return next(iter(of_phase), None) or self.config.alignment.convergence_pull
+
+    @property
+    def subject(self) -> str:
+        """Which alignment a figure shows, and how far it is: figures are kept and sent around."""
+        return f"{self.title}, after iteration {self.last.number}"
 
     @property
     def last(self) -> Finished:
@@ -94,11 +132,21 @@ class History:
         states = (self.start, *(iteration.constants for iteration in self.iterations))
         return [constants.get(key, ZERO)[at] for constants in states]
 
+    def sigmas(self, name: ConstantName) -> list[float]:
+        """Return how well each iteration knew a constant (mm, rad); NaN at the start, if fixed."""
+        known = [each.sigma_of.get(name) for each in self.iterations]
+        return [math.nan, *(math.nan if sigma is None else sigma for sigma in known)]
+
     def true_value(self, name: ConstantName) -> float | None:
         """Return a constant's true value (mm, rad); None when nobody knows it."""
         if self.truth is None:
             return None
         return self.truth.get(name[0], ZERO)[PARAMETERS.index(name[1])]
+
+    def until(self, number: int) -> History:
+        """Return it as it was after an iteration."""
+        known = tuple(each for each in self.iterations if each.number <= number)
+        return replace(self, iterations=known)
 
     @property
     def numbers(self) -> list[int]:
@@ -113,15 +161,16 @@ def read_history(root: Path) -> History:
     workspace = Workspace(root)
     notes: list[str] = []
     config = _config(workspace, notes)
-    title, state = _title(workspace, notes)
+    snapshot = _snapshot(workspace, notes)
     iterations = _iterations(workspace, notes)
     return History(
-        title,
+        _title(workspace, snapshot),
         _strategy(workspace, config, notes),
         _start(workspace, notes),
         tuple(iterations),
         _truth(workspace, config, notes),
-        state,
+        snapshot,
+        config,
         tuple(notes),
     )
 
@@ -147,17 +196,26 @@ def _strategy(workspace: Workspace, config: Config, notes: list[str]) -> Strateg
         return load_strategy(otherwise)
 
 
-def _title(workspace: Workspace, notes: list[str]) -> tuple[str, str]:
+def _snapshot(workspace: Workspace, notes: list[str]) -> Snapshot | None:
     try:
         snapshot, backup = checkpoint.load(workspace.checkpoint)
     except AutoIterError as error:
         notes.append(str(error))
-        return workspace.root.resolve().name, "unknown"
+        return None
     if backup:
         notes.append(backup)
+    return snapshot
+
+
+def _title(workspace: Workspace, snapshot: Snapshot | None) -> str:
+    if snapshot is None:
+        return workspace.root.resolve().name
     arguments = snapshot.arguments
-    title = f"run {arguments.run:06d} ({arguments.year}), files {arguments.files.text}"
-    return f"{title}, {arguments.stations} stations", snapshot.state
+    if arguments.run is None:
+        title = f"{arguments.files.summary} ({arguments.year})"
+    else:
+        title = f"run {arguments.run:06d} ({arguments.year}), files {arguments.files.text}"
+    return f"{title}, {arguments.stations} stations"
 
 
 def _iterations(workspace: Workspace, notes: list[str]) -> list[Finished]:

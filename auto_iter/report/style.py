@@ -9,38 +9,67 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from auto_iter.files import write_atomically
 
 STATION_COLOURS = ("#7a4fb5", "#1f5fa8", "#d1660f", "#2a8c4a")
 """IFT, stations 1 to 3: told apart by colour-blind eyes, too."""
+MODULE_COLOURS = (
+    "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c00", "#6a5acd",
+)  # fmt: skip
+"""Modules 0 to 7 of a layer: Okabe and Ito's colours, but for black and yellow."""
 LAYER_LINES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
 LAYER_MARKERS = ("o", "s", "^")
-GREY = "#6b6b6b"
-FIRST, LAST = "#9a9a9a", "#1f5fa8"
+INK, PAPER, GREY, GRID = "#1b1c1d", "#ffffff", "#6b6b6b", "#e4e4e4"
+FIRST, LAST, ACCENT = "#9a9a9a", "#1f5fa8", "#d1660f"
+HELD_OUT = MODULE_COLOURS[2]
+WAITING, BAND = "#c6c9cd", "#c9c9c9"
+PALETTE = {
+    INK: "currentColor",
+    PAPER: "var(--paper)",
+    GREY: "var(--grey)",
+    GRID: "var(--grid)",
+    FIRST: "var(--first)",
+    WAITING: "var(--waiting)",
+    BAND: "var(--waiting)",
+    **{colour: f"var(--station{number})" for number, colour in enumerate(STATION_COLOURS)},
+    **{colour: f"var(--module{number})" for number, colour in enumerate(MODULE_COLOURS)},
+}
+"""What stands for each colour in the page, which has others on black; see `page/report.css`."""
 DPI = 130
 _Group = Literal[
-    "axes", "axes.spines", "figure", "figure.constrained_layout", "font", "grid", "legend", "lines"
+    "axes",
+    "axes.spines",
+    "figure",
+    "font",
+    "grid",
+    "legend",
+    "lines",
+    "text",
+    "xtick",
+    "ytick",
 ]
 _STYLE: dict[_Group, dict[str, Any]] = {
     "font": {"family": "DejaVu Sans", "size": 11},
+    "text": {"color": INK},
+    "xtick": {"color": INK},
+    "ytick": {"color": INK},
     "axes": {
         "titlesize": 12,
         "titleweight": "bold",
         "titlelocation": "left",
         "labelsize": 11,
+        "labelcolor": INK,
+        "edgecolor": INK,
         "grid": True,
         "axisbelow": True,
     },
     "axes.spines": {"top": False, "right": False},
-    "grid": {"color": "#e4e4e4", "linewidth": 0.8},
+    "grid": {"color": GRID, "linewidth": 0.8},
     "lines": {"linewidth": 1.6, "markersize": 5},
     "legend": {"frameon": False, "fontsize": 9.5},
     "figure": {"facecolor": "white"},
-    "figure.constrained_layout": {"use": True},
 }
 
 
@@ -56,7 +85,7 @@ def plot_style() -> Iterator[None]:
 
 def new_figure(width: float, height: float, title: str, subtitle: str) -> Figure:
     """Return an empty figure (inches) with a heading."""
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height), layout="constrained")
     figure.suptitle(f"{title}", x=0.012, ha="left", fontsize=13, fontweight="bold")
     figure.supxlabel(subtitle, x=0.988, ha="right", fontsize=8.5, color=GREY)
     return figure
@@ -79,9 +108,3 @@ def save(figure: Figure, path: Path) -> None:
     kind = path.suffix.removeprefix(".").lower()
     figure.savefig(content, format=kind, dpi=DPI, metadata=FORMATS[kind])
     write_atomically(path, content.getvalue())
-
-
-def iteration_axis(axes: Axes, label: str = "iteration") -> None:
-    """Make x count iterations."""
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set_xlabel(label)

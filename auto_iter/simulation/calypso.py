@@ -24,6 +24,14 @@ def write_alignment_config(geometry: str, arguments: Sequence[str]) -> int:
     return _reported(parser.prog, lambda: _write(geometry, parsed.property))
 
 
+def read_alignment_config(arguments: Sequence[str]) -> int:
+    """Print the constants that TAG leads to, as an `inputforalign.txt`: what `reco.reader` does."""
+    parser = _parser("ReadAlignmentConfig.py")
+    parser.add_argument("tag")
+    parsed = parser.parse_args(arguments)
+    return _reported(parser.prog, lambda: _read(parsed.tag))
+
+
 def atl_cool_console(arguments: Sequence[str]) -> int:
     """Stand in for `AtlCoolConsole.py CONNECTION`, which reads commands from stdin."""
     parser = _parser("AtlCoolConsole.py")
@@ -85,6 +93,12 @@ def _reported(program: str, action: Callable[[], object]) -> int:
 
 def _write(geometry: str, argument: str) -> None:
     conditions.write_alignment(Path(), geometry, conditions.parse_property(argument))
+
+
+def _read(tag: str) -> None:
+    constants = conditions.read_alignment(Path(os.environ.get("ATLAS_POOLCOND_PATH", ".")), tag)
+    lines = (f'"{key}": {values}' for key, values in constants.items())
+    sys.stdout.write(",".join(lines) + "\n")
 
 
 def _console(connection: str) -> None:

@@ -28,7 +28,7 @@ from auto_iter.detector.geometry import (
 )
 from auto_iter.simulation.fit import Hits, cross
 from auto_iter.simulation.pattern import ERRORS_MM
-from auto_iter.simulation.rawfile import RawFile
+from auto_iter.simulation.rawfile import SimulatedRaw
 
 FACE_MM = (118.0, 112.0)
 MOMENTUM_GEV = (90.0, 5500.0)
@@ -57,7 +57,7 @@ def generate(
     beam: Beam,
     run: int,
     number: int,
-) -> RawFile:
+) -> SimulatedRaw:
     """Return a raw file; `random` decides everything in it."""
     first, events = SENSORS - beam.stations * SENSORS_PER_STATION, beam.events
     tracks = draw_tracks(random, beam, events)
@@ -70,7 +70,7 @@ def generate(
     noise = _noise(random, beam, first)
     event = np.concatenate([event, noise[0]])
     order = np.lexsort((np.concatenate([sensor, noise[1]]), event))
-    return RawFile(
+    return SimulatedRaw(
         run,
         number,
         events,

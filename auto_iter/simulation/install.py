@@ -63,6 +63,7 @@ def _programs() -> dict[str, str]:
         "faser_reco_alignment.py": "faser_reco_alignment(sys.argv[1:])",
         # as the collaboration's, since March 2026: the name says 04, the files 05
         "WriteAlignmentConfig_Faser04.py": 'write_alignment_config("05", sys.argv[1:])',
+        "ReadAlignmentConfig.py": "read_alignment_config(sys.argv[1:])",
         "AtlCoolConsole.py": "atl_cool_console(sys.argv[1:])",
         "AtlCoolCopy": "atl_cool_copy(sys.argv[1:])",
     }

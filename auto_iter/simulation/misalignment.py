@@ -14,6 +14,7 @@ import numpy as np
 
 from auto_iter.detector.geometry import Array
 from auto_iter.detector.labels import LAYERS, MODULES
+from auto_iter.detector.stations import IFT, WITHOUT_IFT
 
 Drawn = dict[str, list[float]]
 
@@ -38,7 +39,7 @@ def draw_constants(random: np.random.Generator, stations: int, sizes: Sizes) -> 
     modules = {key: _draw_modules(random, sizes) for key in layers}
     drawn: Drawn = {}
     for key in sorted(layers):
-        if stations == 3 and key.startswith("0"):
+        if stations == WITHOUT_IFT and key.startswith(str(IFT)):
             continue
         drawn[key] = _numbers(layers[key])
         drawn |= {f"{key}{m}": _numbers(modules[key][m]) for m in range(MODULES)}

@@ -24,7 +24,7 @@ from auto_iter.detector.geometry import (
 )
 from auto_iter.detector.labels import HALF_STEREO_RAD
 from auto_iter.simulation.fit import Hits, cross, fit_tracks, step
-from auto_iter.simulation.rawfile import RawFile
+from auto_iter.simulation.rawfile import SimulatedRaw
 
 ERRORS_MM: Array = np.array([0.018, 0.014])
 """Uncertainty of a cluster of one strip, and of two or more."""
@@ -52,7 +52,7 @@ class Found:
     hits: Hits
 
 
-def find_tracks(raw: RawFile, detector: Detector) -> Found:
+def find_tracks(raw: SimulatedRaw, detector: Detector) -> Found:
     """Return the muons of a raw file, at most one for each event, in the order of events."""
     clusters = Hits(
         raw.event,

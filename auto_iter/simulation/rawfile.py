@@ -26,7 +26,7 @@ _CLUSTER = np.dtype([("sensor", "<u2"), ("position", "<u2"), ("strips", "u1")])
 
 
 @dataclass(frozen=True)
-class RawFile:
+class SimulatedRaw:
     """Clusters of one raw file, sorted by event.
 
     `event`, `sensor`, `strips` (n,) and `position` (n,), the last in mm from the sensor's centre
@@ -48,7 +48,7 @@ def quantised(position: Array) -> npt.NDArray[np.uint16]:
     return np.clip(steps, 0, STRIPS * STEPS_PER_STRIP).astype(np.uint16)
 
 
-def write_raw(path: Path, raw: RawFile) -> None:
+def write_raw(path: Path, raw: SimulatedRaw) -> None:
     """Write `raw` to `path`, whole or not at all; the directory must be there."""
     clusters = np.zeros(len(raw.sensor), dtype=_CLUSTER)
     clusters["sensor"] = raw.sensor
@@ -62,7 +62,7 @@ def write_raw(path: Path, raw: RawFile) -> None:
     write_atomically(path, header + body)
 
 
-def read_raw(path: Path) -> RawFile:
+def read_raw(path: Path) -> SimulatedRaw:
     """Read a raw file. Raises InputError, which names it, when it is unreadable or corrupt."""
     try:
         content = path.read_bytes()
@@ -81,7 +81,7 @@ def read_raw(path: Path) -> RawFile:
     sensor = table["sensor"].astype(np.int64)
     if counts.sum() != clusters or np.any(sensor >= SENSORS):
         raise InputError(f"raw file {path} contradicts itself", "generate or fetch it again")
-    return RawFile(
+    return SimulatedRaw(
         run,
         number,
         events,

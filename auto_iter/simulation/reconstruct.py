@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from auto_iter.detector.geometry import SENSORS_PER_STATION, Constants, build_detector
-from auto_iter.simulation.fit import chi2_of, cross
 from auto_iter.simulation.pattern import find_tracks
-from auto_iter.simulation.rawfile import RawFile, read_raw
+from auto_iter.simulation.rawfile import SimulatedRaw, read_raw
 from auto_iter.simulation.rootfile import branches, write_tree
 
 ALL = slice(None)
@@ -44,21 +42,7 @@ def reconstruct(  # noqa: PLR0913 - what the real one is told on its command lin
     return len(found.tracks)
 
 
-def chi2_per_ndf(
-    raw_files: Iterable[Path], constants: Constants, *, with_ift: bool = True
-) -> float:
-    """Return Σ chi2 / Σ ndf of all tracks of `raw_files`; with the true constants: the ideal."""
-    detector = build_detector(constants)
-    chi2, ndf = 0.0, 0
-    for path in raw_files:
-        found = find_tracks(_in_use(read_raw(path), with_ift=with_ift), detector)
-        residual = found.hits.position - cross(found.tracks, found.hits, detector).u
-        chi2 += float(chi2_of(residual, found.hits, len(found.tracks)).sum())
-        ndf += len(found.hits.track) - 5 * len(found.tracks)
-    return chi2 / ndf
-
-
-def _in_use(raw: RawFile, *, with_ift: bool, events: slice = ALL) -> RawFile:
+def _in_use(raw: SimulatedRaw, *, with_ift: bool, events: slice) -> SimulatedRaw:
     first, stop = events.start or 0, events.stop
     kept = raw.event >= first
     if stop is not None:

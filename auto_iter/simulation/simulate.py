@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,20 @@ import numpy as np
 import yaml
 
 from auto_iter.detector.geometry import build_detector
+from auto_iter.detector.stations import MODES
 from auto_iter.errors import InputError, UsageError
 from auto_iter.files import write_atomically
 from auto_iter.rawfiles import raw_path
 from auto_iter.simulation.generation import Beam, generate
 from auto_iter.simulation.install import write_install
 from auto_iter.simulation.misalignment import Drawn, Sizes, draw_constants
+from auto_iter.simulation.moves import Moves, moved, noted
 from auto_iter.simulation.rawfile import write_raw
 
 _TRUTH_HEAD = """\
 # The constants of this simulated detector: what a perfect alignment would find, up to combinations
 # that the data cannot fix. Keys and units as in inputforalign.txt: station, layer, module digits;
-# [x, y, z, rx, ry, rz] in mm and rad.
+# [x, y, z, rx, ry, rz] in mm and rad. `moved`: files of which it is elsewhere, by so much.
 """
 _CONFIG = """\
 # A simulated detector, written by `auto-iter simulate`; use it with `auto-iter run --config`.
@@ -31,6 +33,7 @@ paths:
   calypso_install: {install}
   env_script: {env_script}
 reco:
+  reader: ReadAlignmentConfig.py
   memory_mb: 1000
   disk_mb: 500
 dag:
@@ -54,16 +57,23 @@ simulation:
 """
 
 
+FIRST_RUN = 11705
+
+
 @dataclass(frozen=True)
 class Options:
-    """What to simulate. `seed` and a raw file's number decide everything in the file."""
+    """What to simulate. `seed`, run and a raw file's number decide everything in the file.
+
+    `moves`: how far the detector is from its truth while these files are taken, by constant.
+    """
 
     year: int = 2023
-    run: int = 11705
+    run: int = FIRST_RUN
     files: Sequence[int] = (400, 401, 402, 403)
     seed: int = 1
     beam: Beam = field(default_factory=Beam)
     sizes: Sizes = field(default_factory=Sizes)
+    moves: Moves = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,25 +88,30 @@ class Simulated:
     constants: Drawn
 
 
-def simulate(directory: Path, options: Options) -> Simulated:
+def simulate(
+    directory: Path, options: Options, step: Callable[[], None] = lambda: None
+) -> Simulated:
     """Write a simulation into `directory`, made when missing; more files may be added later.
 
-    Raises UsageError when the directory holds a simulation of another detector.
+    `step` is called after each raw file. Raises UsageError when the directory holds a simulation of
+    another detector.
     """
     _check(options)
     directory = directory.absolute()
     if not directory.parent.is_dir():
         raise InputError(f"{directory.parent}: no such directory", "mistyped? else make it first")
     simulated = _layout(directory, options)
+    elsewhere = moved(simulated.constants, options.moves)
     described = _description(options)
-    _check_same(simulated.truth, described)
+    before = _before(simulated.truth, described)
     for path in simulated.raw_files:
         path.parent.mkdir(parents=True, exist_ok=True)
-    truth = yaml.safe_dump(
-        {"simulation": described, "constants": simulated.constants}, default_flow_style=None
-    )
+    content: dict[str, Any] = {"simulation": described, "constants": simulated.constants}
+    if moves := noted(before.get("moved", []), options.run, options.files, options.moves):
+        content["moved"] = moves
+    truth = yaml.safe_dump(content, default_flow_style=None)
     write_atomically(simulated.truth, _TRUTH_HEAD + truth)
-    _write_raw_files(simulated, options)
+    _write_raw_files(simulated, elsewhere, options, step)
     write_install(simulated.install)
     write_atomically(simulated.config, _config_text(simulated))
     return simulated
@@ -104,7 +119,7 @@ def simulate(directory: Path, options: Options) -> Simulated:
 
 def _check(options: Options) -> None:
     beam = options.beam
-    if beam.stations not in {3, 4}:
+    if beam.stations not in MODES:
         raise UsageError(f"{beam.stations} stations: a tracker has 3 or 4")
     if beam.events < 1:
         raise UsageError(f"{beam.events} events in a file: at least one is needed")
@@ -132,25 +147,31 @@ def _description(options: Options) -> dict[str, Any]:
     return {"seed": options.seed, "beam": asdict(options.beam), "sizes": asdict(options.sizes)}
 
 
-def _check_same(truth: Path, described: dict[str, Any]) -> None:
+def _before(truth: Path, described: dict[str, Any]) -> dict[str, Any]:
+    """Return what is simulated there already. Raises UsageError where that is something else."""
     if not truth.exists():
-        return
+        return {}
     try:
-        before = yaml.safe_load(truth.read_text())["simulation"]
-    except (yaml.YAMLError, TypeError, KeyError, UnicodeDecodeError):
-        before = None
-    if before != described:
+        before = dict(yaml.safe_load(truth.read_text()))
+    except (yaml.YAMLError, TypeError, ValueError, UnicodeDecodeError):
+        before = {}
+    if before.get("simulation") != described:
         raise UsageError(
             f"{truth.parent} holds another simulation (other seed or options): choose another "
             f"directory, or remove it first"
         )
+    return before
 
 
-def _write_raw_files(simulated: Simulated, options: Options) -> None:
-    detector = build_detector(simulated.constants)
+def _write_raw_files(
+    simulated: Simulated, constants: Drawn, options: Options, step: Callable[[], None]
+) -> None:
+    detector = build_detector(constants)
     for number, path in zip(options.files, simulated.raw_files, strict=True):
-        random = np.random.default_rng([options.seed, 1, number])
+        # A 0 at the end changes nothing: this run's files are what they were without others.
+        random = np.random.default_rng([options.seed, 1, number, options.run ^ FIRST_RUN])
         write_raw(path, generate(random, detector, options.beam, options.run, number))
+        step()
 
 
 def _config_text(simulated: Simulated) -> str:

@@ -1,19 +1,35 @@
-"""What was known of an alignment before its data: constraints and prior, as pede was given them."""
+"""What was known of an alignment besides its tracks: constraints, prior, survey."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from auto_iter.millepede.pede.input import CONSTRAINTS, PRIOR
+from auto_iter.millepede.pede.input import CONSTRAINTS, PRIOR, SURVEY
 from auto_iter.millepede.steering.reader import Combination, read_text
 from auto_iter.weakmodes.label_space import Floats
-from auto_iter.weakmodes.modes import of_sigmas
+from auto_iter.weakmodes.modes import Eigenmodes, eigenmodes, of_sigmas
 
 UNKNOWN = 100.0
 """σ (mm, rad) of what nobody knows anything about: larger than the detector."""
+
+
+def modes_of(free: Mapping[int, float], hessian: Floats, places: Sequence[Path]) -> Eigenmodes:
+    """Return the modes of a fit of free labels (label → presigma; mm, rad) in their order.
+
+    `hessian`: of the data alone; what a survey says counts with it. `places`: the `3millepede`
+    directories with all that was known besides. Raises InputError like `eigenmodes`.
+    """
+    labels = list(free)
+    return eigenmodes(
+        labels,
+        hessian + information(survey_of(places), labels),
+        known_before(prior_of(places), free),
+        constraints=constraint_rows(places, labels),
+    )
 
 
 def constraint_rows(places: Sequence[Path], labels: list[int]) -> Floats:
@@ -45,17 +61,26 @@ def known_before(prior: Sequence[Combination], free: Mapping[int, float]) -> Flo
     presigma (mm, rad), 0: none. Shape (labels, labels), in the order of `free`.
     """
     labels = list(free)
+    known = information(prior, labels)
+    if known.any():
+        return known + of_sigmas(np.full(len(labels), UNKNOWN))
+    return of_sigmas(np.array([presigma or UNKNOWN for presigma in free.values()]))
+
+
+def information(measurements: Sequence[Combination], labels: Sequence[int]) -> Floats:
+    """Return what measurements say of `labels` (1/mm², 1/rad²): Σ of a aᵀ/σ², a their factors.
+
+    Shape (labels, labels); all others are taken to be where they are.
+    """
     position = {label: at for at, label in enumerate(labels)}
     known = np.zeros((len(labels), len(labels)))
-    for measured in prior:
+    for measured in measurements:
         row = np.zeros(len(labels))
         for label, factor in measured.terms:
             if label in position:
                 row[position[label]] = factor
         known += np.outer(row, row) / measured.sigma**2
-    if known.any():
-        return known + of_sigmas(np.full(len(labels), UNKNOWN))
-    return of_sigmas(np.array([presigma or UNKNOWN for presigma in free.values()]))
+    return known
 
 
 def prior_of(places: Sequence[Path]) -> list[Combination]:
@@ -63,8 +88,25 @@ def prior_of(places: Sequence[Path]) -> list[Combination]:
 
     Empty where the strategy has none. Values in mm and rad.
     """
-    found: dict[tuple[tuple[int, float], ...], Combination] = {}
-    for path in _step_files(places, PRIOR):
+    return _latest(places, PRIOR)
+
+
+def survey_of(places: Sequence[Path]) -> list[Combination]:
+    """Return the survey of all steps in `3millepede` directories, each line once: the latest.
+
+    Empty where there was none. Unlike the prior it counts with the data: what only a survey
+    determines is not weak. Values in mm and rad.
+    """
+    return _latest(places, SURVEY)
+
+
+def _latest(places: Sequence[Path], name: str) -> list[Combination]:
+    # The same combination may have been measured twice; what moves is its end, in each step.
+    found: dict[tuple[frozenset[tuple[int, float]], int], Combination] = {}
+    for path in _step_files(places, name):
+        times: Counter[frozenset[tuple[int, float]]] = Counter()
         for each in read_text(path).measurements:
-            found[each.terms] = each
+            terms = frozenset(each.terms)
+            found[terms, times[terms]] = each
+            times[terms] += 1
     return list(found.values())

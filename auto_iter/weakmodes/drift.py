@@ -9,19 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
-from auto_iter.detector.constants import Constants, changes, read_constants
+from auto_iter.detector.constants import Constants, changes
 from auto_iter.detector.labels import Parameter, Scheme
-from auto_iter.errors import InputError
-from auto_iter.millepede.requests import SolveRequest
-from auto_iter.millepede.steps import Steps
-from auto_iter.weakmodes.beforehand import constraint_rows, known_before, prior_of
-from auto_iter.weakmodes.information import data_hessian
 from auto_iter.weakmodes.label_space import Floats, label_values
-from auto_iter.weakmodes.modes import Eigenmodes, eigenmodes, name_weak_modes
+from auto_iter.weakmodes.modes import Eigenmodes, name_weak_modes
 
 STEPS = 4
 """So many steps in one direction are a walk; fewer of them happen by chance."""
@@ -111,30 +105,3 @@ def _largest(displacement: Floats, labels: Sequence[int], scheme: Scheme) -> tup
         max((abs(each.value) for each in moved if each.is_shift), default=0.0),
         max((abs(each.value) for each in moved if not each.is_shift), default=0.0),
     )
-
-
-def drift_remarks(
-    request: SolveRequest, directory: Path, steps: Steps, found: Constants
-) -> list[str]:
-    """Return a line for each walk that a new solution, `found`, goes on with."""
-    if len(request.earlier) < STEPS:
-        return []
-    try:
-        return _remarks(request, directory, steps, found)
-    except InputError as error:  # a warning that cannot be given must not cost the solution
-        return [f"whether constants walk is not known: {error}"]
-
-
-def _remarks(request: SolveRequest, directory: Path, steps: Steps, found: Constants) -> list[str]:
-    path = [read_constants(path) for path in request.earlier[-STEPS:]]
-    free = {p.label: p.presigma for p in steps.merged.values() if p.is_free}
-    labels, places = list(free), [directory]
-    prior = prior_of(places)
-    modes = eigenmodes(
-        labels,
-        data_hessian([binary.absolute() for binary in request.binaries], labels),
-        known_before(prior, free),
-        constraints=constraint_rows(places, labels),
-    )
-    least = PRIOR_HOLDS if prior else 0.0
-    return [str(walk) for walk in walks([*path, found], modes, steps.scheme, least)]

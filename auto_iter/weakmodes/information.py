@@ -6,14 +6,14 @@ ones says nothing about how they go together with the rest. (And pede itself kee
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from auto_iter.errors import InputError
 from auto_iter.millepede.exit_codes import PedeAbortError
-from auto_iter.millepede.solver.data_loop import Request
+from auto_iter.millepede.solver.data_loop import LoopRequest
 from auto_iter.millepede.solver.data_source import DataSource
 from auto_iter.millepede.steering.reader import Binary
 from auto_iter.weakmodes.label_space import Floats
@@ -24,20 +24,27 @@ MOST_BYTES = 150_000_000
 
 
 def data_hessian(
-    binaries: Sequence[Path], labels: Sequence[int], most_bytes: int = MOST_BYTES
+    binaries: Sequence[Path],
+    labels: Sequence[int],
+    weights: Mapping[str, float],
+    most_bytes: int = MOST_BYTES,
 ) -> Floats:
     """Return the Hessian (1/mm², 1/rad²) of χ²/2 by `labels`, local parameters eliminated.
 
     Shape (labels, labels), in their order; labels without a measurement have zeros. No record is
-    cut on chi2. Where binaries hold more than `most_bytes`, the first are scaled up. Formula:
-    `millepede.data_loop`. Raises InputError when the binaries cannot be read.
+    cut on chi2. `weights`: of binaries by name, where not 1. Where binaries hold more than
+    `most_bytes`, the first are scaled up. Formula: `millepede.data_loop`. Raises InputError when
+    the binaries cannot be read.
     """
-    chosen, scale = _some_of(binaries, most_bytes)
-    source = DataSource([Binary(path, fortran=False) for path in chosen])
+    weighted = [
+        Binary(path, fortran=False, weight=weights.get(path.name, 1.0)) for path in binaries
+    ]
+    chosen, scale = _some_of(weighted, most_bytes)
+    source = DataSource(chosen)
     positions = source.table.indices(np.array(labels, dtype=np.int32))
 
-    def request() -> Request:
-        return Request(np.zeros(len(source.table)), True, NO_CUT, NO_CUT, 0, NO_CUT)
+    def request() -> LoopRequest:
+        return LoopRequest(np.zeros(len(source.table)), True, NO_CUT, NO_CUT, 0, NO_CUT)
 
     try:
         sums, _ = source.loop(request)
@@ -47,18 +54,22 @@ def data_hessian(
     return np.asarray(scale * sums.matrix[np.ix_(positions, positions)])
 
 
-def _some_of(binaries: Sequence[Path], most_bytes: int) -> tuple[list[Path], float]:
-    """Return the first binaries up to `most_bytes` (one at least), and all bytes over theirs."""
+def _some_of(binaries: Sequence[Binary], most_bytes: int) -> tuple[list[Binary], float]:
+    """Return the first binaries up to `most_bytes` (one at least), and all bytes over theirs.
+
+    Bytes count with their weight there.
+    """
     try:
-        sizes = {path: path.stat().st_size for path in binaries}
+        sizes = {binary: binary.path.stat().st_size for binary in binaries}
     except OSError as error:
         raise InputError(f"{error.filename}: {error.strerror}") from error
-    chosen: list[Path] = []
+    chosen: list[Binary] = []
     used = 0
-    for path, size in sizes.items():
+    for binary, size in sizes.items():
         if size and (not chosen or used + size <= most_bytes):
-            chosen.append(path)
+            chosen.append(binary)
             used += size
     if not chosen:
         raise InputError("no Mille binary with records is left")
-    return chosen, sum(sizes.values()) / used
+    whole = sum(binary.weight * size for binary, size in sizes.items())
+    return chosen, whole / sum(binary.weight * sizes[binary] for binary in chosen)

@@ -60,7 +60,10 @@ class Eigenmodes:
         return np.asarray(self.vectors[:, ~self.is_weak])
 
     def in_units(self, displacement: Floats) -> Floats:
-        """Return a displacement of the labels (n; mm, rad) in units of what is known: S⁻¹ of it."""
+        """Return displacements of the labels (n; mm, rad) in units of what is known: S⁻¹ of them.
+
+        One displacement (n), or several as columns (n, any).
+        """
         return np.asarray(np.linalg.solve(self.scale, displacement))
 
 
@@ -147,20 +150,16 @@ def _stations(labels: Sequence[int], scheme: Scheme) -> list[int]:
 
 def _overlaps(family: Family, modes: Eigenmodes, scheme: Scheme) -> Floats:
     """Return, as columns, the weak part of each member that is weak; members of length 1."""
-    columns = [np.empty((modes.weak.shape[1], 0))]
     free = {place(label, scheme).component.key for label in modes.labels}
-    for member in family.members:
-        if not free.issuperset(member):
-            continue
-        movement = modes.in_units(label_values(member, modes.labels, scheme))
-        length = float(np.linalg.norm(movement))
-        if length == 0:
-            continue
-        # eigenvectors of like eigenvalues mix at will: compared is with the space of all weak ones
-        part = modes.weak.T @ (movement / length)
-        if part @ part >= MIN_OVERLAP:
-            columns.append(part[:, None])
-    return np.column_stack(columns)
+    members = [member for member in family.members if free.issuperset(member)]
+    if not members:
+        return np.empty((modes.weak.shape[1], 0))
+    moved = [label_values(member, modes.labels, scheme) for member in members]
+    movements = modes.in_units(np.column_stack(moved))
+    lengths = np.linalg.norm(movements, axis=0)
+    # eigenvectors of like eigenvalues mix at will: compared is with the space of all weak ones
+    parts = modes.weak.T @ (movements[:, lengths > 0] / lengths[lengths > 0])
+    return np.asarray(parts[:, (parts**2).sum(axis=0) >= MIN_OVERLAP])
 
 
 def _new_directions(parts: Floats, known: Floats) -> Floats:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auto_iter.detector.constants import Change, changes
+from auto_iter.detector.labels import Parameter, Scheme, pairs_within_modules
 from auto_iter.weakmodes.label_space import Floats
 from auto_iter.weakmodes.modes import Eigenmodes
 
@@ -59,20 +61,46 @@ def compare(modes: Eigenmodes, difference: Floats) -> Comparison:
     `modes` (of n labels): what their constraints fix is left out, too: the fit was told, not the
     data.
     """
-    strong = modes.strong
     values = modes.values[~modes.is_weak]
-    amplitude = strong.T @ modes.in_units(difference)
-    covariance = modes.scale @ ((strong / values) @ strong.T) @ modes.scale.T
-    sigma = np.sqrt(np.diag(covariance))
+    amplitudes = modes.strong.T @ modes.in_units(difference)
+    return projected(modes, amplitudes, np.diag(1 / values), amplitudes * np.sqrt(values))
+
+
+def projected(
+    modes: Eigenmodes, amplitudes: Floats, covariance: Floats, mode_pulls: Floats
+) -> Comparison:
+    """Return what amplitudes of the modes that are not weak say of the labels.
+
+    `amplitudes` (strong modes) with their `covariance`; `mode_pulls`: of independent combinations.
+    """
+    strong = modes.strong
+    of_labels = modes.scale @ (strong @ covariance @ strong.T) @ modes.scale.T
+    sigma = np.sqrt(np.diag(of_labels))
     determined = (strong**2).sum(axis=1) > NOT_DETERMINED
-    left = np.where(determined, modes.scale @ (strong @ amplitude), np.nan)
+    left = np.where(determined, modes.scale @ (strong @ amplitudes), np.nan)
     sigma = np.where(determined, sigma, np.nan)
-    return Comparison(
-        modes.labels,
-        left,
-        sigma,
-        covariance,
-        left / sigma,
-        amplitude * np.sqrt(values),
-        modes,
-    )
+    return Comparison(modes.labels, left, sigma, of_labels, left / sigma, mode_pulls, modes)
+
+
+def by_constant(comparison: Comparison, scheme: Scheme) -> dict[tuple[str, str], Change]:
+    """Return a comparison by constant, (key, parameter), in mm or rad: of a module both sides tell.
+
+    Constants that the data do not determine are absent.
+    """
+    determined = {
+        label: Parameter(label, float(value), 0.0, None, float(sigma))
+        for label, value, sigma in zip(
+            comparison.labels, comparison.difference, comparison.sigma, strict=True
+        )
+        if np.isfinite(sigma)
+    }
+    labels = comparison.labels
+    covariance = {
+        (labels[one], labels[other]): float(comparison.covariance[one, other])
+        for one, other in pairs_within_modules(labels)
+    }
+    return {
+        (change.key, change.parameter): change
+        for change in changes(determined.values(), scheme, covariance)
+        if change.sigma
+    }

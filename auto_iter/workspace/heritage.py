@@ -28,10 +28,10 @@ from auto_iter.workspace.records import read_json
 
 @dataclass(frozen=True)
 class Heritage:
-    """The constants of a workspace's iterations of one run."""
+    """The constants of a workspace's iterations; `run`: None where raw files are of several."""
 
     workspace: Workspace
-    run: int
+    run: int | None
 
     def mend_found(self, iteration: int, expected: str) -> Path | None:
         """See that the constants that `iteration` found are those whose hash is `expected`.
@@ -150,8 +150,9 @@ def _younger_outputs(paths: Iteration) -> frozenset[int]:
         since = paths.constants.stat().st_mtime_ns
     except FileNotFoundError:
         return frozenset()  # jobs do not start without
-    return frozenset(
-        int(path.stem[-5:])
+    younger = (
+        paths.number_of(path.name)
         for path in paths.kfalignment.glob("kfalignment_*.root")
         if path.stat().st_mtime_ns > since
     )
+    return frozenset(number for number in younger if number is not None)

@@ -9,25 +9,31 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from auto_iter.rawfiles import RawRange
+from auto_iter.rawfiles import file_tag, run_and_number, with_run
+from auto_iter.several_runs import RawFiles, SeveralRuns
+
+_OUTPUT = re.compile(r"kfalignment_(\d{6})_(\d{5})\.root", re.ASCII)
 
 
-def workspace_name(year: int, run: int, files: RawRange) -> str:
+def workspace_name(year: int, run: int | None, files: RawFiles) -> str:
     """Return the directory name, e.g. `Y2023_R011705_F400-450`."""
+    if isinstance(files, SeveralRuns):
+        return f"Y{year}_{files.name}"
     return f"Y{year}_R{run:06d}_F{files.text}"
 
 
 @dataclass(frozen=True)
 class Iteration:
-    """The directories and files of one iteration."""
+    """The directories and files of one iteration; `run`: None where raw files are of several."""
 
     root: Path
-    run: int
+    run: int | None
 
     @property
     def reco(self) -> Path:
@@ -66,15 +72,26 @@ class Iteration:
 
     def job_log(self, number: int, kind: str) -> Path:
         """Return a job's log; `kind` is `out`, `err` or `log`."""
-        return self.logs / f"reco_{number:05d}.{kind}"
+        return self.logs / f"reco_{file_tag(number)}.{kind}"
 
     def job_directory(self, number: int) -> Path:
         """Return the per-file work directory `<run>/<file>/`."""
-        return self.reco / f"{self.run:06d}" / f"{number:05d}"
+        run, file = run_and_number(number, self.run)
+        return self.reco / f"{run:06d}" / f"{file:05d}"
 
     def output_name(self, number: int) -> str:
         """Return the name of a raw file's fitted tracks."""
-        return f"kfalignment_{self.run:06d}_{number:05d}.root"
+        return f"kfalignment_{self._stem(number)}.root"
+
+    def number_of(self, name: str) -> int | None:
+        """Return whose fitted tracks have that name; None: no raw file's of this alignment."""
+        match = _OUTPUT.fullmatch(name)
+        if match is None:
+            return None
+        run, number = int(match[1]), int(match[2])
+        if self.run is None:
+            return with_run(run, number)
+        return number if run == self.run else None
 
     def output(self, number: int) -> Path:
         """Return where a raw file's fitted tracks are delivered."""
@@ -87,11 +104,20 @@ class Iteration:
 
     def mille_binary(self, number: int) -> Path:
         """Return the Mille binary made from one ROOT file."""
-        return self.mille / f"mp2input_{self.run:06d}_{number:05d}.bin"
+        return self.mille / f"mp2input_{self._stem(number)}.bin"
 
     def mille_statistics(self, number: int) -> Path:
         """Return the conversion statistics (JSON) of one ROOT file; written last."""
-        return self.mille / f"mp2input_{self.run:06d}_{number:05d}.json"
+        return self.mille / f"mp2input_{self._stem(number)}.json"
+
+    def _stem(self, number: int) -> str:
+        run, file = run_and_number(number, self.run)
+        return f"{run:06d}_{file:05d}"
+
+    @property
+    def cleaned(self) -> Path:
+        """When its bulky intermediate files were removed; there from before the first one goes."""
+        return self.root / "cleaned.json"
 
     @property
     def solution(self) -> Path:
@@ -146,8 +172,23 @@ class Workspace:
         return self.root / "strategy.yaml"
 
     @property
+    def survey(self) -> Path:
+        """The survey as used: the workspace's own copy, where `alignment.survey` names one."""
+        return self.root / "survey.yaml"
+
+    @property
+    def initial_constants(self) -> Path:
+        """What a branch begins with; elsewhere the configuration names a file, or there is none."""
+        return self.root / "initial_constants.txt"
+
+    @property
     def log(self) -> Path:
         """JSON lines."""
+        return self.root / "log.jsonl"
+
+    @property
+    def old_log(self) -> Path:
+        """What the log was called in earlier versions."""
         return self.root / "auto_iter.log"
 
     @property
@@ -159,6 +200,11 @@ class Workspace:
     def env_script(self) -> Path:
         """The workspace's own copy of the environment script."""
         return self.root / "reco_condor_env.sh"
+
+    @property
+    def requests(self) -> Path:
+        """What people ask of the daemon, until it is in the checkpoint."""
+        return self.root / "requests"
 
     @property
     def batch_records(self) -> Path:
@@ -185,9 +231,15 @@ class Workspace:
         iterations = self.root.glob("iter[0-9]*")
         found = [root / name for root in iterations for name in inner]
         return [
-            path for path in (self.root, self.report, self.batch_records, *found) if path.is_dir()
+            path
+            for path in (self.root, self.report, self.batch_records, self.requests, *found)
+            if path.is_dir()
         ]
 
-    def iteration(self, number: int, run: int) -> Iteration:
+    def manifest(self, number: int) -> Path:
+        """Return where it is written down what iteration `number` was made of."""
+        return self.root / f"iter{number:02d}" / "manifest.json"
+
+    def iteration(self, number: int, run: int | None) -> Iteration:
         """Return the paths of iteration `number` (from 1)."""
         return Iteration(self.root / f"iter{number:02d}", run)

@@ -9,7 +9,8 @@ here. Notes a failure in `1reco/failed/NUMBER.json`, and what memory a job neede
 `1reco/memory.sub`, which later submissions of the iteration include.
 
 Exit codes: 0, the node has ended (also: it failed for good, and the iteration may go on without
-it); 98, no job of this DAG can succeed; 99, another try would be in vain; else it is tried again.
+it; never the canary, for which the others wait); 98, no job of this DAG can succeed; 99, another
+try would be in vain; else it is tried again.
 """
 
 from __future__ import annotations
@@ -20,38 +21,38 @@ import os
 import re
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 NOBODY, NOT_AGAIN = 98, 99
+"""Tell DAGMan that no job of the DAG can succeed; that another try of this one is in vain."""
 NO_EXIT_CODE = 97
 """Tells DAGMan of a failure without an exit code that it could pass on: a signal, a removal."""
-
-OUT_OF_RESOURCES, DISK = 34, 104
-BY_A_POLICY = (3, 21, 26)
 
 Note = dict[str, Any]
 
 
-def main(reco: Path, number: int, code: int, retry: int, max_retries: int) -> int:
+def main(reco: Path, name: str, code: int, retry: int, max_retries: int) -> int:
     """Note how a try ended; return what DAGMan is told."""
     try:
-        return judged(reco, number, code, retry, max_retries)
+        return judged(reco, name, code, retry, max_retries)
     except OSError as error:
         print(f"dag_post.py: {error}", file=sys.stderr)
         return code if 0 <= code < NO_EXIT_CODE else NO_EXIT_CODE
 
 
-def judged(reco: Path, number: int, code: int, retry: int, max_retries: int) -> int:
+def judged(reco: Path, name: str, code: int, retry: int, max_retries: int) -> int:
     """Note how a try ended, and judge it. Raises OSError where that cannot be written down."""
+    number = int(name)  # also of `011705_00400`: so a file is known in an alignment of several runs
     policy = json.loads((reco / "../../dag.json").read_text())
     failed = reco / "failed"
     failed.mkdir(exist_ok=True)
     with (failed / ".lock").open("w") as lock:  # one at a time judges an iteration
         fcntl.flock(lock, fcntl.LOCK_EX)
-        log = read(reco / "logs" / f"reco_{number:05d}.log")
+        log = read(reco / "logs" / f"reco_{name}.log")
         note_memory(reco, number, log, policy)
-        note = failed / f"{number:05d}.json"
+        note = failed / f"{name}.json"
         if code == 0:
             note.unlink(missing_ok=True)
             (failed / ".succeeded").touch()
@@ -60,7 +61,7 @@ def judged(reco: Path, number: int, code: int, retry: int, max_retries: int) -> 
         write(note, json.dumps(failure))
         verdict = judge(failed, code, policy)
         is_last = verdict == NOT_AGAIN or retry >= max_retries
-        if verdict == NOBODY or not is_last or len(given_up(failed)) >= policy["tolerated"]:
+        if verdict == NOBODY or not is_last or not is_tolerated(reco, number, policy):
             return verdict
         write(note, json.dumps({**failure, "given_up": True}))
         return 0
@@ -74,7 +75,7 @@ def judge(failed: Path, code: int, policy: dict[str, Any]) -> int:
         machines = {note["machine"] for note in notes(failed) if note["exit_code"] == code}
         if len(machines) >= policy["several"]:
             return NOBODY
-    if code in policy["not_again"]:
+    if code in policy["ends_alike"]:
         return NOT_AGAIN
     return code if 0 < code < NO_EXIT_CODE else NO_EXIT_CODE
 
@@ -87,6 +88,18 @@ def notes(failed: Path) -> list[Note]:
 def given_up(failed: Path) -> list[Note]:
     """Return the failures that the iteration goes on without."""
     return [note for note in notes(failed) if note.get("given_up")]
+
+
+def is_tolerated(reco: Path, number: int, policy: dict[str, Any]) -> bool:
+    """Tell whether the iteration may go on without `number`, too.
+
+    Held-out files never count, and nothing goes on without the canary.
+    """
+    if [reco.parent.name, number] == policy["canary"]:
+        return False
+    held_out = set(policy["held_out"])
+    of_fit = [note for note in given_up(reco / "failed") if note["number"] not in held_out]
+    return number in held_out or len(of_fit) < policy["tolerated"]
 
 
 def failure_of(number: int, code: int, retry: int, log: str) -> Note:
@@ -107,7 +120,7 @@ def failure_of(number: int, code: int, retry: int, log: str) -> Note:
 def note_memory(reco: Path, number: int, log: str, policy: dict[str, Any]) -> None:
     """Keep what a file needed that was held for its memory: a new try is a new job, and forgets."""
     requests = re.findall(r"Memory \(MB\) *: +(?:\d+ +)?(\d+) +\d+ *$", log, re.MULTILINE)
-    if not requests or not was_held_for_memory(log):
+    if not requests or not was_held_for_memory(log, policy):
         return
     place = reco / "memory.json"
     known = json.loads(read(place) or "{}")
@@ -119,20 +132,21 @@ def note_memory(reco: Path, number: int, log: str, policy: dict[str, Any]) -> No
     write(reco / "memory.sub", memory_text(known, policy["memory_mb"]))
 
 
-def was_held_for_memory(log: str) -> bool:
+def was_held_for_memory(log: str, policy: dict[str, Any]) -> bool:
     """Tell whether a job was held for its memory, by cgroup, machine or site policy."""
     held = re.findall(r"^012 .*\n((?:\t.*\n)*)", log, re.MULTILINE)
     for reason in held:
         codes = re.search(r"Code (\d+) Subcode (\d+)", reason)
         code, subcode = (int(each) for each in codes.groups()) if codes else (0, 0)
-        if code == OUT_OF_RESOURCES and subcode != DISK:
+        if code == policy["out_of_resources"] and subcode != policy["disk"]:
             return True
-        if code in BY_A_POLICY and (subcode == OUT_OF_RESOURCES or "memory" in reason.lower()):
+        is_memory = subcode == policy["out_of_resources"] or "memory" in reason.lower()
+        if code in policy["policies"] and is_memory:
             return True
     return False
 
 
-def memory_text(known: dict[str, int], otherwise: int) -> str:
+def memory_text(known: Mapping[Any, int], otherwise: int) -> str:
     """Return what a submission asks for: `memory`, in MiB, by raw file."""
     text = str(otherwise)
     for number, needed in sorted(known.items(), key=lambda item: int(item[0])):
@@ -159,4 +173,4 @@ def write(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), *map(int, sys.argv[2:6])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:6])))

@@ -6,6 +6,9 @@
 #                    --dbname CONDBR3 --pool-file FASER-05_Align.pool.root --tag TRACKER-ALIGN-05
 #                    --program faser_reco_alignment.py -- ARGUMENT...
 #
+# With --export DIR [--reader PROGRAM] it reconstructs nothing: it ends once the alignment database is
+# written, and puts its files into DIR, with what PROGRAM, given the tag, reads back from it.
+#
 # Starts in the job's sandbox. reco_condor_env.sh, aligndb_copy.sh, check_tags.py, inputforalign.txt
 # and programs that are not on PATH are taken from the sandbox (HTCondor's file transfer puts them
 # there), else from beside this script. The program gets the raw file and the arguments. Leaves
@@ -111,6 +114,7 @@ trap clean_up EXIT
 trap told_to_end TERM INT
 
 raw='' run='' file='' writer='' schema='' dbname='' pool_file='' tag='' program='' deliver=''
+export='' reader=''
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
     [ $# -ge 2 ] || give_up 10 "$1 needs a value"
     case $1 in
@@ -124,6 +128,8 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
         --tag) tag=$2 ;;
         --program) program=$2 ;;
         --deliver) deliver=$2 ;;
+        --export) export=$2 ;;
+        --reader) reader=$2 ;;
         *) give_up 10 "unknown argument $1" ;;
     esac
     shift 2
@@ -148,7 +154,7 @@ esac
 # Foreign setup scripts read unset variables, overwrite ours, and return what they like: what counts
 # is whether the programs are there afterwards.
 run_alignment_settings=$(declare -p sandbox beside raw run file writer schema dbname pool_file tag \
-    program deliver reco_arguments env_script aligndb_copy check_tags constants)
+    program deliver export reader reco_arguments env_script aligndb_copy check_tags constants)
 sourcing=yes
 set +u
 source "$env_script"
@@ -193,6 +199,18 @@ case $status in
     3[0-3]) give_up "$status" "the alignment database was not written" ;;
     *) give_up 30 "aligndb_copy.sh failed with exit code $status" ;;
 esac
+
+if [ -n "$export" ]; then
+    step cp -- "$schema" ./*_Align.pool.root PoolFileCatalog.xml data/sqlite200/ALLP200.db "$export" \
+        || give_up 50 "cannot put the alignment database into $export"
+    [ -n "$reader" ] || exit 0
+    reader_path=$(find_program "$reader") || give_up 35 "the reader $reader is not on PATH $after"
+    launcher=()
+    [ -x "$reader_path" ] || launcher=("$python")
+    read_back() { "${launcher[@]}" "$reader_path" "$tag" >"$export/read_back.txt"; }
+    step read_back || give_up 35 "$reader failed with exit code $?"
+    exit 0
+fi
 
 # Asks whether the reconstruction's global tag leads to the tag that was written. What nobody can
 # tell is said and believed: the next iteration's residuals tell.

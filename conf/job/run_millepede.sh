@@ -29,6 +29,11 @@ if [ "$env" != - ]; then
     LD_LIBRARY_PATH=$(tail -n 1 <<<"$found")
     export PATH LD_LIBRARY_PATH
 fi
+# A file system that hiccups comes back; a node that gives up at once uses up its tries in a minute.
+for ((waited = 0; waited < ${AUTO_ITER_PATIENCE_S:-300}; waited += 2)); do
+    [ -f "$workspace/state.yaml" ] && break
+    sleep 2
+done
 if [ ! -f "$workspace/state.yaml" ]; then
     say "$workspace is not seen from ${HOSTNAME:-this machine}: a DAG's workspace has to be on a" \
         "file system that worker nodes mount"

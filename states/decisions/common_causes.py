@@ -17,6 +17,11 @@ from states.step import Note, Ports
 
 SEVERAL: Final = 3
 TOLD_ONE_BY_ONE: Final = 3
+PHRASES: Final = {
+    Trouble.LOST: "job lost",
+    Trouble.EXPIRED: "job removed by the site",
+    Trouble.OVERRAN: "job removed by the site",
+}
 
 
 def avoided(snapshot: Snapshot, tally: Tally) -> tuple[str, ...]:
@@ -108,8 +113,8 @@ def failure_notes(reasons: Mapping[int, str], problems: Mapping[int, Problem]) -
             fields = _fields(number, reasons[number], problems.get(number))
             if len(numbers) > len(shown):
                 fields |= {"files": len(numbers), "last": numbers[-1]}
-            is_lost = number in problems and problems[number].trouble is Trouble.LOST
-            notes.append(Note("job lost" if is_lost else "job failed", fields, "warning"))
+            trouble = problems[number].trouble if number in problems else Trouble.FAILED
+            notes.append(Note(PHRASES.get(trouble, "job failed"), fields, "warning"))
     return notes
 
 

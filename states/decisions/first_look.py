@@ -6,31 +6,35 @@ Here, because after the next solution a mistake is part of the constants. What i
 
 from __future__ import annotations
 
-from auto_iter.alignment.arrival import Refusal, judge, total
-from auto_iter.alignment.deterioration import CHECK, refused, worse_tracks
+from auto_iter.alignment.history import Divergence
+from auto_iter.alignment.judges.arrival import Refusal, judge, total
+from auto_iter.alignment.judges.deterioration import refused, worse_tracks
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import PhysicsError
+from states.decisions import hold_out
 from states.step import Note, Ports
-
-OFF = "to go on all the same, change alignment.guards"
 
 
 def first_look(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, tuple[Note, ...]]:
     """Return the snapshot with what has to be warned of. Raises PhysicsError for what is refused.
 
-    Outputs that were not made with the constants are set aside, so that `resume` makes them again.
+    Tracks that got much worse are no mistake to be mended: the alignment diverges, and ends with
+    this iteration. Outputs that were not made with the constants are set aside, so that `resume`
+    makes them again.
     """
     iteration, guards = snapshot.iteration, ports.policy.alignment.guards
     delivered = ports.reconstruction.delivered(iteration)
     responses = ports.millepede.responses(snapshot.stage, delivered)
     if not responses:
-        return snapshot.but(remarks=()), ()
+        return snapshot.but(remarks=(), divergence=None), ()
     verdict = judge(responses, iteration) if guards.arrival else None
     if verdict is not None:
         _refuse(verdict, snapshot, ports)
-    signs = worse_tracks(responses, iteration, guards.max_track_loss, guards.max_residual_growth)
-    if refusal := refused(signs):
-        raise PhysicsError(refusal, f"{CHECK}; {last_good(iteration - 1, ports)}; {OFF}")
+    out = hold_out.out_of_fit(snapshot, ports)  # by these the constants are judged elsewhere
+    of_fit = {number: each for number, each in responses.items() if number not in out}
+    signs = worse_tracks(of_fit, iteration, guards.max_track_loss, guards.max_residual_growth)
+    refusal = refused(signs)
+    divergence = Divergence(sentence=refusal, good=iteration - 1) if refusal else None
     together = total(responses.values())
     seen = Note(
         "constants seen",
@@ -38,10 +42,10 @@ def first_look(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, tuple[Note, 
     )
     remarks = tuple(sign.text for sign in signs)
     warnings = tuple(Note("gets worse", {"warning": text}, "warning") for text in remarks)
-    return snapshot.but(remarks=remarks), (seen, *warnings)
+    return snapshot.but(remarks=remarks, divergence=divergence), (seen, *warnings)
 
 
-def last_good(iteration: int, ports: Ports) -> str:
+def _last_good(iteration: int, ports: Ports) -> str:
     """Tell where the constants are that `iteration` started from."""
     return f"the last good constants are {ports.reconstruction.constants_of(iteration)}"
 
@@ -53,5 +57,5 @@ def _refuse(verdict: Refusal, snapshot: Snapshot, ports: Ports) -> None:
     raise PhysicsError(
         verdict.reason,
         f"{verdict.check}; {files} set aside as *.bad, and `auto-iter resume` reconstructs them; "
-        f"{last_good(snapshot.iteration - 1, ports)}",
+        f"{_last_good(snapshot.iteration - 1, ports)}",
     )

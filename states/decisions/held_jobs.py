@@ -29,6 +29,9 @@ def treat(
     held = [problem for problem in problems if problem.trouble is Trouble.HELD]
     snapshot = _since(snapshot, held, attempt, ports.clock.now())
     decided = [(problem, _remedy(snapshot, problem, ports)) for problem in held]
+    limits = [remedy.removed_after_s for _, remedy in decided if remedy.removed_after_s]
+    if limits and limits[0] != snapshot.held_limit_s:
+        snapshot = snapshot.but(held_limit_s=limits[0])
     due = [
         (problem, remedy)
         for problem, remedy in decided
@@ -53,7 +56,10 @@ def _since(snapshot: Snapshot, held: list[Problem], attempt: Attempt, now: float
         for number, when in snapshot.held_since.items()
         if any(each.covers(number) for each in elsewhere)
     }
-    since |= {problem.number: snapshot.held_since.get(problem.number, now) for problem in held}
+    for problem in held:
+        # The batch system knows of holds that nobody was there to see.
+        first_seen = now if problem.since is None else min(now, problem.since)
+        since[problem.number] = snapshot.held_since.get(problem.number, first_seen)
     return snapshot if since == snapshot.held_since else snapshot.but(held_since=since)
 
 

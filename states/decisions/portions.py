@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from auto_iter.alignment.attempt import Intent
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import LimitError, PermanentError
+from states.decisions import canary
 from states.step import Note, Ports
 
 MOST_AT_ONCE = 12
@@ -26,21 +27,29 @@ class Portion:
     numbers: tuple[int, ...]
     is_all: bool = False
     is_listed: bool = False
+    is_canary: bool = False
 
-    def intent(self, key: str, attempt: int) -> Intent:
+    def intent(self, key: str, attempt: int, recipe: str) -> Intent:
         """Return the intent to submit it."""
+        intent = Intent(key=key, attempt=attempt, recipe=recipe, is_canary=self.is_canary)
         if self.is_all:
-            return Intent(key=key, attempt=attempt)
+            return intent
         if self.is_listed:
-            return Intent(key=key, attempt=attempt, files=self.numbers)
-        return Intent(key=key, attempt=attempt, first=self.numbers[0], last=self.numbers[-1])
+            return intent.model_copy(update={"files": self.numbers})
+        return intent.model_copy(update={"first": self.numbers[0], "last": self.numbers[-1]})
 
 
 def next_portion(snapshot: Snapshot, outstanding: Collection[int], ports: Ports) -> Portion | None:
-    """Return the raw files to submit now; None when there are none, or no room."""
+    """Return the raw files to submit now; None when there are none, no room, or in a pause."""
+    if snapshot.paused is not None:
+        return None
     ordered = tuple(sorted(outstanding))
     if snapshot.rerun == "wanted":
         return _some(ordered, portion_limit(snapshot, ports), is_listed=True)
+    untried = canary.untried(snapshot, ports.policy.reco.canary, ports.reconstruction)
+    if untried is not None:
+        one = canary.next_file(snapshot, not_in_flight(snapshot, ordered), untried, ports)
+        return None if one is None else Portion((one,), is_canary=True)
     room = _room(snapshot, ports)
     if not snapshot.live_attempts:
         # With nothing in the queue, at least one may always be tried.

@@ -26,7 +26,9 @@ def are_due(snapshot: Snapshot, ports: Ports) -> bool:
     factor = ports.policy.reco.straggler_factor
     if factor is None or snapshot.rerun != "no" or snapshot.quantile_at is None:
         return False
-    begun = snapshot.attempts[0].submitted_at
+    begun = snapshot.begun_at
+    if begun is None or snapshot.paused is not None:
+        return False
     return ports.clock.now() - begun > factor * (snapshot.quantile_at - begun)
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from auto_iter.alignment.history import IterationRecord
 from auto_iter.alignment.model import Stage
-from auto_iter.alignment.snapshot import IterationRecord, Snapshot
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import LostConstantsError, OutdatedError
+from auto_iter.rawfiles import spoken
 from states.decisions.outputs import brought
 from states.step import Note, Ports, Stay
 
@@ -60,7 +62,7 @@ def _solved_again(
         ) from lost
     conversion = ports.millepede.convert(stage, files)
     if conversion.bad:
-        bad = ", ".join(f"{number:05d} {why}" for number, why in sorted(conversion.bad.items()))
+        bad = ", ".join(f"{spoken(number)} {why}" for number, why in sorted(conversion.bad.items()))
         raise LostConstantsError(
             f"{lost.reason}; outputs that they were found with are bad: {bad}", lost.remedy
         ) from lost

@@ -12,27 +12,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from auto_iter.alignment.arguments import Arguments
+from auto_iter.alignment.judges.verdict import Verdict
 from auto_iter.alignment.model import Stage
 from auto_iter.alignment.policy import Policy
-from auto_iter.alignment.snapshot import Arguments, Snapshot, Verdict
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.config.file import load_config
 from auto_iter.config.schema import Config
 from auto_iter.detector.constants import Constants, format_constants, read_constants
+from auto_iter.detector.stations import WITH_IFT, WITHOUT_IFT
 from auto_iter.millepede.converting import convert_sources
 from auto_iter.millepede.requests import ConvertRequest, SolveRequest, Source
 from auto_iter.millepede.results import SolutionRecord
 from auto_iter.millepede.strategy.file import load_strategy
 from auto_iter.millepede.strategy.plan import plan_of
-from auto_iter.millepede.strategy.whole import WITH_IFT, WITHOUT_IFT, Strategy
+from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.millepede.workflow import NEW_CONSTANTS, solve
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.misalignment import Sizes
-from auto_iter.simulation.reconstruct import chi2_per_ndf, reconstruct
+from auto_iter.simulation.reconstruct import reconstruct
 from auto_iter.simulation.simulate import Options, Simulated, simulate
+from auto_iter.weakmodes.review import review
 from states import next_iteration
 from states.step import Fire, Ports
+from tests.support.alone import NoCredentials
 from tests.support.fakes import MemoryBatch
+from tests.support.simulated import chi2_per_ndf
 from tests.support.twins import FrozenClock, TwinMillepede, TwinReconstruction
 
 FIRST_FILE = 400
@@ -142,7 +148,10 @@ class Aligned:
         """Return the chi2/ndf that an iteration's tracks have under the true constants."""
         stations = self.strategy.stations_in(solved.stage, self.case.stations)
         return chi2_per_ndf(
-            self.simulated.raw_files, self.simulated.constants, with_ift=stations == WITH_IFT
+            self.simulated.raw_files,
+            self.simulated.constants,
+            self.simulated.truth.with_name("ideal.root"),
+            with_ift=stations == WITH_IFT,
         )
 
 
@@ -187,6 +196,7 @@ def _options(case: Case) -> Options:
 def _beginning(case: Case, strategy: Strategy, config: Config) -> tuple[Ports, Snapshot]:
     clock = FrozenClock()
     ports = Ports(
+        credentials=NoCredentials(),
         batch=MemoryBatch(clock),
         reconstruction=TwinReconstruction(frozenset(range(case.files))),
         millepede=TwinMillepede(),
@@ -231,7 +241,7 @@ class _Job:
         )
         for source in sources:
             source.root.unlink()  # large, and of no more use
-        return solve(self._request(sources, previous, centre), {})
+        return solve(self._request(sources, previous, centre), {}, review)
 
     def _sources(self) -> tuple[Source, ...]:
         return tuple(

@@ -66,7 +66,7 @@ def judge(aligned: Aligned, solved: Solved) -> Judged:
     split = Split.of(solved)
     free = list(split.free)
     scheme = aligned.strategy.scheme
-    hessian = data_hessian(solved.binaries, [*free, *split.fixed])
+    hessian = data_hessian(solved.binaries, [*free, *split.fixed], {})
     inner, cross = hessian[: len(free), : len(free)], hessian[: len(free), len(free) :]
     modes = eigenmodes(
         free,

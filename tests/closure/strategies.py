@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from auto_iter.config.shipped import shipped_names
 from auto_iter.errors import AutoIterError
-from auto_iter.millepede.strategy.file import load_strategy, strategy_names
+from auto_iter.millepede.strategy.file import load_strategy
 from tests.closure.harness import Aligned, Solved, align, shipped_case
 from tests.closure.judging import judge
 
@@ -22,7 +23,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Row:
+class StrategyRow:
     """The end of a phase. `last_change` in σ; `width` and `largest`: of independent pulls.
 
     `outside`: which limits it breaks, in words.
@@ -51,7 +52,7 @@ class Failed:
     reason: str
 
 
-def close(strategy: str, seed: int, *, events: int) -> list[Row] | Failed:
+def close(strategy: str, seed: int, *, events: int) -> list[StrategyRow] | Failed:
     """Align one simulated detector, and return how well each of its phases ended."""
     with tempfile.TemporaryDirectory(prefix="closure-") as directory:
         try:
@@ -66,10 +67,10 @@ def of_ours() -> list[str]:
 
     The collaboration's have none; their constants walk, and they say so.
     """
-    return [name for name in strategy_names() if load_strategy(name).prior]
+    return [name for name in shipped_names("strategies") if load_strategy(name).prior]
 
 
-def rows_of(aligned: Aligned) -> list[Row]:
+def rows_of(aligned: Aligned) -> list[StrategyRow]:
     """Return a row for each phase that an alignment came to."""
     rows = [row(aligned, end) for end in aligned.ends_of_phases]
     if aligned.case.strategy not in of_ours():
@@ -81,10 +82,10 @@ def rows_of(aligned: Aligned) -> list[Row]:
     return rows
 
 
-def row(aligned: Aligned, end: Solved) -> Row:
+def row(aligned: Aligned, end: Solved) -> StrategyRow:
     """Return how well the phase of an iteration would have ended with it."""
     judged = judge(aligned, end)
-    return Row(
+    return StrategyRow(
         strategy=aligned.strategy.name,
         phase=end.phase,
         seed=aligned.case.seed,
@@ -99,7 +100,7 @@ def row(aligned: Aligned, end: Solved) -> Row:
     )
 
 
-def outside(row: Row) -> tuple[str, ...]:
+def outside(row: StrategyRow) -> tuple[str, ...]:
     """Return the limits against the truth that the end of a phase breaks, in words."""
     found = []
     if not WIDTH[0] <= row.width <= WIDTH[1]:
@@ -111,7 +112,7 @@ def outside(row: Row) -> tuple[str, ...]:
     return tuple(found)
 
 
-def table(rows: Iterable[Row]) -> str:
+def table(rows: Iterable[StrategyRow]) -> str:
     """Return the rows as a table in Markdown; the seeds of what is outside its limits are bold."""
     return format_table(_COLUMNS, map(_cells, rows))
 
@@ -122,7 +123,7 @@ def format_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: StrategyRow) -> tuple[str, ...]:
     mark = "**" if row.outside else ""
     return (
         f"`{row.strategy}`",
@@ -139,7 +140,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def problems(outcomes: Sequence[list[Row] | Failed]) -> list[str]:
+def problems(outcomes: Sequence[list[StrategyRow] | Failed]) -> list[str]:
     """Return what is outside its limits, a sentence each."""
     found = []
     for outcome in outcomes:

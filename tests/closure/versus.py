@@ -31,7 +31,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Row:
+class VersusRow:
     """Where one strategy ended. `own`, `shared`: χ² against the truth and its combinations."""
 
     seed: int
@@ -43,7 +43,7 @@ class Row:
     shared: tuple[float, int]
 
 
-def compare(seed: int, *, events: int, iterations: int) -> list[Row]:
+def compare(seed: int, *, events: int, iterations: int) -> list[VersusRow]:
     """Align one detector with each strategy; a row for each."""
     with tempfile.TemporaryDirectory(prefix="closure-") as directory:
         ends = [
@@ -62,7 +62,7 @@ def _align(directory: Path, strategy: str, seed: int, events: int, iterations: i
     )
 
 
-def _row(aligned: Aligned, ruler: Judged) -> Row:
+def _row(aligned: Aligned, ruler: Judged) -> VersusRow:
     last = aligned.last
     own = judge(aligned, last).comparison
     shared = ruler.comparison
@@ -72,7 +72,7 @@ def _row(aligned: Aligned, ruler: Judged) -> Row:
         aligned.truth, labels, scheme
     )
     measured = compare_with_truth(shared.modes, error)
-    return Row(
+    return VersusRow(
         aligned.case.seed,
         aligned.case.strategy,
         last.record.track_chi2_ndf,
@@ -83,12 +83,12 @@ def _row(aligned: Aligned, ruler: Judged) -> Row:
     )
 
 
-def table(rows: Iterable[Row]) -> str:
+def table(rows: Iterable[VersusRow]) -> str:
     """Return the rows as a table in Markdown."""
     return format_table(_COLUMNS, map(_cells, rows))
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: VersusRow) -> tuple[str, ...]:
     return (
         str(row.seed),
         f"`{row.strategy}`",
@@ -108,7 +108,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="at a time")
     options = parser.parse_args(words)
     one = partial(compare, events=options.events, iterations=options.iterations)
-    rows: list[Row] = []
+    rows: list[VersusRow] = []
     with ProcessPoolExecutor(options.jobs) as pool:
         for found in pool.map(one, range(1, options.seeds + 1)):
             print(*found, sep="\n", file=sys.stderr, flush=True)

@@ -37,7 +37,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Row:
+class WalkRow:
     """One detector, after few and after many iterations."""
 
     strategy: str
@@ -51,7 +51,7 @@ class Row:
         return (self.late.chi2 - self.early.chi2) / self.late.dof
 
 
-def walk(strategy: str, seed: int, *, events: int, early: int = EARLY, late: int = LATE) -> Row:
+def walk(strategy: str, seed: int, *, events: int, early: int = EARLY, late: int = LATE) -> WalkRow:
     """Align one detector for `late` iterations, whether or not it has converged before."""
     case = shipped_case(
         strategy,
@@ -63,7 +63,7 @@ def walk(strategy: str, seed: int, *, events: int, early: int = EARLY, late: int
     with tempfile.TemporaryDirectory(prefix="closure-") as directory:
         aligned = align(Path(directory), case)
         states = [_state(aligned, aligned.iterations[at - 1]) for at in (early, late)]
-    return Row(strategy, seed, *states)
+    return WalkRow(strategy, seed, *states)
 
 
 def _state(aligned: Aligned, solved: Solved) -> State:
@@ -72,14 +72,14 @@ def _state(aligned: Aligned, solved: Solved) -> State:
     return State(solved.stage.iteration, comparison.chi2, comparison.dof, judged.open_error)
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[WalkRow]) -> str:
     """Return the rows as a table in Markdown."""
     early, late = rows[0].early.iteration, rows[0].late.iteration
     columns = [f"{what} after {at}" for what in ("χ²", "weak modes") for at in (early, late)]
     return format_table(("strategy", "seed", "combinations", *columns), map(_cells, rows))
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: WalkRow) -> tuple[str, ...]:
     return (
         f"`{row.strategy}`",
         str(row.seed),
@@ -91,7 +91,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def problems(rows: Sequence[Row]) -> list[str]:
+def problems(rows: Sequence[WalkRow]) -> list[str]:
     """Return where constants walk, a sentence each."""
     found = [
         f"{row.strategy}, seed {row.seed}: χ² {row.early.chi2:.0f} after iteration "

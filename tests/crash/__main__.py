@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.crash.alignment import Rehearsal
+from tests.crash.alignment import RecordedAlignment
 from tests.crash.disk import Disks, disks, read_log
 from tests.crash.work import NEVER, Task, answers, work
 
@@ -37,7 +37,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
-        Rehearsal(base).record_it()
+        RecordedAlignment(base).record_it()
         log = read_log(base / "record")
         kinds: list[Kind] = arguments.kinds or [cuts]
         return max([kind(base, log, arguments) for kind in kinds])

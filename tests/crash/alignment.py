@@ -19,12 +19,15 @@ from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from auto_iter.files import TEMPORARY
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options, simulate
-from tests.crash import stubs
+from tests.crash import ledger, people, stubs
 from tests.crash.disk import Tree, restore
-from tests.crash.hook.recorder import REFUSE, REFUSED, VARIABLE, Refusal
+from tests.crash.hook.recorder import REFUSE, REFUSED, VARIABLE, RefusedEffect
 
 HOOK = Path(__file__).parent / "hook"
 FILES, ITERATIONS = (400, 401), 2
+SUBMISSIONS = ITERATIONS + 1
+"""One for each iteration, and the canary."""
+
 PATIENCE_S = 300.0
 
 Program = Callable[[str, Sequence[str], Path, Mapping[str, str], float], tuple[int, str]]
@@ -44,7 +47,7 @@ def interpreted(
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class RecordedAlignment:
     """Where everything is: `work` is the disk that loses power, and holds nothing else."""
 
     base: Path
@@ -66,8 +69,8 @@ class Rehearsal:
         return self.work / f"Y2023_R011705_F{FILES[0]}-{FILES[-1] + 1}"
 
     @property
-    def _constants(self) -> Path:
-        return self.base / "constants.json"
+    def _found(self) -> Path:
+        return self.base / "found.json"
 
     def record_it(self) -> None:
         """Simulate, align undisturbed, and record that."""
@@ -76,11 +79,23 @@ class Rehearsal:
         script = stubs.write_stubs(self.base / "stubs", cache, self.base / "sim/install")
         (self.base / "env.sh").write_text(script)
         self.work.mkdir()
-        self.run({VARIABLE: f"{self.record}:{self.work}"})
+        recording = {VARIABLE: f"{self.record}:{self.work}"}
+        with people.asking(self.workspace, FILES[0], recording) as asked:
+            self.run(recording)
         stubs.close(cache)
         found = constants(self.workspace)
-        assert len(found) == ITERATIONS
-        self._constants.write_text(json.dumps(found))
+        assert len(found) == len(ledger.manifests(self.workspace)) == ITERATIONS
+        assert asked.said == "", asked.said
+        assert people.told(self.work), "nobody was told"
+        self._found.write_text(
+            json.dumps(
+                {
+                    "constants": found,
+                    "manifests": ledger.manifests(self.workspace),
+                    "told": sorted(people.told(self.work)),
+                }
+            )
+        )
 
     def run(self, environment: Mapping[str, str] | None = None) -> str:
         """Run or go on with the alignment, with the same words each time; return what it said."""
@@ -89,6 +104,8 @@ class Rehearsal:
             "run", "-y", "2023", "-r", "11705", "-f", f"{FILES[0]}-{FILES[-1] + 1}",
             "-i", str(ITERATIONS), "--config", str(self.base / "sim/config.yaml"),
             "--set", "alignment.polling_interval_seconds=1",
+            "--set", f"notify.command={people.COMMAND}",
+            "--set", "reco.canary=true",
             "--env_script", str(self.base / "env.sh"),
         ]  # fmt: skip
         full = {**os.environ, "PYTHONPATH": search, **(environment or {})}
@@ -97,7 +114,7 @@ class Rehearsal:
         assert "Traceback" not in said, said
         return said
 
-    def refusal(self, refusal: Refusal, record: Path) -> str | None:
+    def refusal(self, refusal: RefusedEffect, record: Path) -> str | None:
         """Have the disk refuse one side effect of a new alignment, once, recorded in `record`.
 
         Returns what is not as it was without; None when all is. Raises LookupError when it did not
@@ -107,7 +124,7 @@ class Rehearsal:
         restore({}, record, self.work)
         refusing = {VARIABLE: f"{record}:{self.work}", REFUSE: refusal.as_text()}
         try:
-            said = self.run(refusing)
+            said = self._run_and_ask(refusing, refusal)
         except AssertionError as error:
             said = str(error)
             if "Traceback" in said or str(self.work) not in said:
@@ -128,11 +145,20 @@ class Rehearsal:
                 return f"{bad}: {said[-2000:]}"
         return self._difference(may_leave=refusal.place.startswith("unlink"))
 
+    def _run_and_ask(self, environment: Mapping[str, str], refusal: RefusedEffect) -> str:
+        """Run the alignment, and ask something of it where that is what meets the error."""
+        if "inbox." not in refusal.place:
+            return self.run(environment)
+        with people.asking(self.workspace, FILES[0], environment) as asked:
+            said = self.run(environment)
+        return said + asked.said
+
     def divergence(self, tree: Tree) -> str | None:
         """Go on from what a power cut left, and return what is not as it was without the cut."""
         restore(tree, self.record, self.work)
         finished = ended_jobs(self.workspace)
         before = started_jobs(self.workspace)
+        owed = people.Owed.by(self.workspace)
         try:
             said = self.run()
         except AssertionError as error:
@@ -143,19 +169,26 @@ class Rehearsal:
         again = sorted(job for job in finished if after[job] != before[job])
         if again:
             return f"reconstructed again although the output was safe: {again}"
-        return self._difference()
+        kinds = frozenset(self._undisturbed("told"))
+        return self._difference() or owed.not_kept(self.workspace, kinds, said)
 
     def _difference(self, *, may_leave: bool = False) -> str | None:
         """Return in what the finished alignment differs from the undisturbed one.
 
         It `may_leave` temporary files where their removal was refused.
         """
-        if constants(self.workspace) != json.loads(self._constants.read_text()):
+        if constants(self.workspace) != self._undisturbed("constants"):
             return "other constants"
+        if wrong := ledger.difference(self.workspace, self._undisturbed("manifests")):
+            return wrong
         left = [path.name for path in self.workspace.rglob(f"*{TEMPORARY}")]
         if left and not may_leave:
             return f"temporary files are left: {left}"
         return repeated_submission(self.workspace)
+
+    def _undisturbed(self, what: str) -> Any:
+        """Return what the undisturbed alignment found."""
+        return json.loads(self._found.read_text())[what]
 
 
 def constants(workspace: Path) -> dict[str, str]:
@@ -207,6 +240,6 @@ def repeated_submission(workspace: Path) -> str | None:
     if len(set(keys)) != len(keys):
         return f"submitted twice under one key: {keys}"
     lost = len({iteration for iteration, _ in _events(workspace, {"lost"})})
-    if len(keys) > ITERATIONS + lost:
+    if len(keys) > SUBMISSIONS + lost:
         return f"{len(keys)} submissions although jobs were lost in {lost} iterations only"
     return None

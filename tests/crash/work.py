@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.crash import warm
-from tests.crash.alignment import Rehearsal
+from tests.crash.alignment import RecordedAlignment
 from tests.crash.disk import disks, read_log
-from tests.crash.hook.recorder import Refusal
+from tests.crash.hook.recorder import RefusedEffect
 
 _NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child")
 
@@ -71,7 +71,7 @@ def answers(
 
 def work(base: Path, own: Path | None) -> None:
     """Do the tasks on standard input, one answer each on standard output."""
-    rehearsal = Rehearsal(base, warm.program)
+    rehearsal = RecordedAlignment(base, warm.program)
     record = base / "refused" if own is None else own.with_name(f"{own.name}.refused")
     if own is not None:
         own.mkdir(exist_ok=True)
@@ -83,11 +83,11 @@ def work(base: Path, own: Path | None) -> None:
         if "disk" in task:
             wrong = rehearsal.divergence(different[task["disk"]])
         else:
-            wrong = _refused(rehearsal, Refusal(**task), record)
+            wrong = _refused(rehearsal, RefusedEffect(**task), record)
         _write(sys.stdout, wrong)
 
 
-def _refused(rehearsal: Rehearsal, refusal: Refusal, record: Path) -> str | None:
+def _refused(rehearsal: RecordedAlignment, refusal: RefusedEffect, record: Path) -> str | None:
     """Refuse a side effect; the one before at that place where this time there are fewer of them.
 
     How many there are depends on how often the daemon looks at its jobs.

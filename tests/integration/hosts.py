@@ -7,7 +7,6 @@ is.
 
 from __future__ import annotations
 
-import errno
 import socket
 import sys
 from collections.abc import Sequence
@@ -15,14 +14,7 @@ from collections.abc import Sequence
 from auto_iter.cli import main
 from auto_iter.daemon import lock
 from auto_iter.processes import identity
-
-
-class _NoLocks:
-    LOCK_EX, LOCK_NB = 2, 4
-
-    @staticmethod
-    def flock(_descriptor: int, _operation: int) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
+from tests.support.no_locks import NoLocks
 
 
 def run_on(host: str, arguments: Sequence[str]) -> int:
@@ -30,7 +22,7 @@ def run_on(host: str, arguments: Sequence[str]) -> int:
     for name in ("_boot", "_machine", "_space"):
         setattr(identity, name, lambda name=name: f"{host}{name}")
     socket.gethostname = lambda: host
-    setattr(lock, "fcntl", _NoLocks)  # noqa: B010 - not a name that the module exports
+    setattr(lock, "fcntl", NoLocks)  # noqa: B010 - not a name that the module exports
     lock.REFRESH_EVERY_S = 0.0
     return main(arguments)
 

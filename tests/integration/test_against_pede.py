@@ -18,7 +18,7 @@ from auto_iter.detector.labels import Parameter
 from auto_iter.millepede.exit_codes import Use, ending_of
 from auto_iter.millepede.pede.result_files import read_ending, read_result
 from auto_iter.millepede.solver.builtin import solve
-from tests.support.tracks import LABELS, RENAMINGS, TEXTS, write_renamed
+from tests.support.tracks import LABELS, RENAMINGS, TEXTS, tracks, write_case, write_renamed
 
 DATA = Path(__file__).parents[1] / "data/pede"
 PEDE = shutil.which("pede")
@@ -133,6 +133,32 @@ def test_the_solutions_agree_in_every_digit(tmp_path: Path, name: str, is_old: b
         assert ours.value == pytest.approx(theirs.value, rel=DIGITS, abs=1e-9)
         assert ours.presigma == theirs.presigma
         assert ours.sigma == theirs.sigma
+
+
+WEIGHTS = {
+    "less": ("", "-- 0.3"),
+    "both": ("-- 0.3", "-- 2.7"),
+    "all the same": ("-- 0.5", "-- 0.5"),
+    "much": ("-- 1000", "-- 0.001"),
+}
+
+
+@pytest.mark.parametrize("options", ["", "chisqcut 30 6", "outlierdownweighting 3"])
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_files_count_with_their_weights_as_in_pede(
+    tmp_path: Path, name: str, options: str, is_old: bool
+) -> None:
+    one, other = WEIGHTS[name]
+    files = ["con.txt", "Cfiles", f"part0.bin {one}", f"part1.bin {other}"]
+    text = "\n".join([*files, options, "method inversion 3 0.001", "end", ""])
+    places = tmp_path / "pede", tmp_path / "builtin"
+    for place in places:
+        place.mkdir()
+        write_case(place, [tracks(220, 22), tracks(180, 23)], "")
+        (place / "steer.txt").write_text(text)
+    run_both(places, is_old=is_old)
+    for file in ("millepede.res", "millepede.end"):
+        assert (places[1] / file).read_text() == (places[0] / file).read_text()
 
 
 @pytest.mark.parametrize("name", BAD_CONSTRAINTS)

@@ -82,7 +82,9 @@ def with_option(name: str, value: str) -> tuple[str, ...]:
         ((*RUN, "--set", "reco.memory_mb"), 2, "must be key=value"),
         ((*RUN, "--config", "nowhere.yaml"), 2, "nowhere.yaml: No such file"),
         ((*RUN, "--iter", "3"), 2, "unrecognized arguments: --iter"),
-        (("run", "-y", "2023"), 2, "required: -r/--run, -f/--file/--files"),
+        (("run", "-y", "2023"), 2, "required: -r/--run"),
+        (RUN[:5], 2, "-f/--files says which raw files"),
+        ((*RUN[:4], "011705:400,011710:9@0"), 2, "the weight after @ is a number above 0"),
         (("status",), 2, "no workspace here"),
         (("resume", "nowhere"), 2, "nowhere: no such workspace"),
         (("rnu",), 2, "invalid choice: 'rnu'"),
@@ -277,6 +279,27 @@ def test_a_script_that_wins_over_the_calypso_given_is_remarked_upon(
     )
 
 
+def test_a_wrong_calypso_costs_one_job_of_fifty(here: Path) -> None:
+    raw = here / "raw/2023/011705"
+    raw.mkdir(parents=True)
+    for number in range(400, 450):
+        (raw / f"Faser-Physics-011705-{number:05d}.raw").write_text("events")
+    other = here / "another_release"
+    other.mkdir()
+    (other / "setup.sh").touch()
+    (other / "asetup.faser").touch()
+    asked = ("-y", "2023", "-r", "011705", "-f", "400-450", "-i", "2", "--raw_dir", "raw")
+    poll = ("--set", "alignment.polling_interval_seconds=1")
+    ran = call(
+        command("run", *asked, "--calypso_path", str(other), "--env_script", "env.sh", *poll), here
+    )
+    assert ran.returncode == 1
+    assert "exit code 20: the environment script failed" in ran.stderr
+    tried = checkpoint(here / "Y2023_R011705_F400-450")["attempts"]
+    assert [(each["first"], each["jobs"]) for each in tried] == [(400, 1)]
+    assert len(list(here.glob("Y*/iter01/1reco/logs/*.err"))) == 1
+
+
 def test_neither_env_script_nor_calypso_is_refused(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -416,7 +439,7 @@ def test_outputs_made_with_other_constants_are_not_used(finished: Path) -> None:
 
 def test_garbage_in_lock_and_log_is_no_reason_to_die(finished: Path) -> None:
     (finished / "daemon.lock").write_bytes(b"gar\xffbage{")
-    with (finished / "auto_iter.log").open("ab") as log:
+    with (finished / "log.jsonl").open("ab") as log:
         log.write(b"\xff\xfe\n")
     for name in ("status", "logs", "stop"):
         assert call(command(name, str(finished)), finished.parent).returncode == 0

@@ -20,28 +20,13 @@ from tests.integration.commands import (
     run_command,
     wait_until,
 )
+from tests.support.wrapped import in_one_line
 
 NAME = "Y2023_R011705_F400-402"
 SINGLE = str(Path(__file__).parents[1] / "data/strategies/3st-single.yaml")
 
 
-@pytest.fixture(scope="module")
-def by_itself(simulated: SimulatedDetector, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an alignment of two iterations that went through by itself."""
-    directory = tmp_path_factory.mktemp("by_itself")
-    # two iterations are not enough to converge
-    done = call(run_command(simulated, iterations=2), directory)
-    assert done.returncode == NOT_CONVERGED_EXIT_CODE
-    return directory / NAME
-
-
-@pytest.fixture
-def finished(by_itself: Path, tmp_path: Path) -> Path:
-    """Return a copy of it, to be spoiled."""
-    return Path(shutil.copytree(by_itself, tmp_path / NAME))
-
-
-class ByHand:
+class IterationByHand:
     """A person in a directory, with the options of `reco`."""
 
     def __init__(self, directory: Path, simulated: SimulatedDetector) -> None:
@@ -77,9 +62,9 @@ def constants(workspace: Path) -> dict[str, bytes]:
 
 
 def test_come_back_later_and_the_next_link_finds_what_it_needs(
-    tmp_path: Path, simulated: SimulatedDetector, by_itself: Path
+    tmp_path: Path, simulated: SimulatedDetector, two_iterations: Path
 ) -> None:
-    person = ByHand(tmp_path, simulated)
+    person = IterationByHand(tmp_path, simulated)
     two = ("--set", "alignment.default_iterations=2")
     for iteration in (1, 2):
         code, said = person.reco(iteration, *two)
@@ -94,7 +79,7 @@ def test_come_back_later_and_the_next_link_finds_what_it_needs(
         code, said = person.millepede(f"iter{iteration:02d}/1reco/")
         assert code == 0, said
         assert "accepted" not in said
-    assert person.constants() == constants(by_itself)
+    assert person.constants() == constants(two_iterations)
     history = checkpoint(person.workspace)["history"]
     assert [each["iteration"] for each in history] == [1, 2]
     # two were meant to be all, but who asks for a third gets it
@@ -109,7 +94,7 @@ def test_come_back_later_and_the_next_link_finds_what_it_needs(
 def test_what_is_not_finished_is_said_and_what_failed_is_submitted_again(
     tmp_path: Path, simulated: SimulatedDetector
 ) -> None:
-    person, good = ByHand(tmp_path, simulated), tmp_path / "good"
+    person, good = IterationByHand(tmp_path, simulated), tmp_path / "good"
     picky = program(
         tmp_path / "picky.sh",
         f'case "$*" in *00401*) [ -e {good} ] || exit 1;; esac; exec faser_reco_alignment.py "$@"',
@@ -153,14 +138,14 @@ def test_what_is_not_finished_is_said_and_what_failed_is_submitted_again(
     ],
 )
 def test_a_what_if_touches_nothing_that_counts(
-    more: tuple[str, ...], name: str, finished: Path, simulated: SimulatedDetector
+    more: tuple[str, ...], name: str, aligned: Path, simulated: SimulatedDetector
 ) -> None:
-    person = ByHand(finished.parent, simulated)
-    kept = constants(finished), (finished / "state.yaml").read_bytes()
-    solution = (finished / "iter01/3millepede/solution.json").read_bytes()
+    person = IterationByHand(aligned.parent, simulated)
+    kept = constants(aligned), (aligned / "state.yaml").read_bytes()
+    solution = (aligned / "iter01/3millepede/solution.json").read_bytes()
     code, said = person.millepede("iter01", *more)
     assert code == 0, said
-    place = finished / "iter01/3millepede.by-hand" / name
+    place = aligned / "iter01/3millepede.by-hand" / name
     assert f"new constants: {place}/inputforalign.txt" in said
     assert "a what-if, from which nothing goes on" in said
     if more[:1] == ("--strategy",):
@@ -169,90 +154,90 @@ def test_a_what_if_touches_nothing_that_counts(
             assert (again[0], f"{place} is there already" in again[1]) == (2, True)
         else:
             assert f"{place}-2/inputforalign.txt" in again[1]
-    assert (constants(finished), (finished / "state.yaml").read_bytes()) == kept
-    assert (finished / "iter01/3millepede/solution.json").read_bytes() == solution
+    assert (constants(aligned), (aligned / "state.yaml").read_bytes()) == kept
+    assert (aligned / "iter01/3millepede/solution.json").read_bytes() == solution
 
 
 def test_accepted_constants_are_gone_on_from_and_what_came_after_is_done_again(
-    finished: Path, simulated: SimulatedDetector
+    aligned: Path, simulated: SimulatedDetector
 ) -> None:
-    person, before = ByHand(finished.parent, simulated), constants(finished)
+    person, before = IterationByHand(aligned.parent, simulated), constants(aligned)
     code, said = person.millepede("iter01", "--strategy", SINGLE, "--accept")
     assert code == 0, said
-    accepted = constants(finished)
+    accepted = constants(aligned)
     assert list(accepted) == ["iter01"]
     assert accepted["iter01"] != before["iter01"]
-    replaced = finished / "iter01/3millepede.replaced-1/inputforalign.txt"
+    replaced = aligned / "iter01/3millepede.replaced-1/inputforalign.txt"
     assert replaced.read_bytes() == before["iter01"]
-    assert (finished / "outdated-1/iter02/3millepede/inputforalign.txt").exists()
+    assert (aligned / "outdated-1/iter02/3millepede/inputforalign.txt").exists()
     words = "from 3millepede.by-hand/3st-single; iter02 outdated and set aside"
-    assert words in call(command("status"), finished.parent).stdout
+    assert words in in_one_line(call(command("status"), aligned.parent).stdout)
     assert words in str(person.status()["history"])
-    assert "constants accepted by hand" in (finished / "auto_iter.log").read_text()
-    resumed = call(command("resume", str(finished)), finished.parent)
+    assert "constants accepted by hand" in (aligned / "log.jsonl").read_text()
+    resumed = call(command("resume", str(aligned)), aligned.parent)
     assert resumed.returncode == NOT_CONVERGED_EXIT_CODE
-    redone = constants(finished)
+    redone = constants(aligned)
     assert redone["iter01"] == accepted["iter01"]
     assert redone["iter02"] != before["iter02"]
-    assert (finished / "iter02/1reco/inputforalign.txt").read_bytes() == accepted["iter01"]
-    assert "starts from constants by hand" in (finished / "auto_iter.log").read_text()
+    assert (aligned / "iter02/1reco/inputforalign.txt").read_bytes() == accepted["iter01"]
+    assert "starts from constants by hand" in (aligned / "log.jsonl").read_text()
 
 
 def test_nobody_replaces_what_a_daemon_works_on(
-    finished: Path, simulated: SimulatedDetector
+    aligned: Path, simulated: SimulatedDetector
 ) -> None:
-    person = ByHand(finished.parent, simulated)
-    kept = constants(finished)
-    lock = WorkspaceLock(finished / "daemon.lock")
+    person = IterationByHand(aligned.parent, simulated)
+    kept = constants(aligned)
+    lock = WorkspaceLock(aligned / "daemon.lock")
     lock.acquire()
     try:
         refused = person.millepede("iter02", "--accept")
         assert refused[0] == 2
         assert f"held by pid {os.getpid()} on " in refused[1]
-        assert not (finished / "iter02/3millepede.by-hand").exists()
+        assert not (aligned / "iter02/3millepede.by-hand").exists()
         code, said = person.millepede("iter02")
     finally:
         lock.release()
     assert code == 0
     at_work = f"auto-iter is already working on it (pid {os.getpid()}"
     assert f"a what-if, from which nothing goes on ({at_work}" in said
-    assert constants(finished) == kept
+    assert constants(aligned) == kept
 
 
 def test_constants_that_count_are_not_written_over_by_a_link(
-    finished: Path, simulated: SimulatedDetector
+    aligned: Path, simulated: SimulatedDetector
 ) -> None:
     del simulated
-    kept = constants(finished)
-    chain = finished / "iter01/3millepede"
-    words = ("constants", "-i", str(finished / "iter01/1reco/inputforalign.txt"))
+    kept = constants(aligned)
+    chain = aligned / "iter01/3millepede"
+    words = ("constants", "-i", str(aligned / "iter01/1reco/inputforalign.txt"))
     refusal = call(
         command("millepede", *words, str(chain / "millepede.res"),
                 "-o", str(chain / "inputforalign.txt")),
-        finished.parent,
+        aligned.parent,
     )  # fmt: skip
     assert refusal.returncode == 2
     assert "the constants that this iteration found; write elsewhere" in refusal.stderr
-    assert constants(finished) == kept
+    assert constants(aligned) == kept
 
 
-def test_what_was_damaged_meanwhile_is_made_whole_by_whoever_goes_on(finished: Path) -> None:
-    kept = constants(finished)
-    (finished / "iter02/3millepede/inputforalign.txt").write_text("")
-    resumed = call(command("resume", str(finished), "-i", "3"), finished.parent)
+def test_what_was_damaged_meanwhile_is_made_whole_by_whoever_goes_on(aligned: Path) -> None:
+    kept = constants(aligned)
+    (aligned / "iter02/3millepede/inputforalign.txt").write_text("")
+    resumed = call(command("resume", str(aligned), "-i", "3"), aligned.parent)
     assert resumed.returncode in {0, NOT_CONVERGED_EXIT_CODE}
-    assert constants(finished).items() > kept.items()
+    assert constants(aligned).items() > kept.items()
     assert "WARNING: does not match its checksum; written again" in resumed.stderr
     # what nobody goes on from is not touched, but not believed either
-    used = finished / "iter02/1reco/inputforalign.txt"
+    used = aligned / "iter02/1reco/inputforalign.txt"
     used.write_text(used.read_text().replace("1", "2", 1))
-    refused = call(command("millepede", "-i", str(finished / "iter02")), finished.parent)
+    refused = call(command("millepede", "-i", str(aligned / "iter02")), aligned.parent)
     assert refused.returncode == 2
     assert f"{used}: does not match its checksum: iteration 2 was reconstructed" in refused.stderr
     assert "iter01/3millepede/inputforalign.txt should have the same" in refused.stderr
-    assert not (finished / "iter02/3millepede.by-hand").exists()
-    copied = finished / "iter01/2kfalignment"
+    assert not (aligned / "iter02/3millepede.by-hand").exists()
+    copied = aligned / "iter01/2kfalignment"
     shutil.copy(copied / "kfalignment_011705_00400.root", copied / "kfalignment_011705_00401.root")
-    refused = call(command("millepede", "-i", str(finished / "iter01")), finished.parent)
+    refused = call(command("millepede", "-i", str(aligned / "iter01")), aligned.parent)
     assert refused.returncode == 2
     assert "00400.root, kfalignment_011705_00401.root: hold the same tracks" in refused.stderr

@@ -29,8 +29,11 @@ from tests.integration.commands import (
 
 JOBS = 2
 
+STOPPED = 143
+"""The exit code of what SIGTERM ended."""
 
-class Alignment:
+
+class RunningAlignment:
     """An alignment of one iteration whose jobs wait for `let_go`."""
 
     def __init__(self, directory: Path, simulated: SimulatedDetector) -> None:
@@ -84,8 +87,8 @@ class Alignment:
 
 
 @pytest.fixture
-def alignment(tmp_path: Path, simulated: SimulatedDetector) -> Iterator[Alignment]:
-    made = Alignment(tmp_path, simulated)
+def alignment(tmp_path: Path, simulated: SimulatedDetector) -> Iterator[RunningAlignment]:
+    made = RunningAlignment(tmp_path, simulated)
     yield made
     made.let_go()
     for daemon in made.started:
@@ -95,15 +98,15 @@ def alignment(tmp_path: Path, simulated: SimulatedDetector) -> Iterator[Alignmen
     wait_until(lambda: not made.jobs(), "its jobs ended, too")
 
 
-@pytest.mark.parametrize("asked_by", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("asked_by", "code"), [(signal.SIGTERM, STOPPED), (signal.SIGINT, 130)])
 def test_asked_to_stop_it_leaves_the_jobs_and_says_how_to_go_on(
-    asked_by: signal.Signals, alignment: Alignment
+    asked_by: signal.Signals, code: int, alignment: RunningAlignment
 ) -> None:
     daemon = alignment.start()
     jobs = alignment.jobs()
     daemon.send_signal(asked_by)
     said, _ = daemon.communicate(timeout=PATIENCE_S)
-    assert daemon.returncode == 0
+    assert daemon.returncode == code
     assert said == f"stopped; resume with: auto-iter resume {alignment.workspace}\n"
     assert alignment.jobs() == jobs
     assert checkpoint(alignment.workspace)["state"] == "wait_reco"
@@ -115,7 +118,7 @@ def test_asked_to_stop_it_leaves_the_jobs_and_says_how_to_go_on(
     assert snapshot["history"][0]["attempts"] == 1
 
 
-def test_a_second_start_says_who_is_there_and_disturbs_nothing(alignment: Alignment) -> None:
+def test_a_second_start_says_who_is_there_and_disturbs_nothing(alignment: RunningAlignment) -> None:
     daemon = alignment.start()
     for second in (alignment.command, command("resume", str(alignment.workspace))):
         refusal = call(second, alignment.directory)
@@ -128,7 +131,7 @@ def test_a_second_start_says_who_is_there_and_disturbs_nothing(alignment: Alignm
     assert daemon.returncode in DONE
 
 
-def test_others_see_where_it_is(alignment: Alignment) -> None:
+def test_others_see_where_it_is(alignment: RunningAlignment) -> None:
     daemon = alignment.start()
     text = call(command("status"), alignment.directory).stdout
     assert "wait_reco, iteration 1 of 1" in text
@@ -144,27 +147,27 @@ def test_others_see_where_it_is(alignment: Alignment) -> None:
         command("logs"), cwd=alignment.directory, env=old_terminal, capture_output=True, check=True
     )
     assert b"? wait_reco (submitted)" in plain.stdout
-    for line in (alignment.workspace / "auto_iter.log").read_text().splitlines():
+    for line in (alignment.workspace / "log.jsonl").read_text().splitlines():
         assert json.loads(line)["event"]
 
 
-def test_stop_ends_daemon_and_jobs_when_asked(alignment: Alignment) -> None:
+def test_stop_ends_daemon_and_jobs_when_asked(alignment: RunningAlignment) -> None:
     daemon = alignment.start()
     stopped = call(command("stop", "--jobs"), alignment.directory)
     assert stopped.returncode == 0
-    assert daemon.wait(PATIENCE_S) == 0
+    assert daemon.wait(PATIENCE_S) == STOPPED
     assert not alignment.jobs()
     assert checkpoint(alignment.workspace)["state"] == "stopped"
 
 
-def test_a_broken_configuration_keeps_nobody_from_stopping(alignment: Alignment) -> None:
+def test_a_broken_configuration_keeps_nobody_from_stopping(alignment: RunningAlignment) -> None:
     daemon = alignment.start()
     config = alignment.workspace / "config.yaml"
     good = config.read_text()
     config.write_text("reco: [")
     stopped = call(command("stop", "--jobs"), alignment.directory)
     assert stopped.returncode == 0, stopped.stderr
-    assert daemon.wait(PATIENCE_S) == 0
+    assert daemon.wait(PATIENCE_S) == STOPPED
     assert not alignment.jobs()
     assert "the jobs are found without it" in stopped.stdout
     assert f"jobs of {JOBS} raw files are removed" in stopped.stdout
@@ -175,7 +178,7 @@ def test_a_broken_configuration_keeps_nobody_from_stopping(alignment: Alignment)
     assert checkpoint(alignment.workspace)["state"] == "done"
 
 
-def in_a_terminal(alignment: Alignment, line: str) -> Callable[[], None]:
+def in_a_terminal(alignment: RunningAlignment, line: str) -> Callable[[], None]:
     """Type `line` into a shell on a terminal of its own; return what closes that terminal."""
     shell, terminal = pty.fork()
     if shell == 0:
@@ -196,7 +199,7 @@ def quoted(words: list[str]) -> str:
     return " ".join(f"'{word}'" for word in words)
 
 
-def test_under_nohup_it_outlives_its_terminal(alignment: Alignment) -> None:
+def test_under_nohup_it_outlives_its_terminal(alignment: RunningAlignment) -> None:
     close = in_a_terminal(alignment, f"nohup {quoted(alignment.command)} &>>auto_iter.log &")
     alignment.wait_for_jobs()
     holder = read_holder(alignment.workspace / "daemon.lock")
@@ -210,7 +213,7 @@ def test_under_nohup_it_outlives_its_terminal(alignment: Alignment) -> None:
     assert "\x1b" not in log  # plain lines where no terminal is
 
 
-def test_without_nohup_a_closed_terminal_is_a_request_to_stop(alignment: Alignment) -> None:
+def test_without_nohup_a_closed_terminal_is_a_request_to_stop(alignment: RunningAlignment) -> None:
     close = in_a_terminal(alignment, quoted(alignment.command))
     alignment.wait_for_jobs()
     holder = read_holder(alignment.workspace / "daemon.lock")
@@ -221,7 +224,7 @@ def test_without_nohup_a_closed_terminal_is_a_request_to_stop(alignment: Alignme
     assert len(alignment.jobs()) == JOBS
 
 
-def test_a_terminal_shows_how_far_it_is(alignment: Alignment) -> None:
+def test_a_terminal_shows_how_far_it_is(alignment: RunningAlignment) -> None:
     shell, terminal = pty.fork()
     if shell == 0:
         os.chdir(alignment.directory)
@@ -238,4 +241,4 @@ def test_a_terminal_shows_how_far_it_is(alignment: Alignment) -> None:
     _, status = os.waitpid(shell, 0)
     assert os.waitstatus_to_exitcode(status) in DONE
     assert "1 of 1" in shown
-    assert "iter  files   tracks  chi2/ndf" in shown
+    assert "iter files   tracks  chi2/ndf" in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,10 +14,10 @@ from auto_iter.alignment import checkpoint
 from auto_iter.alignment.snapshot import DagRun, Snapshot
 from auto_iter.batch.htcondor.dagman.nodes import needed_memory
 from auto_iter.batch.htcondor.dagman.text import FAILED, OVER
-from tests.integration.commands import SimulatedDetector, call, command, run_command
+from tests.integration.commands import SimulatedDetector, call, command, program, run_command
 
 NAME = "Y2023_R011705_F400-402"
-RUN = DagRun(number=1, key="abcd-dag-01@schedd", cluster=12, submitted_at=1.0)
+RUN = DagRun(key="abcd-dag-01@schedd", cluster=12, submitted_at=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +67,15 @@ def node(first_outputs: Path, tmp_path: Path) -> Node:
 
 def test_a_node_solves_and_prepares_the_next_iteration_for_dagman(node: Node) -> None:
     (node.root / "iter01/1reco/memory.json").write_text('{"401": 2500}')
+    of_condor = node.root / "iter01/3millepede/millepede.log"
+    of_condor.with_suffix(".sub").touch()
+    of_condor.write_text("000 (013.000.000) Job submitted\n")
     ran = node.run(1)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     after = node.snapshot
     assert (after.iteration, after.state, len(after.history)) == (2, "submit_reco", 1)
+    # pede's log of that name is in step0: here it is HTCondor's, which goes on writing to it.
+    assert of_condor.read_text().startswith("000 (013")
     description = (node.root / "iter02/1reco/reco.sub").read_text()
     assert "$(number)" in description
     assert description.endswith("queue\n")
@@ -95,6 +101,25 @@ def test_the_last_node_says_that_it_is_over_and_takes_rescue_files_away(
     assert [node.run(1).returncode for _ in range(2)] == [OVER, OVER]
     assert node.snapshot.state == "done"
     assert not rescue.exists()
+
+
+def test_a_rehearsal_shows_all_and_writes_nothing(
+    simulated: SimulatedDetector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "condor_config").touch()
+    monkeypatch.setenv("CONDOR_CONFIG", str(tmp_path / "condor_config"))
+    words = [*run_command(simulated, "--dry-run", "--batch", "htcondor", iterations=3)]
+    words[words.index("run")] = "dag"
+    ran = call(words, tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    root = tmp_path / NAME
+    shown = ("iter01/1reco/reco.sub", "iter01/3millepede/millepede.sub", "alignment.dag")
+    assert [line for line in ran.stdout.splitlines() if line.startswith("==>")] == [
+        f"==> {root / name} <==" for name in shown
+    ]
+    assert ran.stdout.count("\nJOB R") == 3 * 2
+    assert "iteration 1: 2 jobs would be submitted" in ran.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["condor_config"]
 
 
 def test_too_few_outputs_fail_as_in_the_daemon(node: Node) -> None:
@@ -136,3 +161,51 @@ def test_a_node_out_of_turn_changes_nothing(node: Node) -> None:
     assert "a daemon has taken this alignment over" in ran.stderr
     node.save(node.snapshot.but(dag=RUN))
     assert (node.root / "state.yaml").read_bytes() == before
+
+
+ENDED = """\
+000 (013.000.000) 2026-11-30 18:29:00 Job submitted from host: <127.0.0.1:9731>
+...
+005 (013.000.000) 2026-11-30 18:29:09 Job terminated.
+\t(1) Normal termination (return value 11)
+...
+"""
+
+
+def test_a_node_that_could_not_begin_is_told_with_the_end_of_its_log(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "condor_config").touch()
+    monkeypatch.setenv("CONDOR_CONFIG", str(tmp_path / "condor_config"))
+    place = node.root / "iter01/3millepede"
+    (place / "millepede.log").write_text(ENDED)
+    said = "run_millepede.sh: /afs is not seen from lxbatch7"
+    (place / "millepede.err").write_text(f"{said}\n")
+    status = command("dag", "status", str(node.root))
+    told = call(status, tmp_path).stdout
+    assert "M01 failed: exit code 11: the node could not begin" in told
+    assert f"  end of {place / 'millepede.err'}:\n    {said}\n" in told
+    found = json.loads(call([*status, "--json"], tmp_path).stdout)
+    (problem,) = found["problems"]
+    assert (problem["node"], problem["exit_code"], problem["tail"]) == ("M01", 11, [said])
+    assert [each["failed"] for each in found["nodes"]] == [1, 0]
+
+
+SCRIPT = Path(__file__).parents[2] / "conf/job/run_millepede.sh"
+
+
+def test_a_workspace_that_is_not_seen_is_waited_for_and_then_told(tmp_path: Path) -> None:
+    python = program(tmp_path / "python", 'echo "took: $*"')
+    root = tmp_path / "afs"
+    words = ["bash", str(SCRIPT), str(root), "2", str(python), "-"]
+    env = {"PATH": os.environ["PATH"], "AUTO_ITER_PATIENCE_S": "0"}
+    gone = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    assert gone.returncode == 11
+    assert f"{root} is not seen from" in gone.stderr
+    env["AUTO_ITER_PATIENCE_S"] = "60"
+    with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, text=True) as node:
+        root.mkdir()
+        (root / "state.yaml").touch()
+        assert node.stdout is not None
+        assert node.stdout.read() == f"took: -m auto_iter dag node {root} 2\n"
+    assert node.returncode == 0

@@ -15,12 +15,16 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment import checkpoint
+from auto_iter.alignment.requests import Request
 from auto_iter.batch.local.records import Ledger
 from auto_iter.files import write_atomically
 from auto_iter.millepede.workflow import solve
+from auto_iter.workspace.inbox import FileInbox
+from auto_iter.workspace.paths import Workspace
+from states.decisions.requests import taken_in
 from tests.crash.alignment import HOOK
 from tests.crash.disk import Disk, Tree, read_log, restore
-from tests.crash.hook.recorder import REFUSE, REFUSED, VARIABLE, Recorder, Refusal
+from tests.crash.hook.recorder import REFUSE, REFUSED, VARIABLE, Recorder, RefusedEffect
 from tests.integration.commands import wait_until
 from tests.integration.test_local_batch import alive, open_batch, settled, starters, wait_for
 from tests.integration.test_millepede_workflow import (
@@ -98,6 +102,51 @@ def test_a_checkpoint_can_be_loaded_after_every_cut(disk: Recorded, tmp_path: Pa
     assert snapshot == BUSY
 
 
+def test_a_request_is_never_lost_and_never_taken_in_twice(disk: Recorded, tmp_path: Path) -> None:
+    workspace, path = Workspace(disk.root), disk.root / "state.yaml"
+    inbox = FileInbox(workspace)
+    checkpoint.save(path, FRESH)
+    with disk.recorder().at_work():
+        checkpoint.save(path, FRESH)
+        inbox.post(Request(id="1", wish="pause", by="test", at=0.0))
+        posted = len(read_log(disk.record))
+        pending = inbox.pending()
+        checkpoint.save(path, taken_in(FRESH, pending)[0])
+        inbox.drop(pending)
+    again = tmp_path / "again"
+    for tree in list(disk.disks())[posted - 1 :]:
+        restore(tree, disk.record, again)
+        snapshot, _ = checkpoint.load(again / path.name)
+        left = FileInbox(Workspace(again)).pending()
+        assert left or snapshot.paused is not None
+        after, notes = taken_in(snapshot, left)
+        assert after.paused is not None
+        assert bool(notes) == (snapshot.paused is None)
+
+
+def test_a_request_that_was_followed_by_another_is_not_brought_back(
+    disk: Recorded, tmp_path: Path
+) -> None:
+    path, inbox, snapshot = disk.root / "state.yaml", FileInbox(Workspace(disk.root)), FRESH
+    with disk.recorder().at_work():
+        inbox.post(Request(id="1", wish="pause", by="test", at=0.0))
+        first = inbox.pending()
+        snapshot, _ = taken_in(snapshot, first)
+        checkpoint.save(path, snapshot)
+        inbox.post(Request(id="2", wish="go on", by="test", at=1.0))
+        inbox.drop(first)
+        snapshot, _ = taken_in(snapshot, inbox.pending())
+        checkpoint.save(path, snapshot)
+        taken = len(read_log(disk.record))
+        inbox.drop(inbox.pending())
+    again = tmp_path / "again"
+    for tree in list(disk.disks())[taken - 1 :]:
+        restore(tree, disk.record, again)
+        after, _ = checkpoint.load(again / path.name)
+        left = FileInbox(Workspace(again)).pending()
+        assert taken_in(after, left)[0].paused is None
+
+
 def test_a_submission_is_found_once_it_was_made_and_whole_or_not_before(
     disk: Recorded, tmp_path: Path
 ) -> None:
@@ -153,7 +202,7 @@ def test_a_starter_whose_disk_fails_at_the_very_end_ends_quietly(
     place = " < ".join(["unlink starter.run", *(f"supervisor.{each}" for each in above)])
     monkeypatch.setenv("PYTHONPATH", f"{HOOK}:{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv(VARIABLE, f"{disk.record}:{disk.root}")
-    monkeypatch.setenv(REFUSE, Refusal(errno.EIO, 1, place).as_text())
+    monkeypatch.setenv(REFUSE, RefusedEffect(errno.EIO, 1, place).as_text())
     system = open_batch(disk.root)
     submission = system.submit(make_batch(disk.root, "key", 10))
     assert settled(system, submission, lambda tally: tally.is_over).problems == ()

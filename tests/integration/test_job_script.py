@@ -42,7 +42,7 @@ def root_file(payload: int = 100) -> bytes:
     return b"root" + struct.pack(">III", 63000, 100, 16 + payload) + bytes(payload)
 
 
-class Site:
+class JobSite:
     """A sandbox, the inputs beside the script, and a Calypso whose parts can be replaced."""
 
     def __init__(self, root: Path) -> None:
@@ -102,11 +102,11 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
+def site(tmp_path: Path) -> JobSite:
+    return JobSite(tmp_path)
 
 
-def test_the_output_is_left_in_the_sandbox_and_nothing_else(site: Site) -> None:
+def test_the_output_is_left_in_the_sandbox_and_nothing_else(site: JobSite) -> None:
     done = site.run()
     assert done.returncode == 0, done.stderr
     assert site.output.read_bytes() == root_file()
@@ -114,7 +114,7 @@ def test_the_output_is_left_in_the_sandbox_and_nothing_else(site: Site) -> None:
     assert list(site.scratch.iterdir()) == []
 
 
-def test_the_steps_get_what_production_gives_them(site: Site) -> None:
+def test_the_steps_get_what_production_gives_them(site: JobSite) -> None:
     assert site.run().returncode == 0
     assert (site.spy / "reco.arguments").read_text() == (
         f"{site.raw} --alignment --noForward --noIFT --output_level INFO\n"
@@ -136,50 +136,50 @@ def test_the_steps_get_what_production_gives_them(site: Site) -> None:
     ]  # fmt: skip
 
 
-def test_four_stations_keep_the_interface_tracker(site: Site) -> None:
+def test_four_stations_keep_the_interface_tracker(site: JobSite) -> None:
     assert site.run(stations=4).returncode == 0
     assert "--noIFT" not in (site.spy / "reco.arguments").read_text()
 
 
-def test_the_output_is_delivered_where_told(site: Site) -> None:
+def test_the_output_is_delivered_where_told(site: JobSite) -> None:
     assert site.run("--deliver", str(site.delivered)).returncode == 0
     assert [path.name for path in site.delivered.iterdir()] == [site.output.name]
     assert list(site.sandbox.iterdir()) == []
 
 
-def test_inputs_in_the_sandbox_win_over_those_beside_the_script(site: Site) -> None:
+def test_inputs_in_the_sandbox_win_over_those_beside_the_script(site: JobSite) -> None:
     (site.sandbox / "inputforalign.txt").write_text("")
     assert site.run().returncode == 0
     assert (site.spy / "constants").read_text() == "AlignDbTool.AlignmentConstants={}\n"
 
 
-def _writer(*afterwards: str) -> Callable[[Site], object]:
+def _writer(*afterwards: str) -> Callable[[JobSite], object]:
     text = WRITER.replace("exec ", "") + "\n".join(afterwards)
     return lambda site: site.program("WriteAlignmentConfig_Faser04.py", text + "\n")
 
 
-def _no_scratch(site: Site) -> None:
+def _no_scratch(site: JobSite) -> None:
     site.scratch.rmdir()
     site.scratch.write_text("a file")
 
 
-def _no_delivery(site: Site) -> None:
+def _no_delivery(site: JobSite) -> None:
     site.delivered.rmdir()
 
 
-def _cut_short(site: Site) -> None:
+def _cut_short(site: JobSite) -> None:
     site.good.write_bytes(root_file()[:-1])
 
 
-def _idle(site: Site) -> None:
+def _idle(site: JobSite) -> None:
     site.program("faser_reco_alignment.py", "#!/bin/bash\n")
 
 
-def _remove(site: Site, name: str) -> None:
+def _remove(site: JobSite, name: str) -> None:
     (site.bin / name).unlink()
 
 
-def _fails(name: str) -> Callable[[Site], object]:
+def _fails(name: str) -> Callable[[JobSite], object]:
     return lambda site: site.program(name, "#!/bin/bash\nexit 7\n")
 
 
@@ -189,7 +189,7 @@ def _on_a_bad_disk(path: Path) -> None:
     path.symlink_to("/proc/self/mem")
 
 
-FAILURES: dict[str, tuple[int, Callable[[Site], object], str]] = {
+FAILURES: dict[str, tuple[int, Callable[[JobSite], object], str]] = {
     "arguments": (10, lambda _: None, "unknown argument --colour"),
     "missing env script": (11, lambda site: site.env.unlink(), "reco_condor_env.sh"),
     "missing constants": (11, lambda site: site.constants.unlink(), "inputforalign.txt"),
@@ -229,7 +229,7 @@ FAILURES: dict[str, tuple[int, Callable[[Site], object], str]] = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_each_step_that_fails_has_its_exit_code_and_says_why(site: Site, name: str) -> None:
+def test_each_step_that_fails_has_its_exit_code_and_says_why(site: JobSite, name: str) -> None:
     code, break_it, said = FAILURES[name]
     break_it(site)
     extra = {"arguments": ["--colour", "red"], "delivery": ["--deliver", str(site.delivered)]}
@@ -239,14 +239,14 @@ def test_each_step_that_fails_has_its_exit_code_and_says_why(site: Site, name: s
     assert not site.scratch.is_dir() or list(site.scratch.iterdir()) == []
 
 
-def test_what_the_console_returns_does_not_count(site: Site) -> None:
+def test_what_the_console_returns_does_not_count(site: JobSite) -> None:
     _fails("AtlCoolConsole.py")(site)
     done = site.run()
     assert done.returncode == 0, done.stderr
     assert "AtlCoolConsole.py returned 7" in done.stderr
 
 
-def test_a_copy_that_is_there_counts_whatever_the_program_returned(site: Site) -> None:
+def test_a_copy_that_is_there_counts_whatever_the_program_returned(site: JobSite) -> None:
     site.program("AtlCoolCopy", COPY.replace("exec ", "") + "exit 3\n")
     done = site.run()
     assert done.returncode == 0, done.stderr
@@ -254,14 +254,14 @@ def test_a_copy_that_is_there_counts_whatever_the_program_returned(site: Site) -
 
 
 def test_a_global_tag_that_leads_elsewhere_is_refused_before_the_reconstruction(
-    site: Site,
+    site: JobSite,
 ) -> None:
     done = site.run(global_tag="OFLCOND-FASER-04")
     assert (done.returncode, "reads OFLCOND-FASER-04" in done.stderr) == (34, True), done.stderr
     assert not (site.spy / "reco.arguments").exists()
 
 
-def test_constants_go_to_any_tag_that_the_reconstruction_reads(site: Site) -> None:
+def test_constants_go_to_any_tag_that_the_reconstruction_reads(site: JobSite) -> None:
     site.program("faser_reco_alignment.py", RECO.replace("FASER-05", "FASER-06"))
     done = site.run(output_tag="TRACKER-ALIGN-06", global_tag="OFLCOND-FASER-06")
     assert done.returncode == 0, done.stderr
@@ -269,7 +269,7 @@ def test_constants_go_to_any_tag_that_the_reconstruction_reads(site: Site) -> No
 
 
 @pytest.mark.parametrize("said", ["", "Global tag: OFLCOND-MINE-01 set from joboptions"])
-def test_what_nobody_can_tell_is_said_and_believed(site: Site, said: str) -> None:
+def test_what_nobody_can_tell_is_said_and_believed(site: JobSite, said: str) -> None:
     told = "Global tag: OFLCOND-FASER-05 set from joboptions"
     site.program("faser_reco_alignment.py", RECO.replace(told, said))
     done = site.run()
@@ -277,13 +277,13 @@ def test_what_nobody_can_tell_is_said_and_believed(site: Site, said: str) -> Non
     assert "cannot tell whether" in done.stdout
 
 
-def test_the_constants_are_looked_for_where_the_last_global_tag_leads(site: Site) -> None:
+def test_the_constants_are_looked_for_where_the_last_global_tag_leads(site: JobSite) -> None:
     overridden = "echo 'Override global tag configFlags.IOVDb.GlobalTag = OFLCOND-FASER-04'\n"
     site.program("faser_reco_alignment.py", RECO + overridden)
     assert site.run().returncode == 34
 
 
-def test_programs_that_travel_need_neither_path_nor_permission(site: Site) -> None:
+def test_programs_that_travel_need_neither_path_nor_permission(site: JobSite) -> None:
     for name in ("faser_reco_alignment.py", "WriteAlignmentConfig_Faser04.py"):
         (site.bin / name).unlink()
         (site.sandbox / name).write_text(_as_python(site, name))
@@ -293,7 +293,7 @@ def test_programs_that_travel_need_neither_path_nor_permission(site: Site) -> No
     assert (site.spy / "reco.arguments").read_text().startswith(f"{site.raw} --alignment")
 
 
-def test_a_program_on_path_that_nobody_made_executable_is_a_python_program(site: Site) -> None:
+def test_a_program_on_path_that_nobody_made_executable_is_a_python_program(site: JobSite) -> None:
     for name in ("faser_reco_alignment.py", "WriteAlignmentConfig_Faser04.py"):
         (site.bin / name).write_text(_as_python(site, name))
         (site.bin / name).chmod(0o644)
@@ -301,7 +301,7 @@ def test_a_program_on_path_that_nobody_made_executable_is_a_python_program(site:
     assert done.returncode == 0, done.stderr
 
 
-def _as_python(site: Site, name: str) -> str:
+def _as_python(site: JobSite, name: str) -> str:
     """Return a Python program that does what the shell stub of this name does."""
     stub = site.spy / f"{name}.sh"
     stub.write_text(RECO if "reco" in name else WRITER)
@@ -317,7 +317,7 @@ echo "$@" > "$SPY/xrdcp.arguments"
 """
 
 
-def test_an_output_is_delivered_by_xrootd_whole_or_not_at_all(site: Site) -> None:
+def test_an_output_is_delivered_by_xrootd_whole_or_not_at_all(site: JobSite) -> None:
     site.program("xrdcp", XRDCP)
     place = "root://eosuser.cern.ch//eos/user/f/faser/2kfalignment"
     done = site.run("--deliver", place)
@@ -332,7 +332,7 @@ def test_an_output_is_delivered_by_xrootd_whole_or_not_at_all(site: Site) -> Non
     assert (done.returncode, "xrdcp cannot deliver" in done.stderr) == (50, True)
 
 
-def test_an_output_without_tracks_is_found_where_root_is_at_hand(site: Site) -> None:
+def test_an_output_without_tracks_is_found_where_root_is_at_hand(site: JobSite) -> None:
     site.program(
         "python",
         f'#!/bin/bash\n[ "$1" != - ] && exec {sys.executable} "$@"\ncat > $SPY/check.py\nexit 43\n',
@@ -342,7 +342,7 @@ def test_an_output_without_tracks_is_found_where_root_is_at_hand(site: Site) -> 
     compile((site.spy / "check.py").read_text(), "check.py", "exec")
 
 
-def test_told_to_end_it_takes_the_reconstruction_along_and_cleans_up(site: Site) -> None:
+def test_told_to_end_it_takes_the_reconstruction_along_and_cleans_up(site: JobSite) -> None:
     started = site.spy / "started"
     os.mkfifo(started)
     site.program("faser_reco_alignment.py", f"#!/bin/bash\nsleep 60 & echo $! > {started}\nwait\n")
@@ -358,7 +358,7 @@ def test_told_to_end_it_takes_the_reconstruction_along_and_cleans_up(site: Site)
 
 
 def test_a_disk_that_was_full_when_a_step_began_is_the_reason_although_it_has_room_again(
-    site: Site,
+    site: JobSite,
 ) -> None:
     room = site.spy / "room"
     site.program(

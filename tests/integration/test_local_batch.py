@@ -211,7 +211,7 @@ def test_killed_at_any_moment_of_submitting_there_is_one_submission_or_none(
 
 def supervisor(root: Path) -> int:
     """Return the supervisor's pid."""
-    return int((root / "batch/supervisor.lock").read_text())
+    return int((root / "batch/supervisor.lock").read_text().split()[0])
 
 
 def test_a_killed_supervisor_is_replaced_and_no_job_is_lost_or_runs_twice(

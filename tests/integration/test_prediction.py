@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.alignment.arrival import Look, Reading, Response, find
+from auto_iter.alignment.judges.arrival import Look, Reading, Response, find
 from auto_iter.config.cuts import TrackCuts
 from auto_iter.millepede.converting import convert_sources
 from auto_iter.millepede.requests import ConvertRequest, SolveRequest, Source
@@ -25,7 +25,7 @@ FILES = (400, 401)
 
 
 @dataclass(frozen=True)
-class Solved:
+class SolvedStation:
     """A first iteration on the spectrometer of a detector with four stations."""
 
     simulated: Simulated
@@ -56,7 +56,7 @@ def sources(directory: Path) -> tuple[Source, ...]:
 
 
 @pytest.fixture(scope="module")
-def solved(tmp_path_factory: pytest.TempPathFactory) -> Solved:
+def solved(tmp_path_factory: pytest.TempPathFactory) -> SolvedStation:
     directory = tmp_path_factory.mktemp("predicted")
     options = Options(files=FILES, seed=5, beam=Beam(stations=4, events=300))
     simulated = simulate(directory / "sim", options)
@@ -75,11 +75,11 @@ def solved(tmp_path_factory: pytest.TempPathFactory) -> Solved:
         ),
         {},
     )
-    return Solved(simulated, directory)
+    return SolvedStation(simulated, directory)
 
 
 def look_at(
-    solved: Solved, directory: Path, constants: Constants, *, with_ift: bool = False
+    solved: SolvedStation, directory: Path, constants: Constants, *, with_ift: bool = False
 ) -> dict[int, Response]:
     """Reconstruct with `constants` and convert, under a narrower cut than was predicted with."""
     again = sources(directory)
@@ -104,7 +104,7 @@ def scaled(constants: Constants, factor: float) -> Constants:
     return {key: tuple(factor * value for value in values) for key, values in constants.items()}
 
 
-def test_before_it_is_applied_the_residuals_contain_the_change_once(solved: Solved) -> None:
+def test_before_it_is_applied_the_residuals_contain_the_change_once(solved: SolvedStation) -> None:
     for look in solved.prediction.files.values():
         assert look.amplitude == pytest.approx(1.0, abs=0.1)
         assert look.curvature > 10_000
@@ -122,7 +122,7 @@ def test_before_it_is_applied_the_residuals_contain_the_change_once(solved: Solv
     ids=["arrived", "stale", "minus", "a fifth"],
 )
 def test_the_seen_fraction(
-    solved: Solved,
+    solved: SolvedStation,
     tmp_path: Path,
     change: Callable[[Constants], Constants],
     fraction: object,
@@ -139,7 +139,7 @@ def test_the_seen_fraction(
     ("arrives", "fraction"), [(True, 1.0), (False, 0.0)], ids=["arrived", "stale"]
 )
 def test_hits_of_a_station_that_joins_are_left_out(
-    solved: Solved, tmp_path: Path, arrives: bool, fraction: float
+    solved: SolvedStation, tmp_path: Path, arrives: bool, fraction: float
 ) -> None:
     """The interface tracker is not aligned: with it, tracks bend, and residuals are far off."""
     constants = solved.constants if arrives else {}
@@ -149,12 +149,12 @@ def test_hits_of_a_station_that_joins_are_left_out(
 
 
 def test_nothing_is_said_when_a_station_is_not_there_any_more(
-    solved: Solved, tmp_path: Path
+    solved: SolvedStation, tmp_path: Path
 ) -> None:
     text = (solved.directory / "solution.json").read_text()
     solution = json.loads(text)
     solution["prediction"]["stations"] = [0, 1, 2, 3]
     (tmp_path / "solution.json").write_text(json.dumps(solution))
-    response = look_at(Solved(solved.simulated, tmp_path), tmp_path, {})[FILES[0]]
+    response = look_at(SolvedStation(solved.simulated, tmp_path), tmp_path, {})[FILES[0]]
     assert response.after == Look()
     assert find(response) is Reading.UNTOLD

@@ -18,11 +18,11 @@ def test_it_is_there_at_the_end_also_where_the_daemon_was_killed_before_it_was_m
     assert done.returncode in DONE, done.stderr
     names = {path.name for path in report.iterdir()}
     assert {"constants.txt", "report.json", "chi2.png", "residuals.png", "pulls.png"} <= names
-    table = (report / "constants.txt").read_text()
-    assert table in done.stdout
+    page = str(report / "report.html")
+    assert page in done.stdout
     shutil.rmtree(report)
     again = call(command("resume", WORKSPACE), tmp_path)
-    assert table in again.stdout
+    assert page in again.stdout
     assert {path.name for path in report.iterdir()} == names
 
 

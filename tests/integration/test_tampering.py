@@ -20,22 +20,22 @@ from auto_iter.alignment import checkpoint
 from auto_iter.daemon.loop import Ending
 from auto_iter.files import digest
 from auto_iter.simulation.reconstruct import reconstruct
-from tests.support.here import Alignment, Site
+from tests.support.here import AlignmentHere, SiteHere
 
-Tamper = Callable[[Alignment], None]
+Tamper = Callable[[AlignmentHere], None]
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return Site.build(tmp_path_factory.mktemp("site"))
+def site(tmp_path_factory: pytest.TempPathFactory) -> SiteHere:
+    return SiteHere.build(tmp_path_factory.mktemp("site"))
 
 
 class Places:
     """One undisturbed alignment, copied before each of its steps."""
 
-    def __init__(self, site: Site, directory: Path) -> None:
-        self.kept: dict[tuple[int, str], Alignment] = {}
-        whole = Alignment.begin(site, directory)
+    def __init__(self, site: SiteHere, directory: Path) -> None:
+        self.kept: dict[tuple[int, str], AlignmentHere] = {}
+        whole = AlignmentHere.begin(site, directory)
         while (ending := whole.resume(until=STEPS)) is Ending.REACHED:
             place = (whole.snapshot.iteration, whole.snapshot.state)
             self.kept[place] = whole.copied(directory / f"{place[0]}-{place[1]}")
@@ -47,7 +47,7 @@ STEPS = ("prepare", "submit_reco", "mille", "pede", "next_iteration")
 
 
 @pytest.fixture(scope="module")
-def places(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Places:
+def places(site: SiteHere, tmp_path_factory: pytest.TempPathFactory) -> Places:
     return Places(site, tmp_path_factory.mktemp("places"))
 
 
@@ -100,14 +100,14 @@ def output(change: Callable[[bytes], bytes]) -> Tamper:
 
 
 def a_copy(number: int) -> Tamper:
-    def spoil(alignment: Alignment) -> None:
+    def spoil(alignment: AlignmentHere) -> None:
         paths = alignment.iteration(number)
         shutil.copyfile(paths.output(400), paths.output(401))
 
     return spoil
 
 
-def another_pair(alignment: Alignment) -> None:
+def another_pair(alignment: AlignmentHere) -> None:
     """Put the conversion of one raw file in the place of another's, with the time of its output."""
     paths = alignment.iteration(1)
     shutil.copyfile(paths.mille_binary(400), paths.mille_binary(401))
@@ -117,7 +117,7 @@ def another_pair(alignment: Alignment) -> None:
 
 
 def both(*several: Tamper) -> Tamper:
-    def spoil(alignment: Alignment) -> None:
+    def spoil(alignment: AlignmentHere) -> None:
         for each in several:
             each(alignment)
 
@@ -125,7 +125,7 @@ def both(*several: Tamper) -> Tamper:
 
 
 def without_binaries_and(change: Callable[[bytes], bytes]) -> Tamper:
-    def spoil(alignment: Alignment) -> None:
+    def spoil(alignment: AlignmentHere) -> None:
         shutil.rmtree(alignment.iteration(1).mille)
         rewrite(alignment.iteration(1).new_constants, change)
         alignment.iteration(1).solution.unlink()
@@ -136,7 +136,7 @@ def without_binaries_and(change: Callable[[bytes], bytes]) -> Tamper:
 def solved_but_not_noted(change: Callable[[bytes], bytes]) -> Tamper:
     """Return what takes a step back: the solution is there, the checkpoint does not say so."""
 
-    def spoil(alignment: Alignment) -> None:
+    def spoil(alignment: AlignmentHere) -> None:
         before = alignment.snapshot.but(state="pede", solution=None)
         checkpoint.save(alignment.opened.workspace.checkpoint, before)
         rewrite(alignment.iteration(1).new_constants, change)
@@ -144,7 +144,7 @@ def solved_but_not_noted(change: Callable[[bytes], bytes]) -> Tamper:
     return spoil
 
 
-def rotten_output(alignment: Alignment) -> None:
+def rotten_output(alignment: AlignmentHere) -> None:
     """Let a bit fall over on the disk: nobody writes, no time changes. The binary is gone, too."""
     path = alignment.iteration(1).output(401)
     status = path.stat()
@@ -154,7 +154,7 @@ def rotten_output(alignment: Alignment) -> None:
 
 
 @dataclass(frozen=True)
-class Case:
+class Tampering:
     """What is spoiled, before which step, and what is said of it."""
 
     place: tuple[int, str]
@@ -167,51 +167,53 @@ WRITTEN, CONVERTED, SOLVED = (
 )
 AGAIN = "holds the same tracks as the output of raw file"
 HEALED = {
-    "constants emptied": Case((2, "prepare"), found(1, emptied), WRITTEN),
-    "constants cut in half": Case((2, "prepare"), found(1, halved), WRITTEN),
-    "a digit of the constants": Case((2, "prepare"), found(1, one_digit), WRITTEN),
-    "constants gone": Case(
+    "constants emptied": Tampering((2, "prepare"), found(1, emptied), WRITTEN),
+    "constants cut in half": Tampering((2, "prepare"), found(1, halved), WRITTEN),
+    "a digit of the constants": Tampering((2, "prepare"), found(1, one_digit), WRITTEN),
+    "constants gone": Tampering(
         (2, "prepare"), lambda a: a.iteration(1).new_constants.unlink(), WRITTEN
     ),
-    "constants and solution": Case(
+    "constants and solution": Tampering(
         (2, "prepare"), both(found(1, one_digit), solution(1, halved)), SOLVED
     ),
-    "constants, solution and binaries": Case(
+    "constants, solution and binaries": Tampering(
         (2, "prepare"), without_binaries_and(emptied), SOLVED
     ),
-    "constants, before they are recorded": Case((1, "next_iteration"), found(1, halved), WRITTEN),
-    "constants, before the solution is noted": Case(
+    "constants, before they are recorded": Tampering(
+        (1, "next_iteration"), found(1, halved), WRITTEN
+    ),
+    "constants, before the solution is noted": Tampering(
         (1, "next_iteration"), solved_but_not_noted(one_digit), SOLVED
     ),
-    "constants found and those of the beginning": Case(
+    "constants found and those of the beginning": Tampering(
         (2, "prepare"), both(found(1, one_digit), used(1, lambda _: b"rubbish")), WRITTEN
     ),
-    "constants in use, before jobs": Case((2, "submit_reco"), used(2, one_digit), WRITTEN),
-    "constants in use, before solving": Case((2, "mille"), used(2, one_digit), WRITTEN),
-    "constants in use and those found": Case(
+    "constants in use, before jobs": Tampering((2, "submit_reco"), used(2, one_digit), WRITTEN),
+    "constants in use, before solving": Tampering((2, "mille"), used(2, one_digit), WRITTEN),
+    "constants in use and those found": Tampering(
         (2, "pede"), both(used(2, emptied), found(1, one_digit)), WRITTEN
     ),
-    "constants of the beginning": Case(
+    "constants of the beginning": Tampering(
         (2, "pede"), used(1, lambda _: b'"10": [0.5, 0, 0, 0, 0, 0]'), WRITTEN
     ),
-    "binary emptied": Case((1, "pede"), binary(1, emptied), CONVERTED),
-    "binary cut in half": Case((1, "mille"), binary(1, halved), CONVERTED),
-    "a bit of a binary": Case((1, "pede"), binary(1, one_bit), CONVERTED),
-    "binary gone": Case(
+    "binary emptied": Tampering((1, "pede"), binary(1, emptied), CONVERTED),
+    "binary cut in half": Tampering((1, "mille"), binary(1, halved), CONVERTED),
+    "a bit of a binary": Tampering((1, "pede"), binary(1, one_bit), CONVERTED),
+    "binary gone": Tampering(
         (1, "pede"), lambda a: a.iteration(1).mille_binary(401).unlink(), CONVERTED
     ),
-    "statistics cut in half": Case((1, "pede"), statistics(1, halved), CONVERTED),
-    "a digit of the statistics": Case((1, "pede"), statistics(1, one_digit), CONVERTED),
-    "statistics and binary of another file": Case((1, "pede"), another_pair, CONVERTED),
-    "statistics and binary gone": Case(
+    "statistics cut in half": Tampering((1, "pede"), statistics(1, halved), CONVERTED),
+    "a digit of the statistics": Tampering((1, "pede"), statistics(1, one_digit), CONVERTED),
+    "statistics and binary of another file": Tampering((1, "pede"), another_pair, CONVERTED),
+    "statistics and binary gone": Tampering(
         (1, "pede"),
         lambda a: shutil.rmtree(a.iteration(1).mille),
         "not solved yet",
     ),
-    "a copy of another output": Case((1, "pede"), a_copy(1), AGAIN),
-    "a copy, before converting": Case((2, "mille"), a_copy(2), AGAIN),
-    "an output cut in half": Case((1, "pede"), output(halved), "bad output"),
-    "an output that rots": Case((1, "mille"), rotten_output, "damaged on the disk"),
+    "a copy of another output": Tampering((1, "pede"), a_copy(1), AGAIN),
+    "a copy, before converting": Tampering((2, "mille"), a_copy(2), AGAIN),
+    "an output cut in half": Tampering((1, "pede"), output(halved), "bad output"),
+    "an output that rots": Tampering((1, "mille"), rotten_output, "damaged on the disk"),
 }  # fmt: skip
 
 
@@ -238,12 +240,12 @@ def test_undisturbed_nothing_is_said(
         assert words not in alignment.said()
 
 
-def lost_outputs(alignment: Alignment) -> None:
+def lost_outputs(alignment: AlignmentHere) -> None:
     shutil.rmtree(alignment.iteration(1).kfalignment)
     without_binaries_and(emptied)(alignment)
 
 
-def other_output(alignment: Alignment) -> None:
+def other_output(alignment: AlignmentHere) -> None:
     """Put the output of fewer events in the place of one: sound, but another."""
     paths = alignment.iteration(1)
     paths.output(401).unlink()
@@ -252,7 +254,7 @@ def other_output(alignment: Alignment) -> None:
     without_binaries_and(halved)(alignment)
 
 
-def accepted_by_hand(alignment: Alignment) -> None:
+def accepted_by_hand(alignment: AlignmentHere) -> None:
     """Let a person have accepted the constants of iteration 1, and then damage them."""
     opened = alignment.opened
     (record,) = opened.snapshot.history
@@ -295,7 +297,7 @@ def test_what_cannot_be_made_again_is_refused_with_what_to_do(
         assert alignment.constants() == places.constants
 
 
-def as_an_older_version_left_it(alignment: Alignment) -> None:
+def as_an_older_version_left_it(alignment: AlignmentHere) -> None:
     """Take out of records and checkpoint what older versions did not write."""
     for path in alignment.root.glob("iter*/3millepede/mille/*.json"):
         record = json.loads(path.read_text())
@@ -369,9 +371,9 @@ def test_constants_that_are_none_are_refused_though_nobody_recorded_them(
 
 
 @pytest.fixture(scope="module")
-def with_other_cuts(site: Site, tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
+def with_other_cuts(site: SiteHere, tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     """Return the constants of an alignment that had the other cuts from the beginning."""
-    whole = Alignment.begin(site, tmp_path_factory.mktemp("other"), OTHER_CUTS)
+    whole = AlignmentHere.begin(site, tmp_path_factory.mktemp("other"), OTHER_CUTS)
     assert whole.resume() is Ending.DONE
     return whole.constants()
 

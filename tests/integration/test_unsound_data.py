@@ -74,25 +74,32 @@ def solved(
 
 
 FEW_HITS = TrackCuts(min_hits=14)
+SIDE_0, SIDE_1 = 31301, 31311
+"""Labels of the side that lacks hits in one of the cases, and of the other one of its module."""
+AS_THE_OTHER = "goes with the other side of its module"
 LACKING: dict[str, tuple[Callable[[Branches], Branches], str]] = {
     "a layer": (without(21, 2), "station 2 layer 1: no hits; stays where it is"),
     "a module": (without(213, 1), "station 2 layer 1 module 3: no hits; stays where it is"),
-    "a side": (without(2130, 0), "station 2 layer 1 module 3 side 0: no hits; stays where it is"),
+    "a side": (without(2130, 0), f"station 2 layer 1 module 3 side 0: no hits; {AS_THE_OTHER}"),
     "forty tracks a file": (first_tracks(40), "short of data: 196 of 261 parameters have fewer"),
 }
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("what", LACKING)
-def test_what_lacks_hits_is_named_and_stays(tmp_path: Path, solver: str, what: str) -> None:
+def test_what_lacks_hits_is_named_and_stays_or_goes_with_its_module(
+    tmp_path: Path, solver: str, what: str
+) -> None:
     change, remark = LACKING[what]
     record = solved(tmp_path, change, FEW_HITS, solver=solver)
     assert set(record.exit_codes) <= {0, 1}
     (warning,) = record.warnings
     assert warning.startswith(remark)
+    values = {parameter.label: parameter.value for parameter in record.parameters}
+    assert (values[SIDE_0] == values[SIDE_1] != 0.0) == (what == "a side")
     for parameter in record.parameters:
         assert (parameter.presigma < 0) == (parameter.sigma is None)
-        if parameter.sigma is None:
+        if parameter.sigma is None and what != "a side":
             assert parameter.value == 0.0
 
 
@@ -115,7 +122,7 @@ def test_both_solvers_end_alike(tmp_path: Path, what: str) -> None:
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_too_few_tracks_for_anything_are_refused(tmp_path: Path, solver: str) -> None:
-    with pytest.raises(PhysicsError, match="at most 12 for a parameter, and 25 are needed; use mo"):
+    with pytest.raises(PhysicsError, match="at most 12 for a parameter, and 25 hits on 10"):
         solved(tmp_path, first_tracks(3), FEW_HITS, solver=solver)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from auto_iter.batch.htcondor.ads import Ad
-from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd.child import ScheddProcess
 from auto_iter.daemon.lifecycle import open_workspace
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from auto_iter.simulation.generation import Beam
@@ -21,7 +22,7 @@ from tests.support.simulated import simulate_for_tests
 
 FILES = (400, 401, 402, 403, 404)
 ITERATIONS = 3
-LIMIT_S = 300.0
+LIMIT_S = 600.0
 
 DONE = (0, NOT_CONVERGED_EXIT_CODE)
 """Exit codes of an alignment that came to its end; so few iterations need not converge."""
@@ -32,11 +33,13 @@ HTCONDOR = (
     "htcondor.min_poll_interval_s=1",
     "htcondor.holds.release_pause_s=1",
     "alignment.polling_interval_seconds=1",
+    # Plots cost more processor than an iteration does, and look the same on every batch system.
+    "alignment.report=never",
 )
 
 
 @dataclass(frozen=True)
-class Detector:
+class PoolDetector:
     """A simulated detector: its configuration, raw files, and stand-in of Calypso."""
 
     config: Path
@@ -48,33 +51,55 @@ class Detector:
         return self.raw_files[FILES.index(number)]
 
 
-def make_detector(directory: Path, stations: int = 3) -> Detector:
-    """Simulate a detector whose alignment takes seconds."""
+def make_detector(directory: Path, stations: int = 3) -> PoolDetector:
+    """Simulate a detector whose alignment takes seconds.
+
+    A job that asks for what another one has reconstructed before gets it without the numerics: the
+    pool's part in a job is the same.
+    """
     beam = Beam(events=300, stations=stations)
-    simulated = simulate_for_tests(directory, Options(files=FILES, beam=beam))
-    return Detector(simulated.config, simulated.raw_files, simulated.install)
+    options = Options(files=FILES, beam=beam)
+    simulate_for_tests(directory, options, directory / "made")
+    return made_detector(directory)
+
+
+def made_detector(directory: Path) -> PoolDetector:
+    """Return the detector that was made in a directory."""
+    raw_files = tuple(sorted((directory / "raw").rglob("*.raw")))
+    return PoolDetector(directory / "config.yaml", raw_files, directory / "install")
+
+
+def with_own_raw_files(detector: PoolDetector, directory: Path) -> PoolDetector:
+    """Return the same detector with copies of its raw files: a test may spoil them."""
+    raw_dir = detector.raw_files[0].parents[2]
+    shutil.copytree(raw_dir, directory / "raw")
+    config = directory / "config.yaml"
+    config.write_text(detector.config.read_text().replace(str(raw_dir), str(directory / "raw")))
+    raw_files = tuple(directory / "raw" / each.relative_to(raw_dir) for each in detector.raw_files)
+    return PoolDetector(config, raw_files, detector.install)
 
 
 @dataclass(frozen=True)
-class Alignment:
+class PoolAlignment:
     """One workspace, and the commands that work on it."""
 
-    detector: Detector
+    detector: PoolDetector
     place: Path
     settings: tuple[str, ...] = HTCONDOR
     iterations: int = ITERATIONS
+    files: str = "400-405"
     daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
     """All that were started, to be ended at the end of the test."""
 
     @property
     def workspace(self) -> Path:
         """Where `run` makes it."""
-        return self.place / "Y2023_R011705_F400-405"
+        return self.place / f"Y2023_R011705_F{self.files}"
 
     @property
     def log(self) -> Path:
         """What its daemon writes."""
-        return self.workspace / "auto_iter.log"
+        return self.workspace / "log.jsonl"
 
     def command(self) -> list[str]:
         """Return what a person types: `run` at first, then `resume`."""
@@ -86,7 +111,7 @@ class Alignment:
         """Return `run` or `reco` with all that makes this alignment."""
         sets = [word for setting in self.settings for word in ("--set", setting)]
         return auto_iter(
-            verb, "-y", "2023", "-r", "11705", "-f", "400-405", "-i", iteration,
+            verb, "-y", "2023", "-r", "11705", "-f", self.files, "-i", iteration,
             "--config", str(self.detector.config), *sets,
         )  # fmt: skip
 
@@ -151,12 +176,18 @@ def env_script(install: Path, hook: Path) -> str:
     return f"source {shlex.quote(str(install / 'setup.sh'))}\nsource {shlex.quote(str(hook))}\n"
 
 
-def with_hook(detector: Detector, place: Path, text: str) -> str:
+def with_hook(detector: PoolDetector, place: Path, text: str) -> str:
     """Return a setting that has every job do something first; the detector stays as it is."""
     hook, script = place / "hook.sh", place / "env_with_hook.sh"
     hook.write_text(text)
     script.write_text(env_script(detector.install, hook))
     return f"paths.env_script={script}"
+
+
+def of_place(place: Path) -> str:
+    """Return a constraint for jobs that were submitted from a directory, or from below it."""
+    start = f"{place}/"
+    return f'substr(strcat(SUBMIT_Iwd ?: Iwd, "/"), 0, {len(start)}) == "{start}"'
 
 
 SIGNS_OF_LIFE = ("NumJobStarts", "NumShadowStarts", "LastRemoteHost", "CompletionDate")
@@ -175,7 +206,7 @@ class Ran:
     has_run: bool
 
 
-def jobs_of(alignment: Alignment, calls: ScheddProcess) -> list[Ran]:
+def jobs_of(alignment: PoolAlignment, calls: ScheddProcess) -> list[Ran]:
     """Return every job that was ever submitted for a workspace, by the keys in their ads."""
     workspace_id = open_workspace(alignment.workspace).snapshot.workspace_id
     constraint = f'regexp("^{workspace_id}[0-9a-f]*-", AutoIterKey)'
@@ -199,4 +230,4 @@ def _ran(ad: Ad) -> Ran:
     )
 
 
-Aligner = Callable[..., Alignment]
+Aligner = Callable[..., PoolAlignment]

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from auto_iter.alignment.model import Submission, Tally
-from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd.child import ScheddProcess
 from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config.batch import HTCondor
 from auto_iter.errors import TransientError
@@ -24,22 +24,34 @@ from tests.pool.alignments import (
     HTCONDOR,
     ITERATIONS,
     Aligner,
-    Alignment,
-    Detector,
+    PoolAlignment,
+    PoolDetector,
+    made_detector,
     make_detector,
+    of_place,
+    with_own_raw_files,
 )
 from tests.pool.processes import is_in_the_pool
+from tests.support.once import made_once
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 LOOK_S = 0.2
 
-pytestmark = pytest.mark.pool
+SHARING = frozenset(
+    f"test_pool_{subject}.py"
+    for subject in ("alignment", "contract", "dag", "failures", "fetch", "holds", "site")
+)
+"""Files whose tests look at nobody's jobs but their own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.pool)
+        if Path(__file__).parent not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.pool)
+        alone = {"schedd_daemon", "small_disk"} & set(getattr(item, "fixturenames", ()))
+        if item.path.name in SHARING and not alone:
+            item.add_marker(pytest.mark.shares_pool)
 
 
 def wait_for(condition: Callable[[], bool], what: str = "") -> None:
@@ -85,13 +97,26 @@ def calls() -> Iterator[ScheddProcess]:
     process.close()
 
 
+Mine = Callable[..., str]
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Mine:
+    """Narrow a constraint to jobs of this test: others have theirs in the pool."""
+    return lambda which="true": f"({which}) && {of_place(tmp_path)}"
+
+
 @pytest.fixture(autouse=True)
-def _empty_queue(calls: ScheddProcess) -> Iterator[None]:
+def _empty_queue(
+    calls: ScheddProcess, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[None]:
     yield
+    shares = request.node.get_closest_marker("shares_pool") is not None
+    jobs = of_place(tmp_path) if shares else "true"
 
     def is_empty() -> bool:
-        calls.act("remove", "true", "end of the test")
-        return calls.count("true").total == 0
+        calls.act("remove", jobs, "end of the test")
+        return not calls.query(jobs, ("ClusterId",))
 
     wait_for(is_empty, "the queue does not empty")
 
@@ -195,33 +220,41 @@ def fill(disk: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
+def detector(tmp_path_factory: pytest.TempPathFactory) -> PoolDetector:
     """Give a detector that no test changes."""
-    return make_detector(tmp_path_factory.mktemp("detector"))
-
-
-@pytest.fixture(scope="session")
-def reference(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> Alignment:
-    """Give the alignment of the local batch system, which those of the pool are measured by."""
-    settings = ("batch.system=local", "alignment.polling_interval_seconds=1")
-    alignment = Alignment(detector, tmp_path_factory.mktemp("reference"), settings)
-    ran = alignment.run()
-    assert ran.returncode in DONE, ran.stdout + ran.stderr
-    return alignment
+    return made_detector(made_once(tmp_path_factory, "detector", make_detector))
 
 
 @pytest.fixture
-def on_the_pool(detector: Detector, tmp_path: Path) -> Iterator[Aligner]:
+def fragile(detector: PoolDetector, tmp_path: Path) -> PoolDetector:
+    """Give the same detector with raw files that this test may spoil."""
+    return with_own_raw_files(detector, tmp_path / "detector")
+
+
+@pytest.fixture(scope="session")
+def reference(detector: PoolDetector, tmp_path_factory: pytest.TempPathFactory) -> PoolAlignment:
+    """Give the alignment of the local batch system, which those of the pool are measured by."""
+    settings = ("batch.system=local", "alignment.polling_interval_seconds=1")
+
+    def make(place: Path) -> None:
+        ran = PoolAlignment(detector, place, settings).run()
+        assert ran.returncode in DONE, ran.stdout + ran.stderr
+
+    return PoolAlignment(detector, made_once(tmp_path_factory, "reference", make), settings)
+
+
+@pytest.fixture
+def on_the_pool(detector: PoolDetector, tmp_path: Path) -> Iterator[Aligner]:
     """Make alignments that run on the pool; settings come after the usual ones."""
-    made: list[Alignment] = []
+    made: list[PoolAlignment] = []
 
     def make(
         *settings: str,
-        of: Detector = detector,
+        of: PoolDetector = detector,
         iterations: int = ITERATIONS,
         place: Path = tmp_path,
-    ) -> Alignment:
-        made.append(Alignment(of, place, (*HTCONDOR, *settings), iterations))
+    ) -> PoolAlignment:
+        made.append(PoolAlignment(of, place, (*HTCONDOR, *settings), iterations))
         return made[-1]
 
     yield make

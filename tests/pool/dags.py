@@ -11,9 +11,9 @@ from typing import Any
 
 import psutil
 
-from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd.child import ScheddProcess
 from auto_iter.errors import TransientError
-from tests.pool.alignments import LIMIT_S, Alignment, auto_iter
+from tests.pool.alignments import LIMIT_S, PoolAlignment, auto_iter, of_place
 from tests.pool.processes import is_in_the_pool
 
 DAGMAN = (
@@ -22,12 +22,13 @@ DAGMAN = (
     'dag.settings={"DAGMAN_USE_STRICT": 0, "DAGMAN_USER_LOG_SCAN_INTERVAL": 1}',
 )
 A_DAG = "JobUniverse == 7"
+A_NODE = "JobUniverse == 5"
 
 
-class Dag:
+class PoolDag:
     """One alignment, and DAGMan's view of it."""
 
-    def __init__(self, alignment: Alignment, calls: ScheddProcess) -> None:
+    def __init__(self, alignment: PoolAlignment, calls: ScheddProcess) -> None:
         self.alignment = alignment
         self.calls = calls
 
@@ -48,9 +49,24 @@ class Dag:
         status: dict[str, Any] = json.loads(told.stdout)
         return status
 
+    def queued(self, kind: str = "true") -> int:
+        """Return how many jobs of this alignment are in the queue, of all or of one kind.
+
+        Not by the queue's own totals, which leave DAGMan's out.
+        """
+        return len(self.calls.query(self.ours(kind), ("ClusterId",)))
+
+    def ours(self, kind: str = "true") -> str:
+        """Return a constraint for jobs of this alignment: other tests have theirs in the pool."""
+        return f"({kind}) && {of_place(self.alignment.place)}"
+
     def is_queued(self) -> bool:
         """Tell whether a DAG is in the queue."""
-        return queued(self.calls, A_DAG) > 0
+        return self.queued(A_DAG) > 0
+
+    def nodes_run(self) -> bool:
+        """Tell whether a node's job runs."""
+        return self.queued(f"{A_NODE} && JobStatus == 2") > 0
 
     def wait_for_its_end(self) -> None:
         """Wait until DAGMan has left the queue; a schedd that is down does not matter."""
@@ -92,11 +108,6 @@ class Dag:
     def rescue_files(self) -> list[str]:
         """Return the names of the rescue files."""
         return sorted(path.name for path in self.alignment.workspace.glob("*.rescue*"))
-
-
-def queued(calls: ScheddProcess, constraint: str) -> int:
-    """Return how many jobs are in the queue; its own totals leave DAGMan's out."""
-    return len(calls.query(constraint, ("ClusterId",)))
 
 
 def dagman_process() -> psutil.Process | None:

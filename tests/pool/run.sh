@@ -6,13 +6,15 @@
 #   run.sh --command CMD...       run CMD with the same environment instead
 #
 # From the environment: POOL_DIR, POOL_PORT, POOL_SLOTS as for pool.sh; KEEP=1 leaves the pool and
-# the virtual environment there for the next run (end with `pool.sh destroy`, rm -r $SCRATCH).
+# the virtual environment there for the next run (end with `pool.sh destroy`, rm -r $SCRATCH);
+# POOL_LIMIT_S: after so long the tests are ended, with exit code 124 (45 minutes).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 checkout=$(cd "$here/../.." && pwd)
 export POOL_DIR=${POOL_DIR:-/var/tmp/auto-iter-test-pool}
 export POOL_PORT=${POOL_PORT:-9720}
-export POOL_SLOTS=${POOL_SLOTS:-8}
+export POOL_SLOTS=${POOL_SLOTS:-12}
+LIMIT_S=${POOL_LIMIT_S:-2700}
 # /tmp is the one place that the pool and this machine both see under the same name.
 SCRATCH=${SCRATCH:-/tmp/auto-iter-pool-$POOL_PORT}
 UID_IN_POOL=5001
@@ -49,13 +51,23 @@ take_down() {
 trap take_down EXIT
 trap 'exit 130' INT TERM HUP
 
-as_user() { # in the background: bash would not obey a signal before a foreground command ends
-    setpriv --reuid $UID_IN_POOL --regid $UID_IN_POOL --clear-groups env -i \
+as_user() { # in the background: bash would not obey a signal before a foreground command ends;
+    # which has INT ignored there, unless told otherwise
+    setpriv --reuid $UID_IN_POOL --regid $UID_IN_POOL --clear-groups env -i --default-signal=INT \
         HOME="$SCRATCH/home" USER=faser LOGNAME=faser LANG=C.UTF-8 \
         PATH="$SCRATCH/venv/bin:$SCRATCH/bin:/usr/bin:/bin" CONDOR_CONFIG="$SCRATCH/client.conf" \
         PYTHONDONTWRITEBYTECODE=1 \
         SMALL_DISK="$SCRATCH/small" POOL_DIR="$POOL_DIR" POOL_COLLECTOR="127.0.0.1:$POOL_PORT" "$@" &
     wait $!
+}
+
+pytest_as_user() { # name of a directory, options
+    local name=$1
+    shift
+    # A test that hangs is ended by pytest, and says where; this is for what pytest cannot end.
+    local left=$((LIMIT_S - (SECONDS - began)))
+    as_user timeout --signal INT --kill-after 30 "$((left > 1 ? left : 1))" \
+        python -m pytest -p no:cacheprovider --durations 10 --basetemp "$SCRATCH/work/$name" "$@"
 }
 
 make_venv() { # from Debian's own Python: the pool has a copy of it
@@ -105,7 +117,7 @@ install_checkout() {
     tar -C "$checkout" --exclude=__pycache__ -c tests benchmarks setup.cfg |
         tar -C "$SCRATCH/project" -x
     "$SCRATCH/venv/bin/pip" install --quiet --disable-pip-version-check --no-warn-script-location \
-        "${constraints[@]}" "$SCRATCH/source" pytest pytest-timeout hypothesis 2> >(grep -v '^WARNING: Location' >&2)
+        "${constraints[@]}" "$SCRATCH/source" pytest pytest-timeout pytest-xdist hypothesis 2> >(grep -v '^WARNING: Location' >&2)
     "$SCRATCH/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps \
         --force-reinstall "$SCRATCH/source" 2> >(grep -v '^WARNING: Location' >&2)
 }
@@ -128,5 +140,12 @@ if [ "${1:-}" = --command ]; then
     as_user "$@"
 else
     case " $*" in *" tests/"*) ;; *) set -- tests/pool "$@" ;; esac
-    as_user python -m pytest -p no:cacheprovider --durations 10 --basetemp "$SCRATCH/work/pytest" "$@"
+    # First those that share the pool, then one by one those that kill its daemons, or fill it.
+    together=0 alone=0
+    pytest_as_user together -n "${POOL_TESTS:-4}" -m shares_pool "$@" || together=$?
+    pytest_as_user alone -m "not shares_pool" "$@" || alone=$?
+    [ "$together$alone" != 55 ] || exit 5
+    for code in $together $alone; do
+        [ "$code" = 0 ] || [ "$code" = 5 ] || exit "$code" # 5: there are none of this kind
+    done
 fi

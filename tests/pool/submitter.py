@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from auto_iter.batch.htcondor.child import ScheddProcess
-from auto_iter.batch.htcondor.schedd import Placed
+from auto_iter.batch.htcondor.schedd.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd.protocol import Placed
 from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config.batch import HTCondor
 from tests.support.batch_contract import make_batch

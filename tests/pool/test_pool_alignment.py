@@ -11,19 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd.child import ScheddProcess
 from tests.pool.alignments import (
     DONE,
     FILES,
     ITERATIONS,
+    LIMIT_S,
     Aligner,
-    Alignment,
-    Detector,
+    PoolAlignment,
+    PoolDetector,
     auto_iter,
     jobs_of,
     with_hook,
 )
-from tests.pool.conftest import ScheddDaemon, wait_for
+from tests.pool.conftest import Mine, ScheddDaemon, wait_for
 
 KILLS_OF_THE_DAEMON = 20
 KILLS_OF_THE_SCHEDD = 3
@@ -31,13 +32,9 @@ KILLS_OF_THE_SCHEDD = 3
 both_ways = pytest.mark.parametrize("spool", ["true", "false"], ids=["spooled", "direct"])
 
 
-def queue_is_empty(calls: ScheddProcess) -> bool:
-    return calls.count("true").total == 0
-
-
 @both_ways
 def test_three_iterations_find_the_same_constants_to_the_byte(
-    spool: str, on_the_pool: Aligner, reference: Alignment, calls: ScheddProcess
+    spool: str, on_the_pool: Aligner, reference: PoolAlignment, calls: ScheddProcess, mine: Mine
 ) -> None:
     alignment = on_the_pool(f"htcondor.spool={spool}")
     ran = alignment.run()
@@ -48,7 +45,7 @@ def test_three_iterations_find_the_same_constants_to_the_byte(
     every = [(iteration, number) for iteration in range(1, ITERATIONS + 1) for number in FILES]
     assert sorted((job.iteration, job.number) for job in jobs) == every
     assert {job.starts for job in jobs} == {1}
-    wait_for(lambda: queue_is_empty(calls), "jobs were left in the queue")
+    wait_for(lambda: calls.count(mine()).total == 0, "jobs were left in the queue")
 
 
 @both_ways
@@ -56,10 +53,11 @@ def test_twenty_kills_of_the_daemon_and_three_of_the_schedd_change_nothing(
     *,
     spool: str,
     on_the_pool: Aligner,
-    reference: Alignment,
+    reference: PoolAlignment,
     calls: ScheddProcess,
+    mine: Mine,
     schedd_daemon: ScheddDaemon,
-    detector: Detector,
+    detector: PoolDetector,
     tmp_path: Path,
 ) -> None:
     # Jobs that take a while, so that all the kills fall into the alignment.
@@ -84,7 +82,7 @@ def test_twenty_kills_of_the_daemon_and_three_of_the_schedd_change_nothing(
             ran_in.setdefault((job.iteration, job.attempt), set()).add(job.cluster)
     assert {iteration for iteration, _ in ran_in} == set(range(1, ITERATIONS + 1))
     assert {key: len(clusters) for key, clusters in ran_in.items()} == dict.fromkeys(ran_in, 1)
-    wait_for(lambda: queue_is_empty(calls), "an orphan was left in the queue")
+    wait_for(lambda: calls.count(mine()).total == 0, "an orphan was left in the queue")
 
 
 def kill_at_some_moment(daemon: subprocess.Popen[bytes], after_s: float) -> None:
@@ -96,26 +94,26 @@ def kill_at_some_moment(daemon: subprocess.Popen[bytes], after_s: float) -> None
 
 
 def test_a_hung_schedd_is_waited_for_and_a_stop_is_obeyed_meanwhile(
-    on_the_pool: Aligner, reference: Alignment, schedd_daemon: ScheddDaemon
+    on_the_pool: Aligner, reference: PoolAlignment, schedd_daemon: ScheddDaemon
 ) -> None:
-    alignment = on_the_pool("htcondor.call_timeout_s=2", iterations=1)
+    alignment = on_the_pool("htcondor.call_timeout_s=5", iterations=1)
     schedd_daemon.stop()
     daemon = alignment.start()
     wait_for(lambda: bool(alignment.logged("trying again")), "the trouble is not told")
     (told, *_) = alignment.logged("trying again")
     assert re.search(r"failing since [-\d]+ \d\d:\d\d:\d\d: .* took longer", told["reason"])
     daemon.terminate()
-    assert daemon.wait(timeout=10) == 0
+    assert daemon.wait(timeout=30) == 143
     daemon = alignment.start()
     wait_for(lambda: len(alignment.logged("trying again")) >= 2)
     schedd_daemon.go_on()
-    assert daemon.wait(timeout=180) in DONE
+    assert daemon.wait(timeout=LIMIT_S) in DONE
     assert alignment.logged("recovered")
     assert alignment.constants().items() <= reference.constants().items()
 
 
 def test_one_reconstruction_is_submitted_and_fetched_by_hand(
-    on_the_pool: Aligner, calls: ScheddProcess, reference: Alignment
+    on_the_pool: Aligner, calls: ScheddProcess, reference: PoolAlignment
 ) -> None:
     alignment = on_the_pool("htcondor.spool=true")
     submitted = alignment.call(alignment.from_the_start("reco", "1"))
@@ -134,7 +132,7 @@ def test_one_reconstruction_is_submitted_and_fetched_by_hand(
 
 
 def test_the_chain_by_hand_fetches_what_waits_with_the_schedd(
-    on_the_pool: Aligner, calls: ScheddProcess, reference: Alignment
+    on_the_pool: Aligner, calls: ScheddProcess, reference: PoolAlignment
 ) -> None:
     alignment = on_the_pool("htcondor.spool=true")
     for iteration in (1, 2):
@@ -154,6 +152,6 @@ def test_the_chain_by_hand_fetches_what_waits_with_the_schedd(
     assert alignment.constants().items() <= reference.constants().items()
 
 
-def outputs(alignment: Alignment, iteration: int) -> set[str]:
+def outputs(alignment: PoolAlignment, iteration: int) -> set[str]:
     place = alignment.workspace / f"iter{iteration:02d}" / "2kfalignment"
     return {path.name for path in place.iterdir()}

@@ -9,7 +9,7 @@ from auto_iter.doctor.checks import Health, examine
 from tests.pool.conftest import ScheddDaemon
 
 
-def verdicts(timeout_s: float = 2, schedd: str | None = None) -> dict[str, Health]:
+def verdicts(timeout_s: float = 30, schedd: str | None = None) -> dict[str, Health]:
     htcondor = {"call_timeout_s": timeout_s, "schedd": schedd}
     config = Config.model_validate({"batch": {"system": "htcondor"}, "htcondor": htcondor})
     return {each.subject: each.health for each in examine(config, os.environ)}
@@ -23,10 +23,10 @@ def test_a_schedd_that_is_ours_passes_every_check() -> None:
 
 def test_a_hung_schedd_is_found_within_the_time_limit(schedd_daemon: ScheddDaemon) -> None:
     schedd_daemon.stop()
-    found = verdicts()
+    found = verdicts(timeout_s=5)
     assert found["queue"] is Health.BAD
     assert "authentication" not in found
 
 
 def test_a_schedd_that_is_not_there_is_found() -> None:
-    assert verdicts(5, "nobody@nowhere")["schedd"] is Health.BAD
+    assert verdicts(schedd="nobody@nowhere")["schedd"] is Health.BAD

@@ -18,9 +18,9 @@ import pytest
 from auto_iter.alignment.model import Submission, Trouble
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.ads import Ad
-from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd.child import ScheddProcess
 from auto_iter.batch.htcondor.system import HTCondorBatch
-from tests.pool.conftest import Opener, settled, wait_for
+from tests.pool.conftest import PATIENCE_S, Opener, settled, wait_for
 from tests.pool.processes import is_in_the_pool
 from tests.pool.submitter import NUMBERS
 from tests.support.batch_contract import make_batch
@@ -80,7 +80,7 @@ def test_killed_in_a_window_one_cluster_runs(
     spool: bool, window: str, open_batch: Opener, calls: ScheddProcess, tmp_path: Path
 ) -> None:
     died = start_submitter(window, tmp_path, spool=spool)
-    assert died.wait(timeout=30) == -signal.SIGKILL
+    assert died.wait(timeout=PATIENCE_S) == -signal.SIGKILL
     if spool:
         (tmp_path / "spooled").touch()
     system = open_batch(spool=spool)
@@ -108,7 +108,7 @@ def test_killed_at_random_moments_one_cluster_runs(
 def test_a_half_spooled_cluster_is_removed_and_leaves_nothing_behind(
     open_batch: Opener, calls: ScheddProcess, tmp_path: Path
 ) -> None:
-    start_submitter("after submit", tmp_path, spool=True).wait(timeout=30)
+    start_submitter("after submit", tmp_path, spool=True).wait(timeout=PATIENCE_S)
     key = (tmp_path / "key").read_text()
     (held, *_) = calls.query(ads.with_key(key), ads.JOB)
     problem = ads.problem_of(held)
@@ -131,7 +131,7 @@ def test_a_key_names_the_schedd_so_that_it_is_found_from_elsewhere(open_batch: O
 
 
 def test_the_child_process_dies_with_the_daemon(tmp_path: Path) -> None:
-    start_submitter("after submit", tmp_path, spool=True).wait(timeout=30)
+    start_submitter("after submit", tmp_path, spool=True).wait(timeout=PATIENCE_S)
 
     def is_gone() -> bool:
         mine = (p for p in psutil.process_iter(["cmdline", "uids", "ppid"]) if _is_ours(p))
@@ -143,7 +143,7 @@ def test_the_child_process_dies_with_the_daemon(tmp_path: Path) -> None:
 def _is_ours(process: psutil.Process) -> bool:
     uids = process.info["uids"]
     command = process.info["cmdline"] or []
-    return "auto_iter.batch.htcondor.calls" in command and uids and uids.real == os.getuid()
+    return "auto_iter.batch.htcondor.schedd.calls" in command and uids and uids.real == os.getuid()
 
 
 @contextmanager

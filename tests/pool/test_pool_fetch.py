@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.batch.htcondor import ads
-from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd.child import ScheddProcess
 from auto_iter.errors import InputError
 from tests.pool.conftest import Opener, managed, settled, wait_for
 from tests.support.batch_contract import make_batch

@@ -11,7 +11,7 @@ import pytest
 
 from auto_iter.alignment.model import Action, Batch, Problem, Resources, Submission, Trouble
 from auto_iter.batch.holds import decide
-from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd.child import ScheddProcess
 from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config.batch import Holds
 from tests.pool.conftest import Opener, settled
@@ -137,6 +137,34 @@ def test_a_job_that_takes_too_long_is_given_up(
     problem = held(system, submission)
     assert problem.code == 46
     assert decide(problem, 0, POLICY).action is Action.GIVE_UP
+
+
+def test_a_job_that_the_site_removes_for_its_time_asks_for_more(
+    open_batch: Opener, batch: Callable[..., Batch]
+) -> None:
+    site = {
+        "periodic_remove": "JobStatus == 2 && time() - JobCurrentStartDate > MaxRuntime",
+        "My.MaxRuntime": "3",
+    }
+    system = open_batch(spool=True, extra=site, job_flavour="longlunch")
+    submission = system.submit(batch(system, "#!/bin/bash\nsleep 600\n"))
+    (problem,) = settled(system, submission, lambda tally: tally.is_over).problems
+    assert (problem.trouble, problem.limit_s) == (Trouble.OVERRAN, 3)
+    assert problem.reason == "ran 0:00 h, the limit of longlunch"
+    assert system.remedy(problem, 0).action is Action.MORE_TIME
+
+
+def test_a_held_job_that_the_site_removes_is_told_with_the_reason_of_its_hold(
+    open_batch: Opener, batch: Callable[..., Batch], tmp_path: Path
+) -> None:
+    site = {"periodic_remove": "JobStatus == 5 && time() - EnteredCurrentStatus > 3"}
+    system = open_batch(spool=False, extra=site)
+    submission = system.submit(batch(system, inputs=(tmp_path / "absent.txt",)))
+    assert held(system, submission).code == 13
+    (problem,) = settled(system, submission, lambda tally: tally.is_over).problems
+    assert (problem.trouble, problem.code, problem.subcode) == (Trouble.EXPIRED, 13, 2)
+    assert "absent.txt" in problem.reason
+    assert system.remedy(problem, 0).action is Action.RELEASE
 
 
 def test_what_is_held_while_its_input_travels_is_left_alone(

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment import checkpoint
-from auto_iter.batch.htcondor.child import ScheddProcess
-from auto_iter.batch.htcondor.schedd import RefusedError
+from auto_iter.batch.htcondor.schedd.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd.protocol import RefusedError
 from auto_iter.errors import InputError, LimitError
 from tests.pool.alignments import DONE, FILES, Aligner, auto_iter, jobs_of
 from tests.pool.conftest import Opener, wait_for
 from tests.support.batch_contract import make_batch
+from tests.support.wrapped import in_one_line
 
 Site = Callable[[str], None]
 
@@ -31,9 +32,10 @@ def test_what_a_submit_requirement_refuses_ends_in_the_schedds_words(
     alignment = on_the_pool("htcondor.extra.+Forbidden=True", iterations=1)
     ran = alignment.run()
     assert ran.returncode == 1
-    assert "refuses the jobs" in ran.stdout
-    assert "name a project that we know" in ran.stdout
-    assert "retries automatically" not in ran.stdout
+    said = in_one_line(ran.stdout)
+    assert "refuses the jobs" in said
+    assert "name a project that we know" in said
+    assert "retries automatically" not in said
     assert len(alignment.logged("trying again")) == 2
     assert calls.count("true").total == 0
 

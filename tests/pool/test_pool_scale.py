@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.htcondor.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd.child import ScheddProcess
 from auto_iter.errors import LimitError, TransientError
-from tests.pool.alignments import DONE, FILES, Aligner, Alignment, jobs_of
+from tests.pool.alignments import DONE, FILES, Aligner, PoolAlignment, jobs_of
 from tests.pool.conftest import Opener, settled
 from tests.support.batch_contract import make_batch
 
@@ -40,7 +40,7 @@ def test_too_many_jobs_in_one_submission_say_which_setting_helps(
 
 
 def test_raw_files_go_in_in_portions_where_the_site_wants_that(
-    on_the_pool: Aligner, reference: Alignment, calls: ScheddProcess
+    on_the_pool: Aligner, reference: PoolAlignment, calls: ScheddProcess
 ) -> None:
     alignment = on_the_pool(
         "htcondor.spool=true",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.daemon.lifecycle import open_workspace
-from tests.pool.alignments import FILES, Aligner, Detector
+from tests.pool.alignments import FILES, Aligner, PoolDetector
 from tests.pool.test_pool_alignment import both_ways
 from tests.support.sites import Site, site_of_march_2026
 
@@ -17,8 +17,8 @@ def site(tmp_path: Path) -> Site:
     return site_of_march_2026(tmp_path / "site", files=FILES)
 
 
-def detector_of(site: Site) -> Detector:
-    return Detector(site.config, (), site.config.parent / "install")
+def detector_of(site: Site) -> PoolDetector:
+    return PoolDetector(site.config, (), site.config.parent / "install")
 
 
 @both_ways

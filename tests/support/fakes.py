@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally, Trouble
 from auto_iter.alignment.ports import Clock
 from auto_iter.batch.holds import decide
-from auto_iter.config.batch import Holds
+from auto_iter.batch.htcondor.flavours import more_time
+from auto_iter.config.batch import Holds, HTCondor
 
 
 @dataclass
@@ -45,6 +46,10 @@ class MemoryBatch:
     """Jobs in a submission, and in the queue."""
     changed: bool = False
     holds_policy: Holds = field(default_factory=Holds)
+    removed_after_s: float | None = None
+    """So long jobs may be held."""
+    unmatched: str = ""
+    """Why no machine takes idle jobs."""
 
     def new_key(self, iteration: int, attempt: int) -> str:
         return f"memory-{iteration:02d}-{attempt}"
@@ -56,7 +61,10 @@ class MemoryBatch:
         return None
 
     def remedy(self, problem: Problem, releases: int) -> Remedy:
-        return decide(problem, releases, self.holds_policy)
+        if problem.trouble is Trouble.OVERRAN:
+            return more_time(problem, HTCondor())
+        limit_s = self.removed_after_s
+        return replace(decide(problem, releases, self.holds_policy), removed_after_s=limit_s)
 
     def limits(self) -> tuple[int | None, int | None]:
         return self.most
@@ -83,6 +91,7 @@ class MemoryBatch:
             problems=tuple(each.problems[number] for number in sorted(each.problems)),
             proven_machines=self.proven,
             busy_machines=self.busy,
+            unmatched=self.unmatched if each.idle else "",
         )
 
     def fetch(self, submission: Submission) -> None:
@@ -104,7 +113,8 @@ class MemoryBatch:
         self, submission: Submission, reason: str, numbers: Collection[int] | None = None
     ) -> None:
         each = self.submissions[submission.cluster]
-        chosen = {job.number for job in each.batch.jobs} if numbers is None else set(numbers)
+        chosen = {job.number for job in each.batch.jobs}
+        chosen &= chosen if numbers is None else set(numbers)
         for number in chosen - each.ended:
             self._finish(each, number, Problem(number, Trouble.REMOVED, reason))
 

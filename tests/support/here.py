@@ -18,17 +18,18 @@ from typing import cast
 
 import structlog
 
-import states
 from auto_iter.alignment import checkpoint
+from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.model import Batch
 from auto_iter.alignment.policy import Policy
-from auto_iter.alignment.snapshot import Arguments, Snapshot
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.config.file import load_config
 from auto_iter.config.schema import Config
-from auto_iter.daemon import acceptance
 from auto_iter.daemon import lifecycle as app
 from auto_iter.daemon.lifecycle import Opened
-from auto_iter.daemon.loop import Daemon, Ending, SnapshotSink
+from auto_iter.daemon.loop import Daemon, Ending
+from auto_iter.daemon.making import create_workspace
+from auto_iter.daemon.visits import acceptance
 from auto_iter.detector.constants import read_constants
 from auto_iter.files import digest
 from auto_iter.iteration import worker
@@ -41,7 +42,9 @@ from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.reconstruct import reconstruct
 from auto_iter.simulation.simulate import Options, simulate
 from auto_iter.workspace.paths import Iteration, Workspace
+from states import actions
 from states.step import Ports
+from tests.support.alone import NoCredentials, sink_of
 from tests.support.fakes import MemoryBatch
 from tests.support.twins import FrozenClock, TwinSleeper
 
@@ -49,7 +52,7 @@ RUN, FILES = 11705, (400, 401)
 
 
 @dataclass(frozen=True)
-class Site:
+class SiteHere:
     """A simulated detector, and what its reconstruction made so far."""
 
     directory: Path
@@ -57,7 +60,7 @@ class Site:
     raw_files: Mapping[int, Path]
 
     @classmethod
-    def build(cls, directory: Path, events: int = 450) -> Site:
+    def build(cls, directory: Path, events: int = 450) -> SiteHere:
         """Simulate."""
         options = Options(files=FILES, beam=Beam(events=events))
         simulated = simulate(directory / "sim", options)
@@ -122,15 +125,22 @@ def start_here(
 
 
 @dataclass
-class Alignment:
+class AlignmentHere:
     """A workspace, and the daemons that work on it one after the other."""
 
-    site: Site
+    site: SiteHere
     root: Path
     batch: MemoryBatch = field(default_factory=lambda: MemoryBatch(FrozenClock()))
 
     @classmethod
-    def begin(cls, site: Site, directory: Path, *settings: str, iterations: int = 2) -> Alignment:
+    def begin(
+        cls,
+        site: SiteHere,
+        directory: Path,
+        *settings: str,
+        iterations: int = 2,
+        files: str = "400-402",
+    ) -> AlignmentHere:
         """Make a workspace."""
         given = (
             f"paths.work_dir={directory}",
@@ -138,14 +148,16 @@ class Alignment:
             "alignment.strategy=3st",
         )
         config = load_config(site.config, (*given, *settings))
-        arguments = Arguments(year=2023, run=RUN, files="400-402", iterations=iterations)
+        arguments = Arguments(year=2023, run=RUN, files=files, iterations=iterations)
         workspace = app.locate(arguments, config)
-        app.create_workspace(workspace, arguments, config, allow_missing=False, now=0.0)
+        create_workspace(workspace, arguments, config, allow_missing=False, now=0.0)
         return cls(site, workspace.root)
 
-    def copied(self, directory: Path) -> Alignment:
+    def copied(self, directory: Path) -> AlignmentHere:
         """Return a copy to be spoiled; nothing of it is younger than in the original."""
-        return Alignment(self.site, Path(shutil.copytree(self.root, directory / self.root.name)))
+        return AlignmentHere(
+            self.site, Path(shutil.copytree(self.root, directory / self.root.name))
+        )
 
     @property
     def opened(self) -> Opened:
@@ -170,17 +182,19 @@ class Alignment:
         """Return the log so far."""
         return Workspace(self.root).log.read_text()
 
-    def resume(self, *overrides: str, until: Sequence[str] = ()) -> Ending:
-        """Do what `resume` does, up to one of some states or to the end."""
+    def resume(
+        self, *overrides: str, until: Sequence[str] = (), iterations: int | None = None
+    ) -> Ending:
+        """Do what `resume` does (`iterations`: its -i), up to one of some states or to the end."""
         opened = self.opened
         acceptance.complete(opened.workspace, opened.snapshot)
-        opened = app.change(opened, None, overrides)
+        opened = app.change(opened, iterations, overrides)
         snapshot = app.revive(opened.snapshot, 0.0)
         checkpoint.save(opened.workspace.checkpoint, snapshot)
         ports = self._ports(opened)
         sleeper = TwinSleeper(FrozenClock(), self._work)
-        memory = SnapshotSink(lambda new: checkpoint.save(opened.workspace.checkpoint, new))
-        daemon = Daemon(snapshot, states.ALL, ports, sleeper, memory)
+        memory = sink_of(lambda new: checkpoint.save(opened.workspace.checkpoint, new))
+        daemon = Daemon(snapshot, actions.ALL, ports, sleeper, memory)
         try:
             with logging_to(opened.workspace.log, opened.config.log):
                 while daemon.snapshot.state in until and daemon.snapshot.state == snapshot.state:
@@ -193,11 +207,12 @@ class Alignment:
         config: Config = opened.config
         strategy = app.the_strategy(opened)
         workers = Workers(opened.workspace, os.environ, start_here)
-        arguments = opened.snapshot.arguments
+        arguments, out = opened.snapshot.arguments, app.held_out_files(opened)
         return Ports(
+            credentials=NoCredentials(),
             batch=self.batch,
             reconstruction=app.reconstruction(opened),
-            millepede=Chain(opened.workspace, arguments, strategy, config, workers),
+            millepede=Chain(opened.workspace, arguments, strategy, config, workers, held_out=out),
             clock=self.batch.clock,
             policy=Policy(config.reco, config.alignment),
             plan=plan_of(strategy, config),

@@ -10,23 +10,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from auto_iter.alignment.arrival import Look, Refusal, Response, judge
-from auto_iter.alignment.deterioration import IterationStep, Sign, growing_steps, worse_tracks
+from auto_iter.alignment.judges.arrival import Look, Refusal, Response, judge
+from auto_iter.alignment.judges.deterioration import (
+    IterationStep,
+    Sign,
+    growing_steps,
+    worse_tracks,
+)
 from auto_iter.alignment.model import Stage
 from auto_iter.config.cuts import TrackCuts
 from auto_iter.config.schema import Guards
+from auto_iter.detector.stations import WITH_IFT, WITHOUT_IFT
 from auto_iter.millepede.converting import convert_sources
 from auto_iter.millepede.requests import ConvertRequest, SolveRequest, Source
 from auto_iter.millepede.results import SolutionRecord, read_solution
 from auto_iter.millepede.strategy.file import load_strategy
-from auto_iter.millepede.strategy.whole import WITH_IFT, WITHOUT_IFT, Strategy
+from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.millepede.workflow import solve
 from auto_iter.simulation.reconstruct import reconstruct
 from auto_iter.simulation.simulate import Simulated
+from auto_iter.weakmodes.review import review
 
 Constants = dict[str, tuple[float, ...]]
 Tamper = Callable[[Constants, int], Constants]
 """What becomes of the constants on their way to the reconstruction of the nth file."""
+
+Taken = Callable[[Path, int], Path]
+"""Which raw file an iteration reconstructs in the place of one."""
 
 RESIDUAL_CUTS_MM = (1.0, 0.3, 0.1, 0.05)
 GUARDS = Guards()
@@ -34,13 +44,20 @@ GUARDS = Guards()
 
 @dataclass(frozen=True)
 class Setting:
-    """How to align a detector. `iterations`: of each phase; the cuts begin anew in each."""
+    """How to align a detector. `iterations`: of each phase; the cuts begin anew in each.
+
+    `held_out`: which files stay out of the fit, from 0.
+    """
 
     strategy: str = "3st"
     iterations: tuple[int, ...] = (5,)
     start: Constants = field(default_factory=dict)
     flipped: str | None = None
+    survey: Path | None = None
+    held_out: frozenset[int] = frozenset()
     tamper: Tamper = lambda constants, _: constants
+    taken: Taken = lambda raw, _: raw
+    cuts_mm: tuple[float, ...] = RESIDUAL_CUTS_MM
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,7 @@ def align(directory: Path, simulated: Simulated, setting: Setting) -> Iterator[I
     previous, before = directory / "start.txt", None
     write_constants(previous, setting.start)
     steps: list[IterationStep] = []
+    starts: list[Path] = []
     strategy = load_strategy(setting.strategy)
     for stage in stages(setting.iterations):
         number = stage.iteration
@@ -72,8 +90,10 @@ def align(directory: Path, simulated: Simulated, setting: Setting) -> Iterator[I
         place.mkdir()
         with_ift = strategy.stations_in(stage, WITHOUT_IFT) == WITH_IFT
         used = read_constants(previous)
-        sources = _reconstructed(place, simulated, used, setting, with_ift=with_ift)
-        responses = _converted(sources, stage, strategy, before)
+        raw_files = [setting.taken(raw, number) for raw in simulated.raw_files]
+        sources = _reconstructed(place, raw_files, used, setting, with_ift=with_ift)
+        cut = setting.cuts_mm[min(stage.within, len(setting.cuts_mm)) - 1]
+        responses = _converted(sources, cut, strategy, before)
         iterated = Iterated(
             number,
             judge(responses, number),
@@ -85,8 +105,9 @@ def align(directory: Path, simulated: Simulated, setting: Setting) -> Iterator[I
         if iterated.alarm:
             yield iterated
             return
-        solution = _solved(place, sources, stage, setting, previous)
-        step = IterationStep(solution.max_pull, solution.track_chi2_ndf or solution.chi2_ndf)
+        starts = [*(starts if stage.within > 1 else ()), previous]
+        solution = _solved(place, sources, stage, setting, starts)
+        step = IterationStep(solution.largest_pull, solution.track_chi2_ndf or solution.chi2_ndf)
         steps = [*(steps if stage.within > 1 else ()), step]
         grown = growing_steps(steps, GUARDS.max_growing_steps)
         yield replace(iterated, signs=(*iterated.signs, *grown), solution=solution)
@@ -113,10 +134,15 @@ def write_constants(path: Path, constants: Mapping[str, Sequence[float]]) -> Non
 
 
 def _reconstructed(
-    place: Path, simulated: Simulated, constants: Constants, setting: Setting, *, with_ift: bool
+    place: Path,
+    raw_files: Sequence[Path],
+    constants: Constants,
+    setting: Setting,
+    *,
+    with_ift: bool,
 ) -> tuple[Source, ...]:
     sources = []
-    for number, raw in enumerate(simulated.raw_files):
+    for number, raw in enumerate(raw_files):
         root, stem = place / f"{number}.root", place / str(number)
         used = setting.tamper(constants, number)
         reconstruct(raw, used, root, with_ift=with_ift, flipped=setting.flipped)
@@ -132,9 +158,8 @@ def _reconstructed(
 
 
 def _converted(
-    sources: tuple[Source, ...], stage: Stage, strategy: Strategy, before: Path | None
+    sources: tuple[Source, ...], cut: float, strategy: Strategy, before: Path | None
 ) -> dict[int, Response]:
-    cut = RESIDUAL_CUTS_MM[min(stage.within, len(RESIDUAL_CUTS_MM)) - 1]
     records = convert_sources(
         ConvertRequest(
             sources=sources,
@@ -153,15 +178,19 @@ def _converted(
 
 
 def _solved(
-    place: Path, sources: tuple[Source, ...], stage: Stage, setting: Setting, previous: Path
+    place: Path, sources: tuple[Source, ...], stage: Stage, setting: Setting, starts: list[Path]
 ) -> SolutionRecord:
+    fit = [source for source in sources if source.number not in setting.held_out]
     request = SolveRequest(
         directory=place,
-        binaries=tuple(source.binary for source in sources),
-        statistics=tuple(source.statistics for source in sources),
-        previous=previous,
+        binaries=tuple(source.binary for source in fit),
+        statistics=tuple(source.statistics for source in fit),
+        hold_out=tuple(source for source in sources if source not in fit),
+        previous=starts[-1],
+        earlier=tuple(starts),
         centre=place.parent / "start.txt",
         strategy=setting.strategy,
+        survey=setting.survey,
         iteration=stage.iteration,
         phase=stage.phase,
         within=stage.within,
@@ -169,4 +198,4 @@ def _solved(
         max_shift_mm=1e9,
         max_rotation_rad=1e9,
     )
-    return solve(request, {})
+    return solve(request, {}, review)

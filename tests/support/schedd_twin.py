@@ -10,7 +10,7 @@ from typing import Self
 import classad2
 
 from auto_iter.batch.htcondor.ads import Ad, Value
-from auto_iter.batch.htcondor.schedd import (
+from auto_iter.batch.htcondor.schedd.protocol import (
     JobAction,
     Placed,
     QueueCounts,
@@ -18,6 +18,7 @@ from auto_iter.batch.htcondor.schedd import (
     SandboxError,
     WriteError,
 )
+from auto_iter.batch.htcondor.schedd.refusals import refusal
 from auto_iter.errors import TransientError
 
 Job = dict[str, Value]
@@ -40,11 +41,19 @@ class ScheddTwin:
     """Whether running jobs that are removed wait in the queue for their machine's word."""
     unreadable: set[int] = field(default_factory=set)
     refusal: str | None = None
+    submissions_say: list[str] = field(default_factory=list)
+    """What its first answers to submissions are, in the bindings' words; then it takes them."""
     called: str = "bigbird07.cern.ch"
     write_error: int | None = None
     """What our own disk says to files that are fetched."""
     asked: list[str] = field(default_factory=list)
     """Every call made, for the tests of costs."""
+    machine: Job = field(
+        default_factory=lambda: {
+            "TotalSlotMemory": 8000, "TotalSlotCpus": 4, "TotalSlotDisk": 10_000_000
+        }
+    )  # fmt: skip
+    """The ad of the pool's largest."""
     clusters: int = 0
     time: int = 1_700_000_000
 
@@ -72,6 +81,14 @@ class ScheddTwin:
         self.job(number).update(
             JobStatus=5, HoldReasonCode=code, HoldReasonSubCode=0, HoldReason=reason
         )
+
+    def remove_by_policy(self, number: int, reason: str, ran_s: int = 0) -> None:
+        """Remove a job as a site does: it leaves with exit code 0, and says what it was."""
+        job = self.job(number)
+        job |= {"LastJobStatus": job["JobStatus"], "JobStatus": 3, "RemoveReason": reason}
+        job |= {"ExitCode": 0, "ExitBySignal": False, "EnteredCurrentStatus": self.time}
+        job |= {"JobCurrentStartDate": self.time - ran_s} if ran_s else {}
+        self.leave(number)
 
     def run(self, *numbers: int) -> None:
         """Let jobs run."""
@@ -115,6 +132,10 @@ class ScheddTwin:
     def _shown(self, jobs: list[Job]) -> list[Job]:
         return jobs if self.knows_us else []
 
+    def has_machine(self, constraint: str) -> bool:
+        self._reached("has_machine")
+        return bool(_matching([self.machine], constraint))
+
     def store_credential(self) -> None:
         self._reached("store_credential")
         if not self.knows_us:
@@ -128,6 +149,9 @@ class ScheddTwin:
         spool: bool,
     ) -> Placed:
         self._reached("submit")
+        if self.submissions_say:
+            said = self.submissions_say.pop(0)
+            raise refusal("submit", "condor", said, self.called) or TransientError(said)
         if self.refusal is not None:
             raise RefusedError(self.refusal)
         self.clusters += 1

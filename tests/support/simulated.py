@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import uproot
+
+from auto_iter.detector.geometry import Constants
+from auto_iter.simulation.reconstruct import reconstruct
 from auto_iter.simulation.simulate import Options, Simulated, simulate
 from tests.support import remembered
 
@@ -26,3 +31,21 @@ def simulate_for_tests(directory: Path, options: Options, made: Path | None = No
         program = remembered.program("calypso.faser_reco_alignment(sys.argv[1:])", made)
         (simulated.install / "bin" / RECONSTRUCTION).write_text(program)
     return simulated
+
+
+def chi2_per_ndf(
+    raw_files: Iterable[Path], constants: Constants, scratch: Path, *, with_ift: bool = True
+) -> float:
+    """Return Σ chi2 / Σ ndf of all tracks of `raw_files`; with the true constants: the ideal.
+
+    `scratch`: a file that is not there, and is gone again.
+    """
+    chi2, ndf = 0.0, 0
+    for path in raw_files:
+        tracks = reconstruct(path, constants, scratch, with_ift=with_ift)
+        with uproot.open(scratch) as file:
+            tree = file["tree"]
+            chi2 += float(tree["fitParam_chi2"].array(library="np").sum())
+            ndf += int(tree["nfitParam_align"].array(library="np").sum()) - 5 * tracks
+        scratch.unlink()
+    return chi2 / ndf

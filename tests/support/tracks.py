@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from auto_iter.millepede.mille.file import Flavour
 from auto_iter.millepede.mille.records import Measurements, select_records
-from auto_iter.millepede.solver.data_loop import Request
+from auto_iter.millepede.solver.data_loop import LoopRequest
 from tests.support.mille_writer import write_file
 
 Floats = NDArray[np.float64]
@@ -134,7 +134,7 @@ class NaiveSums:
     rejects: int = 0
 
 
-def naive_loop(m: Measurements, request: Request, limit_per_ndf: dict[int, float]) -> NaiveSums:
+def naive_loop(m: Measurements, request: LoopRequest, limit_per_ndf: dict[int, float]) -> NaiveSums:
     """Pede's loop record by record, written down from the manual; labels are the indices."""
     size = len(request.parameters)
     sums = NaiveSums(np.zeros((size, size)), np.zeros(size))
@@ -212,7 +212,7 @@ def _all_rows(parts: list[tuple[Measurements, float]], labels: list[int]) -> tup
 def _naive_record(
     m: Measurements,
     rows: list[int],
-    request: Request,
+    request: LoopRequest,
     limit_per_ndf: dict[int, float],
     sums: NaiveSums,
 ) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from auto_iter.alignment.arrival import Response
+from auto_iter.alignment.history import IterationRecord
+from auto_iter.alignment.judges.arrival import Response
 from auto_iter.alignment.model import Batch, Job, Problem, Stage
 from auto_iter.alignment.ports import Conversion, Mended
+from auto_iter.alignment.requests import Request, Wish
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.errors import InputError, PhysicsError, TransientError
+from auto_iter.files import digest
 
 
 @dataclass
@@ -48,6 +54,29 @@ class TwinSleeper:
 
 
 @dataclass
+class TwinInbox:
+    """Requests in a list."""
+
+    requests: list[Request] = field(default_factory=list)
+
+    def post(self, wish: Wish, *files: int, at: float = 0.0) -> None:
+        number = len(self.requests) + 1
+        self.requests.append(
+            Request(id=f"{wish}-{number}-{at:g}", wish=wish, by="test", at=at, files=files)
+        )
+
+    def pending(self) -> tuple[Request, ...]:
+        return tuple(self.requests)
+
+    def ids(self) -> frozenset[str]:
+        return frozenset(each.id for each in self.requests)
+
+    def drop(self, requests: tuple[Request, ...]) -> None:
+        for each in requests:
+            self.requests.remove(each)
+
+
+@dataclass
 class TwinReconstruction:
     """Raw files and outputs as sets of numbers."""
 
@@ -58,6 +87,8 @@ class TwinReconstruction:
     rejected: list[int] = field(default_factory=list)
     missing: frozenset[int] = frozenset()
     disk_is_full: bool = False
+    made_by: str = "recipe"
+    skipped: Mapping[int, int] = field(default_factory=dict)
     met_full_disk_files: set[int] = field(default_factory=set)
     """Raw files whose jobs say that the disk was full."""
 
@@ -82,11 +113,19 @@ class TwinReconstruction:
     def constants_of(self, iteration: int) -> str:
         return f"iter{iteration:02d}/inputforalign.txt"
 
+    def found_by(self, iteration: int) -> str:
+        return f"iter{iteration:02d}/found/inputforalign.txt"
+
     def wanted(self) -> frozenset[int]:
-        return self.files
+        return self.files - set(self.skipped)
 
     def delivered(self, iteration: int) -> frozenset[int]:
-        return frozenset(self.outputs.get(iteration, ()))
+        left_out = {number for number, first in self.skipped.items() if iteration >= first}
+        return frozenset(self.outputs.get(iteration, ())) - left_out
+
+    def without(self, skipped: Mapping[int, int]) -> TwinReconstruction:
+        self.skipped = skipped
+        return self
 
     def reject(self, iteration: int, number: int) -> None:
         self.outputs[iteration].discard(number)
@@ -114,9 +153,14 @@ class TwinReconstruction:
             key, here, here / "job.sh", (), here, jobs, avoid_machines=tuple(avoid_machines)
         )
 
+    def recipe(self, iteration: int) -> str:
+        del iteration
+        return self.made_by
+
     def check_room(self) -> None:
         if self.disk_is_full:
-            raise TransientError("the disk is full", 30.0)
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise TransientError("the disk is full", 30.0) from full
 
     def met_full_disk(self, iteration: int, problem: Problem, *, was_full: bool) -> bool:
         del iteration
@@ -132,6 +176,10 @@ class TwinMillepede:
 
     bad: set[int] = field(default_factory=set)
     refusal: str | None = None
+    refusals: dict[int, str] = field(default_factory=dict)
+    """By iteration."""
+    script: list[SolutionSummary] = field(default_factory=list)
+    """What each iteration finds, the last again and again; none: of `max_pulls`."""
     missing: str | None = None
     solved: list[tuple[int, frozenset[int]]] = field(default_factory=list)
     max_pulls: list[float] = field(default_factory=lambda: [10.0])
@@ -154,9 +202,12 @@ class TwinMillepede:
         return {number: each for number, each in seen.items() if number in numbers}
 
     def solve(self, stage: Stage, numbers: Collection[int]) -> SolutionSummary | None:
-        if self.refusal is not None:
-            raise PhysicsError(self.refusal, "look at millepede.log")
+        refusal = self.refusals.get(stage.iteration, self.refusal)
+        if refusal is not None:
+            raise PhysicsError(refusal, "look at millepede.log")
         self.solved.append((stage.iteration, frozenset(numbers)))
+        if self.script:
+            return self.script[min(stage.iteration, len(self.script)) - 1]
         pull = self.max_pulls[min(stage.iteration, len(self.max_pulls)) - 1]
         return SolutionSummary(
             tracks=1000,
@@ -166,6 +217,10 @@ class TwinMillepede:
             max_pull=pull,
             pulls={"layer ry": pull},
         )
+
+    def seal(self, snapshot: Snapshot, record: IterationRecord) -> str:
+        before = snapshot.history[-1].manifest if snapshot.history else ""
+        return digest(f"{before}{record.iteration}".encode())
 
     def report(self, iteration: int) -> None:
         self.reports.append(iteration)

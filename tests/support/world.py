@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import pickle
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import states
+from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.model import Problem, Submission, Trouble
 from auto_iter.alignment.plan import PhasePlan, Plan
 from auto_iter.alignment.policy import ANY_PACE, Pace, Policy
-from auto_iter.alignment.snapshot import Arguments, Snapshot
+from auto_iter.alignment.ports import Credentials
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.config.batch import Holds
 from auto_iter.config.schema import Alignment, Reco
-from auto_iter.daemon.loop import Daemon, Ending, SnapshotSink
+from auto_iter.daemon.loop import Daemon, Ending
+from auto_iter.notify.herald import Herald
+from states import actions
 from states.step import Ports
+from tests.support.alone import NoCredentials, Silent, sink_of
 from tests.support.fakes import MemoryBatch
-from tests.support.twins import FrozenClock, TwinMillepede, TwinReconstruction, TwinSleeper
+from tests.support.twins import (
+    FrozenClock,
+    TwinInbox,
+    TwinMillepede,
+    TwinReconstruction,
+    TwinSleeper,
+)
 
 ONE_PHASE = Plan("twin", (PhasePlan("one", None, 1, 0.5),))
 FILES = frozenset({400, 401, 402})
@@ -77,6 +88,8 @@ class World:
     """Raw files whose jobs never end in the first submission."""
     holds: dict[int, list[Problem]] = field(default_factory=dict)
     """Raw file → how its jobs are held, one after the other, before they run."""
+    ends: dict[int, list[Problem]] = field(default_factory=dict)
+    """Raw file → how its jobs end badly, one after the other."""
     settings: dict[str, Any] = field(default_factory=dict)
     limits: tuple[int | None, int | None] = (None, None)
     """Jobs in a submission and in the queue at most."""
@@ -85,6 +98,7 @@ class World:
     slots: int = 1_000_000
     """Jobs that run at once."""
     plan: Plan = ONE_PHASE
+    credentials: Credentials = field(default_factory=NoCredentials)
 
     def __post_init__(self) -> None:
         self.clock = FrozenClock()
@@ -92,6 +106,8 @@ class World:
         self.batch = MemoryBatch(self.clock, holds_policy=policy, most=self.limits)
         self.reconstruction = TwinReconstruction(self.files)
         self.millepede = TwinMillepede()
+        self.inbox = TwinInbox()
+        self.herald: Herald = Silent()
         self.ran: list[tuple[str, int]] = []
         self.saved = Snapshot(
             workspace_id="w",
@@ -104,7 +120,14 @@ class World:
 
     @property
     def policy(self) -> Policy:
-        usual = {"polling_interval_seconds": 60.0, "stop_when_converged": False, "jitter": 0.0}
+        usual = {
+            "polling_interval_seconds": 60.0,
+            "stop_when_converged": False,
+            "stop_when_stuck": False,
+            "convergence_iterations": 1,
+            "jitter": 0.0,
+            "canary": False,
+        }
         settings = {**usual, **self.settings}
 
         def chosen(names: Iterable[str]) -> dict[str, Any]:
@@ -123,6 +146,7 @@ class World:
             clock=self.clock,
             policy=self.policy,
             plan=self.plan,
+            credentials=self.credentials,
         )
         sleeper = TwinSleeper(self.clock, self.pass_time, stop_after)
 
@@ -133,7 +157,9 @@ class World:
             if killer:
                 killer.tick()
 
-        return Daemon(self.saved, states.ALL, ports, sleeper, SnapshotSink(save))
+        self.reconstruction.skipped = self.saved.skipped  # as it is composed
+        sink = sink_of(save, inbox=watch(self.inbox), herald=self.herald)
+        return Daemon(self.saved, actions.ALL, ports, sleeper, sink)
 
     def run(self) -> Ending:
         return self.daemon().run()
@@ -168,6 +194,8 @@ class World:
         if self.loses.get(number, 0) > 0:
             self.loses[number] -= 1
             problem = Problem(number, Trouble.LOST, "its machine is gone")
+        elif self.ends.get(number):
+            problem = self.ends[number].pop(0)
         elif self.fails.get(number, 0) > 0:
             self.fails[number] -= 1
             problem = Problem(
@@ -188,6 +216,30 @@ class World:
             self.millepede.bad.add(number)
         else:
             self.millepede.bad.discard(number)
+
+
+@dataclass
+class _Witness(Killer):
+    """Kills nothing, and keeps what a kill would have left, each state once."""
+
+    world: World | None = None
+    states: dict[bytes, None] = field(default_factory=dict)
+
+    def tick(self) -> None:
+        self.states[pickle.dumps(self.world)] = None
+
+
+def left_by_kills(world: World, ending: Ending = Ending.DONE) -> Iterator[World]:
+    """Yield what `kill -9` before or after any action leaves behind of a run with this `ending`.
+
+    Most actions change nothing: a thousand kills leave some fifty different worlds, and whoever
+    goes on from the same one does the same. Memory is lost, so the world is all there is.
+    """
+    witness = _Witness(world=world)
+    assert world.daemon(witness).run() is ending
+    assert len(witness.states) > 10
+    for state in witness.states:
+        yield pickle.loads(state)  # noqa: S301 - our own
 
 
 def held(number: int, code: int, *, memory_mb: int = 1000, subcode: int = 0) -> Problem:

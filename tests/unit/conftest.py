@@ -6,6 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
+
+settings.register_profile("no hurry", deadline=None)
+settings.load_profile("no hurry")  # on a machine that others use, time says nothing of a test
 
 
 @pytest.fixture(autouse=True)

@@ -6,18 +6,21 @@ Attributes are those of the HTCondor manual, "Job ClassAd Attributes"; `AutoIter
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from auto_iter.alignment.model import Problem, Submission, Trouble
 from auto_iter.batch.exitcodes import describe_exit
+from auto_iter.batch.htcondor.flavours import SECONDS
 from auto_iter.batch.htcondor.submit import KEY_ATTRIBUTE, quote
 
 Value: TypeAlias = str | int | float | bool
 Ad: TypeAlias = Mapping[str, Value]
 """A job ad, or what was asked of it. Attributes that are undefined are left out."""
 
+RUNNING: Final = frozenset({2, 6, 7})
+"""Running, transferring its output, suspended."""
 COMPLETED: Final = 4
 HELD: Final = 5
 
@@ -32,7 +35,14 @@ JOB: Final = (
     "HoldReason",
     "HoldReasonCode",
     "HoldReasonSubCode",
+    "LastHoldReason",
+    "LastHoldReasonCode",
+    "LastHoldReasonSubCode",
     "RemoveReason",
+    "EnteredCurrentStatus",
+    "JobCurrentStartDate",
+    "MaxRuntime",
+    "JobFlavour",
     "LastRemoteHost",
     "RequestMemory",
     "SUBMIT_Iwd",
@@ -113,10 +123,30 @@ def problem_of(ad: Ad) -> Problem | None:
     if ad["JobStatus"] == HELD:
         return _problem(ad, Trouble.HELD, str(ad.get("HoldReason") or "no reason given"))
     if COMPLETED not in {ad["JobStatus"], ad.get("LastJobStatus")}:
-        return _problem(ad, Trouble.REMOVED, str(ad.get("RemoveReason") or "removed"))
+        return _removed(ad)
     if ad.get("ExitBySignal") is False and ad.get("ExitCode") == 0:
         return None
     return failed(ad, describe_exit(_exit_code(ad), _signal(ad)))
+
+
+def _removed(ad: Ad) -> Problem:
+    """Return what is wrong with a job that was removed: by a person, or by the site, and why."""
+    reason = str(ad.get("RemoveReason") or "removed")
+    # HTCondor says who removed it, if anybody did: "via condor_rm (by user faser)".
+    if any(words in reason for words in ("(by user ", "auto-iter: ", "via condor_rm")):
+        return _problem(ad, Trouble.REMOVED, reason)
+    if ad.get("LastJobStatus") == HELD:
+        held = ad.get("HoldReason") or ad.get("LastHoldReason") or "no reason given"
+        why = f"removed by the site after being held: {held}"
+        return _problem(ad, Trouble.EXPIRED, why)
+    limit_s = ad.get("MaxRuntime") or SECONDS.get(str(ad.get("JobFlavour")))
+    ran_s = int(ad.get("EnteredCurrentStatus", 0)) - int(ad.get("JobCurrentStartDate", 0))
+    has_run = "JobCurrentStartDate" in ad and ad.get("LastJobStatus") in RUNNING
+    if limit_s is None or not has_run or ran_s < float(limit_s):
+        return _problem(ad, Trouble.REMOVED, reason)
+    limit = f"the limit of {ad['JobFlavour']}" if "JobFlavour" in ad else "its time limit"
+    why = f"ran {ran_s // 3600}:{ran_s % 3600 // 60:02d} h, {limit}"
+    return replace(_problem(ad, Trouble.OVERRAN, why), limit_s=float(limit_s))
 
 
 def failed(ad: Ad, reason: str) -> Problem:
@@ -125,19 +155,24 @@ def failed(ad: Ad, reason: str) -> Problem:
 
 
 def _problem(ad: Ad, trouble: Trouble, reason: str) -> Problem:
-    is_held = trouble is Trouble.HELD
+    is_held = trouble in {Trouble.HELD, Trouble.EXPIRED}
     return Problem(
         number=number_of(ad),
         trouble=trouble,
         reason=reason,
-        code=_integer(ad, "HoldReasonCode") if is_held else None,
-        subcode=_integer(ad, "HoldReasonSubCode") if is_held else None,
+        code=_of_hold(ad, "HoldReasonCode") if is_held else None,
+        subcode=_of_hold(ad, "HoldReasonSubCode") if is_held else None,
         exit_code=_exit_code(ad),
         signal=_signal(ad),
         machine=machine_of(ad),
         job_id=f"{ad['ClusterId']}.{ad['ProcId']}",
         memory_mb=_integer(ad, "RequestMemory"),
+        since=_integer(ad, "EnteredCurrentStatus") if trouble is Trouble.HELD else None,
     )
+
+
+def _of_hold(ad: Ad, name: str) -> int | None:
+    return _integer(ad, name if name in ad else f"Last{name}")
 
 
 def _exit_code(ad: Ad) -> int | None:

@@ -11,7 +11,8 @@ from auto_iter.batch.htcondor.ends import Ends
 from auto_iter.batch.htcondor.events import EventLog, SincePoll
 from auto_iter.batch.htcondor.fetch import Sandboxes
 from auto_iter.batch.htcondor.queued import Queue, Sight
-from auto_iter.batch.htcondor.schedd import Jobs, QueueCounts
+from auto_iter.batch.htcondor.schedd.protocol import Jobs, QueueCounts
+from auto_iter.batch.htcondor.unmatched import Unmatched
 from auto_iter.config.batch import HTCondor
 
 LOOKS_AT_MOST = 3
@@ -70,6 +71,7 @@ class Cluster:
         self._interval_s = config.min_poll_interval_s
         self._polls = Polls(self._interval_s, now)
         self._queue = Queue(jobs, config, now)
+        self._unmatched = Unmatched(jobs, now)
         self._ends = Ends(jobs, now, numbers or frozenset())
         self._sandboxes = Sandboxes(jobs, self._ends)
         self._log = None if event_log is None else self._followed(event_log)
@@ -86,6 +88,7 @@ class Cluster:
             return self._tally(seen, self._log.shown(seen.counts) if self._log else seen.counts)
         self._look_for_log()
         seen = self._look()
+        self._unmatched.look(seen.counts.idle)
         if any(each.trouble is Trouble.FAILED for each in self._problems(seen)):
             self._queue.ask_where_jobs_run()
         tally = self._tally(seen, seen.counts)
@@ -165,6 +168,7 @@ class Cluster:
             problems=self._problems(seen),
             proven_machines=frozenset(self._ends.proven),
             busy_machines=self._queue.busy,
+            unmatched=self._unmatched.words,
         )
 
     def _problems(self, seen: Sight) -> tuple[Problem, ...]:

@@ -12,8 +12,8 @@ from auto_iter.alignment.model import Batch
 from auto_iter.alignment.policy import Pace
 from auto_iter.alignment.ports import BatchSystem
 from auto_iter.batch.driver import BatchDriver, Check, DiskUse, Home
-from auto_iter.batch.htcondor.child import ScheddProcess
-from auto_iter.batch.htcondor.schedd import make_sure_we_are_known
+from auto_iter.batch.htcondor.schedd.child import ScheddProcess
+from auto_iter.batch.htcondor.schedd.protocol import make_sure_we_are_known
 from auto_iter.batch.htcondor.submit import refuse_eos, refuse_path, submit_description, submit_file
 from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config.schema import Config

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from auto_iter.alignment.model import Problem, Trouble
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.ads import Ad, PendingDelivery
-from auto_iter.batch.htcondor.schedd import Jobs, make_sure_we_are_known
+from auto_iter.batch.htcondor.schedd.protocol import Jobs, make_sure_we_are_known
 from auto_iter.files import move_durably, sync_directory
 
 LOST_AFTER_S = 300.0

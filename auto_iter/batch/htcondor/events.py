@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from auto_iter.batch.htcondor.schedd import QueueCounts
+from auto_iter.batch.htcondor.schedd.protocol import QueueCounts
 
 _EVENT: Final = re.compile(rb"^(\d{3}) \((\d+)\.(\d+)\.\d+\) ", re.MULTILINE)
 _STARTS: Final = b"001"

@@ -17,8 +17,9 @@ from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.ads import Ad
 from auto_iter.batch.htcondor.ends import Ends
 from auto_iter.batch.htcondor.queued import Sight
-from auto_iter.batch.htcondor.schedd import Jobs, SandboxError, WriteError
+from auto_iter.batch.htcondor.schedd.protocol import Jobs, SandboxError, WriteError
 from auto_iter.errors import TRANSIENT_ERRNOS, InputError, TransientError
+from auto_iter.rawfiles import spoken
 
 AT_A_TIME: Final = 10
 TRIES: Final = 3
@@ -69,8 +70,8 @@ class Sandboxes:
         again = [number for number in failed if number not in self.unfetchable]
         if again:
             raise TransientError(
-                f"the files of {len(again)} jobs could not be fetched; raw file {again[0]:05d}: "
-                f"{failed[again[0]]}",
+                f"the files of {len(again)} jobs could not be fetched; raw file "
+                f"{spoken(again[0])}: {failed[again[0]]}",
                 delay_s=AGAIN_AFTER_S,
             )
 

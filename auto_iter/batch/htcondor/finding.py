@@ -12,7 +12,7 @@ from pathlib import Path
 
 from auto_iter.alignment.model import Submission
 from auto_iter.batch.htcondor import ads
-from auto_iter.batch.htcondor.schedd import Schedd, make_sure_we_are_known
+from auto_iter.batch.htcondor.schedd.protocol import Schedd, make_sure_we_are_known
 from auto_iter.errors import TransientError
 from auto_iter.files import write_atomically
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from auto_iter.alignment.model import Problem
 from auto_iter.batch.htcondor import ads
-from auto_iter.batch.htcondor.schedd import Jobs, QueueCounts
+from auto_iter.batch.htcondor.schedd.protocol import Jobs, QueueCounts
 from auto_iter.config.batch import HTCondor
 
 INPUT_LOST_AFTER_S = 10.0

@@ -13,14 +13,16 @@ from typing import Final
 
 from auto_iter.alignment.model import Batch, Job
 from auto_iter.batch.exitcodes import SETTINGS_DISAGREE
+from auto_iter.batch.htcondor.flavours import flavour_for
 from auto_iter.batch.job import delivering, through
 from auto_iter.config.batch import HTCondor
 from auto_iter.errors import InputError, UsageError
+from auto_iter.rawfiles import file_tag
 
 KEY_ATTRIBUTE = "AutoIterKey"
 """The job-ad attribute that carries the submission key."""
 
-ITEM_VARIABLES = ("number", "directory", "outfile", "memory", "options")
+ITEM_VARIABLES = ("number", "directory", "outfile", "memory", "flavour", "options")
 """The columns of `queue ... from`; the last one takes the rest of its line, spaces and all."""
 
 AVOIDED_FOR_S = 1800
@@ -52,6 +54,8 @@ def submit_description(batch: Batch, config: HTCondor) -> dict[str, str]:
         **_resources(batch, config),
         **_policy(batch, config),
     }
+    if config.job_flavour:
+        description["My.JobFlavour"] = '"$(flavour)"'
     if batch.key:
         description[f"My.{KEY_ATTRIBUTE}"] = quote(batch.key)
     return description | config.extra
@@ -169,10 +173,11 @@ def delivery_arguments(job: Job, batch: Batch, config: HTCondor) -> tuple[str, .
 def _item(job: Job, batch: Batch, config: HTCondor) -> dict[str, str]:
     memory_mb = job.memory_mb or batch.resources.memory_mb or 0
     values = (
-        f"{job.number:05d}",
+        file_tag(job.number),
         job.directory or ".",
         job.output,
         str(memory_mb),
+        flavour_for(job.time_s, config.job_flavour) if config.job_flavour else "-",
         " ".join(delivery_arguments(job, batch, config)),
     )
     return dict(zip(ITEM_VARIABLES, values, strict=True))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally
+from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally, Trouble
 from auto_iter.batch.holds import decide
 from auto_iter.batch.htcondor.cluster import Cluster
 from auto_iter.batch.htcondor.finding import Finder, Keys, schedd_in, short
-from auto_iter.batch.htcondor.schedd import Jobs, RefusedError, Schedd
+from auto_iter.batch.htcondor.flavours import more_time
+from auto_iter.batch.htcondor.schedd.protocol import Jobs, RefusedError, Schedd
 from auto_iter.batch.htcondor.submit import describe
 from auto_iter.config.batch import HTCondor
 from auto_iter.errors import InputError
@@ -22,6 +24,8 @@ REFUSALS = 3
 CERN = ".cern.ch"
 AT_CERN = (100, 500)
 """Spooled jobs in a submission, and of an owner in the queue."""
+HELD_AT_CERN_H = 24.0
+"""Held jobs are removed then."""
 
 
 class HTCondorBatch:
@@ -77,9 +81,7 @@ class HTCondorBatch:
         portion, in_queue = self._config.max_jobs_per_submission, self._config.max_jobs_in_queue
         if not self._config.spool or (portion and in_queue):
             return portion, in_queue
-        if self._is_at_cern is None:
-            self._is_at_cern = self._schedd.name().endswith(CERN)
-        site = AT_CERN if self._is_at_cern else (None, None)
+        site = AT_CERN if self._at_cern() else (None, None)
         return portion or site[0], in_queue or site[1]
 
     def submit(self, batch: Batch) -> Submission:
@@ -143,7 +145,27 @@ class HTCondorBatch:
 
     def remedy(self, problem: Problem, releases: int) -> Remedy:
         """Return what the table of hold codes, and the configuration, say about a held job."""
-        return decide(problem, releases, self._config.holds)
+        if problem.trouble is Trouble.OVERRAN:
+            return more_time(problem, self._config)
+        remedy = decide(problem, releases, self._config.holds)
+        limit_s = self._removed_after_s()
+        if limit_s is None:
+            return remedy
+        # Well before the site does something about it.
+        pause_s = min(remedy.pause_s, limit_s / 4)
+        return replace(remedy, pause_s=pause_s, removed_after_s=limit_s)
+
+    def _removed_after_s(self) -> float | None:
+        """Return how long the site lets a job be held; None for ever, or not known."""
+        hours = self._config.holds.site_removes_after_h
+        if hours is None and self._at_cern():
+            hours = HELD_AT_CERN_H
+        return None if hours is None else hours * 3600
+
+    def _at_cern(self) -> bool:
+        if self._is_at_cern is None:
+            self._is_at_cern = self._schedd.name().endswith(CERN)
+        return self._is_at_cern
 
     def release(
         self, submission: Submission, numbers: Collection[int], resources: Resources | None = None

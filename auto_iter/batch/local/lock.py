@@ -29,7 +29,7 @@ def take_lock(home: Path) -> int | None:
             return None
         raise
     with contextlib.suppress(OSError):  # a full disk: for people, and to tell a failure from an end
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        os.ftruncate(lock, os.pwrite(lock, f"{os.getpid()}\n".encode(), 0))  # pids wrap around
     return lock
 
 

@@ -23,6 +23,8 @@ from auto_iter.alignment.model import Batch, Job, Problem, Resources, Tally, Tro
 from auto_iter.batch.local.bell import ring
 from auto_iter.files import naming, sync_directory
 from auto_iter.processes.identity import Identity
+from auto_iter.rawfiles import file_tag
+from auto_iter.times import to_the_second
 
 Event = dict[str, Any]
 
@@ -53,7 +55,7 @@ class Records:
 
     def sign_of_life(self, number: int) -> Path:
         """Return what a job's starter touches while it lives: other machines see no more of it."""
-        return self.root / f"alive.{number:05d}"
+        return self.root / f"alive.{file_tag(number)}"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -230,8 +232,8 @@ class Ledger:
 
     def log(self, number: int, text: str, at: float | None = None) -> None:
         """Add a line to a job's event log, for people."""
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-        log = self.submitted.batch.directory / "logs" / f"reco_{number:05d}.log"
+        when = to_the_second(time.time() if at is None else at)
+        log = self.submitted.batch.directory / "logs" / f"reco_{file_tag(number)}.log"
         with contextlib.suppress(OSError), log.open("a") as lines:
             lines.write(f"{when} {text}\n")
 

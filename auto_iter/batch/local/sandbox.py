@@ -12,6 +12,7 @@ from typing import IO
 from auto_iter.alignment.model import Batch, Job
 from auto_iter.files import move_whole
 from auto_iter.processes import ends as processes
+from auto_iter.rawfiles import file_tag
 
 _PASSED_ON = (
     "HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "KRB5CCNAME",
@@ -39,7 +40,7 @@ class Sandbox:
         self._batch = batch
         self._job = job
         self._path = batch.directory / job.directory
-        self._scratch = self._path / f".scratch_{job.number:05d}"
+        self._scratch = self._path / f".scratch_{file_tag(job.number)}"
 
     @contextlib.contextmanager
     def prepared(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
@@ -58,7 +59,7 @@ class Sandbox:
                 if not link.exists():
                     link.unlink(missing_ok=True)
                     link.symlink_to(path)
-            stem = logs / f"reco_{self._job.number:05d}"
+            stem = logs / f"reco_{file_tag(self._job.number)}"
             with open(f"{stem}.out", "wb") as out, open(f"{stem}.err", "wb") as err:  # noqa: PTH123
                 yield out, err
         finally:

@@ -19,6 +19,12 @@ from dataclasses import asdict
 from typing import TypeVar
 
 from auto_iter.alignment.model import Job
+from auto_iter.batch.holds import (
+    CANNOT_START,
+    JOB_TOO_LONG,
+    OUT_OF_RESOURCES,
+    OUTPUT_TRANSFER,
+)
 from auto_iter.batch.local.limits import Limits
 from auto_iter.batch.local.records import Event, Ledger
 from auto_iter.batch.local.sandbox import Sandbox
@@ -26,9 +32,6 @@ from auto_iter.errors import TRANSIENT_ERRNOS
 from auto_iter.files import sync_directory
 from auto_iter.processes import ends as processes
 from auto_iter.processes.identity import identify
-
-HOLD_EXECUTE, HOLD_OUTPUT, HOLD_MEMORY, HOLD_TIME = 6, 12, 34, 46
-"""HTCondor's hold codes for what can happen here (manual, job ClassAd attribute HoldReasonCode)."""
 
 SIGN_EVERY_S = 60.0
 
@@ -88,12 +91,12 @@ class Starter:
 
     def _outcome(self) -> Event:
         what = f"cannot start {self._batch.executable}"
-        event = self._patiently(self._run_once, HOLD_EXECUTE, what)
+        event = self._patiently(self._run_once, CANNOT_START, what)
         if event == {"event": "ended", "exit_code": 0}:
             what = f"cannot bring {self._job.output} home"
             return (
-                self._patiently(self._bring_home, HOLD_OUTPUT, what)
-                or self._patiently(self._sync_home, HOLD_OUTPUT, what)
+                self._patiently(self._bring_home, OUTPUT_TRANSFER, what)
+                or self._patiently(self._sync_home, OUTPUT_TRANSFER, what)
                 or event
             )
         return event
@@ -143,10 +146,10 @@ class Starter:
             left_s = SIGN_EVERY_S if deadline is None else deadline - time.monotonic()
             if left_s <= 0:
                 self._end_tree(graceful=True)
-                return _hold(HOLD_TIME, f"ran longer than its time limit of {limit_s:g} s")
+                return _hold(JOB_TOO_LONG, f"ran longer than its time limit of {limit_s:g} s")
             if self._listen(min(left_s, SIGN_EVERY_S)):
                 verdict = self._told()
-                self._end_tree(graceful=verdict.get("code") != HOLD_MEMORY)
+                self._end_tree(graceful=verdict.get("code") != OUT_OF_RESOURCES)
                 return verdict
 
     def _listen(self, seconds: float) -> bool:
@@ -179,7 +182,7 @@ class Starter:
         if self._job.output and not self._is_ours():
             return {"event": "lost", "reason": "it was given up while its starter was away"}
         wrong = self._sandbox.bring_home()
-        return None if wrong is None else _hold(HOLD_OUTPUT, wrong, errno.ENOENT)
+        return None if wrong is None else _hold(OUTPUT_TRANSFER, wrong, errno.ENOENT)
 
     def _sync_home(self) -> None:
         """Make the output survive a power cut before its job is said to have ended."""

@@ -18,11 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from auto_iter.alignment.model import Job
+from auto_iter.batch.holds import OUT_OF_RESOURCES
 from auto_iter.batch.local.bell import SUPERVISOR, Bell
 from auto_iter.batch.local.limits import Limits
 from auto_iter.batch.local.lock import take_lock
 from auto_iter.batch.local.records import Ledger, Records, Running
-from auto_iter.batch.local.starter import HOLD_MEMORY, Starter
+from auto_iter.batch.local.starter import Starter
 from auto_iter.errors import TRANSIENT_ERRNOS
 from auto_iter.processes import ends as processes
 from auto_iter.processes.identity import Identity
@@ -174,7 +175,12 @@ class Supervisor:
             used_mb = processes.memory_mb(below)
             if used_mb > limit_mb:
                 reason = f"used {used_mb} MB of memory, above its limit of {limit_mb} MB"
-                event = {"code": HOLD_MEMORY, "subcode": 0, "reason": reason, "memory_mb": used_mb}
+                event = {
+                    "code": OUT_OF_RESOURCES,
+                    "subcode": 0,
+                    "reason": reason,
+                    "memory_mb": used_mb,
+                }
                 try:
                     ledger.records.append({"event": "holding", "job": number, **event})
                 except OSError:  # its starter will not be told: the machine's memory cannot wait

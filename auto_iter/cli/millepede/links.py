@@ -21,12 +21,16 @@ def add_parser(subparsers: Subparsers) -> None:
         help="the Mille/pede chain by hand",
         description="`millepede -i DIRECTORY` runs the whole chain, as `millepede run` does.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_run_options(parser, required=False)
     parser.set_defaults(call=run)
     actions = parser.add_subparsers(metavar="ACTION")
-    whole = actions.add_parser("run", help="solve the ROOT files of one iteration")
+    whole = actions.add_parser(
+        "run",
+        help="solve the ROOT files of one iteration",
+        description="Convert and solve one iteration, whoever reconstructed it.",
+        epilog=EPILOG,
+    )
     add_run_options(whole, required=True)
     whole.set_defaults(call=run)
     _add_convert(actions)
@@ -36,12 +40,23 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _add_convert(actions: Subparsers) -> None:
-    convert = actions.add_parser("convert", help="ROOT files to one Mille binary")
-    convert.add_argument("files", nargs="+", type=Path, metavar="FILE.root")
-    convert.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.bin")
+    convert = actions.add_parser(
+        "convert",
+        help="ROOT files to one Mille binary",
+        description="Convert fitted tracks (kfalignment ROOT files) to one Mille binary.",
+    )
+    convert.add_argument("files", nargs="+", type=Path, metavar="FILE.root", help="fitted tracks")
+    convert.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT.bin",
+        help="the Mille binary to write",
+    )
     _add_label_options(convert)
     convert.add_argument(
-        "--workers", type=positive, metavar="N", help="(default: as many as processors)"
+        "--workers", type=positive, metavar="N", help="processes (default: as many as processors)"
     )
     _add_cut_options(convert)
     convert.set_defaults(call=_convert)
@@ -51,18 +66,20 @@ def _add_cut_options(parser: argparse.ArgumentParser) -> None:
     """Add the cuts; those that are not given have the configuration's defaults."""
     cuts = parser.add_argument_group(
         "cuts",
-        "Defaults as in `auto-iter config init`. Tracks whose parameters the hits that are left "
-        "tell apart by less than --min-independence (0-1) are dropped.",
+        "Defaults as in `auto-iter config init`. Tracks whose parameters the hits\n"
+        "that are left tell apart by less than --min-independence (0-1) are dropped.",
     )
-    for name, kind, field, unit in (
-        ("--max-chi2", amount, "max_chi2", None),
-        ("--min-pz", amount, "min_pz_gev", "GEV"),
-        ("--max-pz", amount, "max_pz_gev", "GEV"),
-        ("--min-hits", count, "min_hits", None),
-        ("--max-residual", amount, "max_residual_mm", "MM"),
-        ("--min-independence", amount, "min_independence", "SHARE"),
+    for name, kind, field, unit, words in (
+        ("--max-chi2", amount, "max_chi2", "CHI2", "largest chi2 of a track"),
+        ("--min-pz", amount, "min_pz_gev", "GEV", "least momentum along the beam"),
+        ("--max-pz", amount, "max_pz_gev", "GEV", "largest momentum along the beam"),
+        ("--min-hits", count, "min_hits", "N", "fewest hits on a track"),
+        ("--max-residual", amount, "max_residual_mm", "MM", "largest residual of a hit"),
+        ("--min-independence", amount, "min_independence", "SHARE", "see above"),
     ):
-        cuts.add_argument(name, type=kind, dest=field, metavar=unit, default=argparse.SUPPRESS)
+        cuts.add_argument(
+            name, type=kind, dest=field, metavar=unit, default=argparse.SUPPRESS, help=words
+        )
 
 
 def _add_label_options(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +105,7 @@ def _add_solve(actions: Subparsers) -> None:
         help="what `pede STEERING` does, in the current directory",
         description="Exit code 0 where pede's own is 0-3, else 1.",
     )
-    solve.add_argument("steering", type=Path, metavar="STEERING")
+    solve.add_argument("steering", type=Path, metavar="STEERING", help="pede's steering file")
     add_solver_options(solve)
     solve.add_argument(
         "--modes",
@@ -101,22 +118,43 @@ def _add_solve(actions: Subparsers) -> None:
 
 
 def _add_constants(actions: Subparsers) -> None:
-    constants = actions.add_parser("constants", help="previous constants + millepede.res")
-    constants.add_argument("-i", "--previous", type=Path, required=True, metavar="PREVIOUS.txt")
-    constants.add_argument("result", type=Path, metavar="RES")
-    constants.add_argument("-o", "--output", type=Path, required=True, metavar="NEW.txt")
+    constants = actions.add_parser(
+        "constants",
+        help="previous constants + millepede.res",
+        description="Add what pede found (millepede.res) to the constants behind the tracks.",
+    )
+    constants.add_argument(
+        "-i",
+        "--previous",
+        type=Path,
+        required=True,
+        metavar="PREVIOUS.txt",
+        help="what the tracks were made with",
+    )
+    constants.add_argument("result", type=Path, metavar="RES", help="millepede.res")
+    constants.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="NEW.txt", help="the sum, to be written"
+    )
     constants.add_argument("--strategy", help="whose labels (default: as `convert` makes them)")
     _add_label_options(constants)
     constants.set_defaults(call=_constants)
 
 
 def _add_look(actions: Subparsers) -> None:
-    dump = actions.add_parser("dump", help="print the records of a Mille binary")
-    dump.add_argument("file", type=Path)
+    dump = actions.add_parser(
+        "dump",
+        help="print the records of a Mille binary",
+        description="Print the records of a Mille binary, track by track.",
+    )
+    dump.add_argument("file", type=Path, help="a Mille binary")
     dump.add_argument("-n", "--records", type=count, metavar="N", help="only the first N")
     dump.set_defaults(call=_dump)
-    check = actions.add_parser("check", help="read a whole Mille binary and sum it up")
-    check.add_argument("file", type=Path)
+    check = actions.add_parser(
+        "check",
+        help="read a whole Mille binary and sum it up",
+        description="Read a whole Mille binary; say how many records and labels it has.",
+    )
+    check.add_argument("file", type=Path, help="a Mille binary")
     check.set_defaults(call=_check)
 
 

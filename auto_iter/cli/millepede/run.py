@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from auto_iter.processes.threads import use_one_thread
 if TYPE_CHECKING:
     from auto_iter.alignment.model import Stage
     from auto_iter.config.schema import Config
+    from auto_iter.daemon.lifecycle import Opened
     from auto_iter.millepede.place import IterationPlace
 
 EPILOG = """\
@@ -43,7 +45,9 @@ def add_run_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
         action="store_true",
         help="make these the constants that count; what came after them is set aside as outdated",
     )
-    parser.add_argument("--iteration", type=int, metavar="N", help="(default: from iterNN)")
+    parser.add_argument(
+        "--iteration", type=int, metavar="N", help="which iteration it is (default: from iterNN)"
+    )
     parser.add_argument("--allow-bad", action="store_true", help="go on without bad ROOT files")
     parser.add_argument(
         "--modes", action="store_true", help="tell which combinations are weakly constrained"
@@ -54,7 +58,11 @@ def add_run_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 def add_solver_options(parser: argparse.ArgumentParser) -> None:
     """Add what says which pede solves."""
-    parser.add_argument("--solver", choices=("auto", "builtin", "pede"))
+    parser.add_argument(
+        "--solver",
+        choices=("auto", "builtin", "pede"),
+        help="the built-in one, pede, or pede where there is one (default: configuration)",
+    )
     parser.add_argument("--pede", type=Path, metavar="PATH", help="pede or its directory")
 
 
@@ -96,7 +104,7 @@ def _why_a_what_if(
     """Return why the outcome is not the iteration's own; None when it is, or in no workspace."""
     from auto_iter.config.resolve import with_absolute_paths
     from auto_iter.daemon.lifecycle import open_workspace
-    from auto_iter.daemon.links import why_not_own
+    from auto_iter.daemon.visits.links import why_not_own
     from auto_iter.errors import AutoIterError
 
     if place.workspace is None:
@@ -128,7 +136,7 @@ def _asks_for_something_else(arguments: argparse.Namespace, own: Config) -> bool
 def _own(place: IterationPlace, workspace: Path) -> int:
     """Make the very solution that the daemon would make, and go on from it."""
     from auto_iter.cli.millepede.summary import format_solution
-    from auto_iter.daemon.links import solve_own
+    from auto_iter.daemon.visits.links import solve_own
     from auto_iter.millepede.results import SolutionRecord
 
     code = solve_own(workspace, place.number)
@@ -141,7 +149,7 @@ def _own(place: IterationPlace, workspace: Path) -> int:
 
 
 def _accepted(arguments: argparse.Namespace, place: IterationPlace, config: Config) -> int:
-    from auto_iter.daemon.links import accept, refuse_unfit
+    from auto_iter.daemon.visits.links import accept, refuse_unfit
     from auto_iter.errors import UsageError
 
     if place.workspace is None or not place.is_an_iteration:
@@ -159,8 +167,10 @@ def _accepted(arguments: argparse.Namespace, place: IterationPlace, config: Conf
 def _what_if(arguments: argparse.Namespace, place: IterationPlace, config: Config) -> Path:
     """Convert and solve in a directory of its own; return that."""
     use_one_thread()
+    from auto_iter.cli.bar import bar
     from auto_iter.cli.millepede.summary import format_modes, format_solution
     from auto_iter.millepede.by_hand import Choices, run_iteration
+    from auto_iter.millepede.place import ROOT_FILES
 
     if place.workspace is not None and place.is_an_iteration:
         _refuse_damaged(place.workspace, place.number)
@@ -170,17 +180,23 @@ def _what_if(arguments: argparse.Namespace, place: IterationPlace, config: Confi
         strategy = config.alignment.strategy
     if strategy == own:
         strategy = None  # the workspace's copy, whatever has become of the original
+    opened = _opened(place)
     choices = Choices(
         strategy=strategy,
+        survey=_other_survey(place, config),
         iteration=arguments.iteration,
-        stage=None if strategy or arguments.iteration else _stage(place),
+        stage=None if strategy or arguments.iteration else _stage(place, opened),
         solver=arguments.solver,
         pede_install=arguments.pede,
         allow_bad=arguments.allow_bad,
         modes=arguments.modes,
+        files=None if opened is None else opened.snapshot.arguments.files,
+        held_out=_held_out(place, opened, config),
     )
     output = place.output(arguments.name, Path(strategy or config.alignment.strategy).stem)
-    record = run_iteration(place, output, config, choices, os.environ)
+    with bar("ROOT files", len([*place.files.glob(ROOT_FILES)])) as step:
+        shown = replace(choices, step=step)
+        record = run_iteration(place, output, config, shown, os.environ)
     print(format_solution(record))
     names = {each.label: each.name for each in record.parameters}
     for line in format_modes(record.weakest_modes, names):
@@ -190,7 +206,7 @@ def _what_if(arguments: argparse.Namespace, place: IterationPlace, config: Confi
 
 def _refuse_damaged(workspace: Path, number: int) -> None:
     """Refuse constants that are not those that were recorded, where there is such a record."""
-    from auto_iter.daemon.links import refuse_damaged
+    from auto_iter.daemon.visits.links import refuse_damaged
     from auto_iter.errors import CheckpointError
 
     with suppress(CheckpointError):
@@ -206,15 +222,40 @@ def _own_strategy(place: IterationPlace) -> str | None:
     return load_config(place.workspace / "config.yaml").alignment.strategy
 
 
-def _stage(place: IterationPlace) -> Stage | None:
+def _other_survey(place: IterationPlace, config: Config) -> Path | None:
+    """Return the survey that is asked for where it is not the workspace's own."""
+    from auto_iter.config.file import load_config
+
+    if place.workspace is None or not (place.workspace / "config.yaml").is_file():
+        return config.alignment.survey
+    own = load_config(place.workspace / "config.yaml").alignment.survey
+    return None if config.alignment.survey == own else config.alignment.survey
+
+
+def _stage(place: IterationPlace, opened: Opened | None) -> Stage | None:
     """Return in which phase the workspace has, or had, this iteration."""
+    if opened is None or not place.is_an_iteration or place.number > opened.snapshot.iteration:
+        return None
+    return opened.snapshot.stage_of(place.number)
+
+
+def _held_out(place: IterationPlace, opened: Opened | None, config: Config) -> frozenset[int]:
+    """Return which of the workspace's raw files `config` holds out of the fit."""
+    from auto_iter.daemon.lifecycle import held_out_files
+
+    if opened is None or not place.is_an_iteration:
+        return frozenset()
+    return held_out_files(replace(opened, config=config))
+
+
+def _opened(place: IterationPlace) -> Opened | None:
+    """Return the workspace that this lies in, if it can be read."""
     from auto_iter.daemon.lifecycle import open_workspace
     from auto_iter.errors import AutoIterError
 
-    if place.workspace is None or not place.is_an_iteration:
+    if place.workspace is None:
         return None
     try:
-        snapshot = open_workspace(place.workspace).snapshot
+        return open_workspace(place.workspace)
     except AutoIterError:
         return None
-    return snapshot.stage_of(place.number) if place.number <= snapshot.iteration else None

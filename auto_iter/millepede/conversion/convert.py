@@ -25,6 +25,7 @@ from auto_iter.detector.labels import (
 )
 from auto_iter.errors import InputError
 from auto_iter.millepede.conversion import kfalignment as kf
+from auto_iter.millepede.conversion.matching import matching
 from auto_iter.millepede.conversion.statistics import Statistics
 from auto_iter.millepede.solver.local_fit import independence
 from auto_iter.workspace.hashes import new_hash
@@ -105,12 +106,26 @@ class Converter:
                 values[:, column] = chunk.hits[name]
         kept, hits = self._drop_degenerate(chunk, kept, hits, values)
         self.statistics.add_tracks(chunk.tracks[kf.CHI2], np.diff(chunk.ends), kept)
+        self._add_to_judge_by(chunk, kept)
         self.statistics.add_residuals("after", self._layers[ids], chunk.hits[kf.RESIDUAL], hits)
-        self.statistics.add_sides(ids[hits])
+        self.statistics.add_sides(ids[hits], chunk.hits[kf.RESIDUAL][hits])
+        sizes = np.diff(chunk.ends)
+        track = np.repeat(np.arange(len(sizes)), sizes)
+        self.statistics.add_tracks_on(track[hits], ids[hits], len(sizes))
         used = values != 0
         used[:, 0] = used[:, 1 + len(TRACK_PARAMETERS)] = True
         used &= hits[:, np.newaxis]
         return self._records(chunk, values, self._labels.take(ids, axis=0), used)
+
+    def _add_to_judge_by(self, chunk: kf.Chunk, kept: Bools) -> None:
+        """Add what tells good constants from bad ones without a fit, see `evidence.hold_out`."""
+        if kf.CHARGE in chunk.tracks:
+            passed = kept & (chunk.tracks[kf.PZ] > 0)
+            self.statistics.add_curvatures(
+                chunk.tracks[kf.CHARGE][passed], chunk.tracks[kf.PZ][passed]
+            )
+        names = tuple(kf.track_derivative(name) for name in TRACK_PARAMETERS)
+        self.statistics.matching += matching(chunk, kept, names)
 
     def _select_tracks(self, chunk: kf.Chunk) -> Bools:
         chi2, pz, hits = chunk.tracks[kf.CHI2], chunk.tracks[kf.PZ], np.diff(chunk.ends)
@@ -140,6 +155,7 @@ class Converter:
         size = np.abs(residual)
         inside = size < Statistics.RANGE_MM
         self.statistics.add_residuals("before", self._layers[ids], residual, inside)
+        self.statistics.add_distribution(self._layers[ids], residual)
         self.statistics.dropped_hits["track"] += len(kept) - int(np.count_nonzero(kept))
         kept = self._drop_hits("residual", kept, size > self.cuts.max_residual_mm)
         for name in _GUARDED:

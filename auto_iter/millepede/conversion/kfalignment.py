@@ -26,6 +26,8 @@ from auto_iter.millepede.conversion.baskets import BranchReader, BrokenBranchErr
 TREE = "tree"
 CHI2 = "fitParam_chi2"
 PZ = "fitParam_pz"
+CHARGE = "fitParam_charge"
+"""Read where it is there: nothing that pede gets depends on it."""
 ALIGN_ID = "fitParam_align_id"
 RESIDUAL = "fitParam_align_local_residual_x"
 UNCERTAINTY = "fitParam_align_local_measured_xe"
@@ -92,7 +94,13 @@ class TrackFile:
         self.size: int = int(self._tree.num_entries)
         if self.size == 0:
             raise InputError(f"{self.path}: no tracks in {TREE!r}")
-        self._branches = {name: self._branch(name) for name in (CHI2, PZ, *self._names)}
+        self._of_tracks = (CHI2, PZ, CHARGE) if self._tells_charge() else (CHI2, PZ)
+        self._branches = {name: self._branch(name) for name in (*self._of_tracks, *self._names)}
+
+    def _tells_charge(self) -> bool:
+        branch = self._tree.get(CHARGE)
+        told = None if branch is None else getattr(branch.interpretation, "from_dtype", None)
+        return told == np.dtype(">f8")
 
     def _branch(self, name: str) -> Any:
         branch = self._tree.get(name)
@@ -110,13 +118,13 @@ class TrackFile:
         with self.path.open("rb") as file:
             readers = [self._reader(name, file.fileno()) for name in self._branches]
             start = 0
-            for stop in _chunk_edges(readers[2].edges, tracks):
+            for stop in _chunk_edges(readers[len(self._of_tracks)].edges, tracks):
                 yield self._chunk(readers, start, stop)
                 start = stop
 
     def _reader(self, name: str, source: int) -> _CheckedReader:
         interpretation = self._branches[name].interpretation
-        jagged = name not in (CHI2, PZ)
+        jagged = name not in self._of_tracks
         content = interpretation.content if hasattr(interpretation, "content") else interpretation
         header = int(getattr(interpretation, "header_bytes", 0))
         dtype = getattr(content, "from_dtype", None)
@@ -128,9 +136,10 @@ class TrackFile:
         return _CheckedReader(self.path, reader, header)
 
     def _chunk(self, readers: Sequence[_CheckedReader], start: int, stop: int) -> Chunk:
-        tracks = {reader.name: reader.numbers(start, stop) for reader in readers[:2]}
-        layout = readers[2].layout(start, stop)
-        hits = {reader.name: reader.hits(start, stop, layout) for reader in readers[2:]}
+        count = len(self._of_tracks)
+        tracks = {reader.name: reader.numbers(start, stop) for reader in readers[:count]}
+        layout = readers[count].layout(start, stop)
+        hits = {reader.name: reader.hits(start, stop, layout) for reader in readers[count:]}
         return Chunk(tracks, hits, layout.ends)
 
 

@@ -1,4 +1,4 @@
-"""What a conversion kept and dropped, and how wide the residuals are. Sums only: they add up."""
+"""What a conversion kept and dropped, and how residuals are spread. Sums only: they add up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from auto_iter.detector.labels import LAYERS, STATIONS, Component, align_id_component
+from auto_iter.detector.labels import (
+    LAYERS,
+    MODULES,
+    SIDES,
+    STATIONS,
+    Component,
+    align_id_component,
+)
+from auto_iter.millepede.conversion.curvature import Curvature
 
 TRACK_PARAMETERS = 5
 
@@ -24,6 +32,11 @@ class Spread(BaseModel):
     hits: int = 0
     sum_mm: float = 0.0
     sum_mm2: float = 0.0
+
+    @property
+    def mean_um(self) -> float:
+        """The mean of the residuals in µm; 0 without hits."""
+        return 1e3 * self.sum_mm / self.hits if self.hits else 0.0
 
     @property
     def width_um(self) -> float:
@@ -61,11 +74,24 @@ class Statistics(BaseModel):
     `dropped_tracks`, `dropped_hits`: by the first reason that applied. `chi2`, `ndf`: of all
     tracks as fitted; `chi2_kept`, `ndf_kept`: of those that passed the track cuts. `layers`: keyed
     by the layer's component number (station from 1); "before" leaves out what is beyond RANGE_MM.
-    `sides`: hits after all cuts by the side's component number.
+    `sides`: hits after all cuts by the side's component number; `modules`: their residuals by the
+    module's; `tracks_on`: how many tracks they belong to, by the number of the side, module, layer
+    and station - None: not counted (by earlier versions). `histograms`: by layer, how many of
+    the hits "before" are between any two `EDGES_UM`.
+    `curvatures`: |q/p| of the kept tracks by charge, "+" and "-"; empty where no charge is told.
+    `matching`: of the kept tracks in the interface tracker, see there.
     """
 
     model_config = ConfigDict(extra="forbid")
     RANGE_MM: ClassVar[float] = 1.0
+    EDGES_UM: ClassVar[tuple[int, ...]] = (
+        *range(-1000, -500, 100),
+        *range(-500, -100, 25),
+        *range(-100, 100, 5),
+        *range(100, 500, 25),
+        *range(500, 1001, 100),
+    )
+    """Fine where an aligned detector's residuals are, coarse as far as a misaligned one's reach."""
 
     tracks: int = 0
     tracks_kept: int = 0
@@ -80,6 +106,22 @@ class Statistics(BaseModel):
     dropped_hits: Counter[str] = Field(default_factory=Counter)
     layers: dict[str, LayerResiduals] = Field(default_factory=dict)
     sides: Counter[str] = Field(default_factory=Counter)
+    modules: dict[str, Spread] = Field(default_factory=dict)
+    tracks_on: Counter[str] | None = None
+    histograms: dict[str, list[int]] = Field(default_factory=dict)
+    curvatures: dict[str, Curvature] = Field(default_factory=dict)
+    matching: Spread = Field(default_factory=Spread)
+
+    @property
+    def parts(self) -> list[str]:
+        """The component numbers of layers and modules that have hits after all cuts, in order."""
+        layers = (number for number, each in self.layers.items() if each.after.hits)
+        return sorted({*layers, *self.modules})
+
+    def part(self, number: str) -> Spread:
+        """Return the residuals, after all cuts, of a layer or module."""
+        layer = self.layers.get(number)
+        return layer.after if layer is not None else self.modules.get(number, Spread())
 
     def add_tracks(
         self,
@@ -96,11 +138,60 @@ class Statistics(BaseModel):
         self.chi2_kept += float(chi2[kept].sum())
         self.ndf_kept += int(ndf[kept].sum())
 
-    def add_sides(self, align_ids: npt.NDArray[np.int64]) -> None:
-        """Count hits after all cuts by the side that they are on."""
+    def add_curvatures(
+        self, charge: npt.NDArray[np.float64], pz_gev: npt.NDArray[np.float64]
+    ) -> None:
+        """Add |q/p| of tracks that passed the cuts, with these charges and momenta (GeV)."""
+        for sign, chosen in (("+", charge > 0), ("-", charge < 0)):
+            if chosen.any():
+                before = self.curvatures.get(sign, Curvature())
+                self.curvatures[sign] = before + Curvature.of(pz_gev[chosen])
+
+    def add_sides(
+        self, align_ids: npt.NDArray[np.int64], residual_mm: npt.NDArray[np.float64]
+    ) -> None:
+        """Add hits after all cuts by the side, and their residuals by the module, they are on."""
         counts = np.bincount(align_ids)
+        sums = np.bincount(align_ids, weights=residual_mm)
+        squares = np.bincount(align_ids, weights=residual_mm * residual_mm)
         for align_id in np.flatnonzero(counts).tolist():
-            self.sides[_side_number(align_id)] += int(counts[align_id])
+            number, hits = _side_number(align_id), int(counts[align_id])
+            self.sides[number] += hits
+            added = Spread(
+                hits=hits, sum_mm=float(sums[align_id]), sum_mm2=float(squares[align_id])
+            )
+            module = number[:-1]
+            self.modules[module] = self.modules.get(module, Spread()) + added
+
+    def add_tracks_on(
+        self, track: npt.NDArray[np.int64], align_ids: npt.NDArray[np.int64], tracks: int
+    ) -> None:
+        """Add hits after all cuts: which of `tracks` tracks each is on, from 0, and its side."""
+        shape = (tracks, STATIONS, LAYERS, MODULES, SIDES)
+        crossed: npt.NDArray[np.bool_] = np.zeros(shape, dtype=np.bool_)
+        digits = (align_ids // 1000, align_ids // 100 % 10, align_ids // 10 % 10, align_ids % 10)
+        crossed[(track, *digits)] = True
+        counted = Counter() if self.tracks_on is None else self.tracks_on
+        while crossed.ndim > 1:
+            counts = crossed.sum(axis=0)
+            for place in np.argwhere(counts).tolist():
+                counted[Component(*place).number] += int(counts[tuple(place)])
+            crossed = np.asarray(crossed.any(axis=-1))
+        self.tracks_on = counted
+
+    def add_distribution(
+        self, layer: npt.NDArray[np.int64], residual_mm: npt.NDArray[np.float64]
+    ) -> None:
+        """Count hits on layers (station·3 + layer) by their residual; those beyond are left out."""
+        bins = len(self.EDGES_UM) - 1
+        place = np.searchsorted(self.EDGES_UM, 1e3 * residual_mm, side="right") - 1
+        inside = (place >= 0) & (place < bins)
+        counts = np.bincount(
+            layer[inside] * bins + place[inside], minlength=STATIONS * LAYERS * bins
+        ).reshape(-1, bins)
+        for index in np.flatnonzero(counts.sum(axis=1)).tolist():
+            number = Component(*divmod(index, LAYERS)).number
+            self.histograms[number] = _added(self.histograms.get(number), counts[index].tolist())
 
     def add_residuals(
         self,
@@ -146,6 +237,21 @@ class Statistics(BaseModel):
             dropped_hits=_sum(self.dropped_hits, other.dropped_hits),
             layers=layers,
             sides=_sum(self.sides, other.sides),
+            tracks_on=_sum_of_known(self, other),
+            modules={
+                number: self.modules.get(number, Spread()) + other.modules.get(number, Spread())
+                for number in sorted(self.modules.keys() | other.modules.keys())
+            },
+            histograms={
+                number: _added(self.histograms.get(number), other.histograms.get(number))
+                for number in sorted(self.histograms.keys() | other.histograms.keys())
+            },
+            curvatures={
+                sign: self.curvatures.get(sign, Curvature())
+                + other.curvatures.get(sign, Curvature())
+                for sign in sorted(self.curvatures.keys() | other.curvatures.keys())
+            },
+            matching=self.matching + other.matching,
         )
 
 
@@ -171,3 +277,18 @@ def _sum(one: Counter[str], other: Counter[str]) -> Counter[str]:
     merged = one.copy()
     merged.update(other)
     return merged
+
+
+def _sum_of_known(one: Statistics, other: Statistics) -> Counter[str] | None:
+    """Return the sum of `tracks_on`: None where either has tracks that were not counted."""
+    if any(each.tracks_on is None and each.tracks_kept for each in (one, other)):
+        return None
+    known = [each.tracks_on for each in (one, other) if each.tracks_on is not None]
+    return _sum(*known) if len(known) == 2 else next(iter(known), None)
+
+
+def _added(one: list[int] | None, other: list[int] | None) -> list[int]:
+    """Return the sum of two histograms, of which either may not be there."""
+    if not one or not other:
+        return one or other or []
+    return [a + b for a, b in zip(one, other, strict=True)]

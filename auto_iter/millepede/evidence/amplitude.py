@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from auto_iter.alignment.arrival import Look
+from auto_iter.alignment.judges.arrival import Look
 from auto_iter.millepede.conversion.statistics import Statistics
 from auto_iter.millepede.mille.records import Floats, Integers, Measurements
 from auto_iter.millepede.solver.local_fit import fit, local_rows

@@ -1,4 +1,4 @@
-"""What the tracks of an iteration can say: which parameters have enough hits, and what lacks them.
+"""What the tracks of an iteration can say: which parameters have enough hits and tracks to move.
 
 Known from the conversion's statistics, before anything is solved, so that every solver gets the
 same question and a person reads the same answer.
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from auto_iter.config.cuts import TrackCuts
-from auto_iter.detector.labels import Component, Place, components
+from auto_iter.detector.labels import Component, Place, component_of_number, components
+from auto_iter.detector.rigid import led_by
 from auto_iter.millepede.conversion.statistics import Statistics
 from auto_iter.millepede.evidence.losses import Losses
 from auto_iter.millepede.strategy.parts import Phase
@@ -27,12 +28,14 @@ EXAMPLES = 3
 class Evidence:
     """The hits of an iteration's tracks, after all cuts, and the cuts.
 
-    `fewest_hits`: a parameter with fewer is not determined, and pede would not move it.
+    `fewest_hits`: a parameter with fewer is not determined, and pede would not move it;
+    `fewest_tracks`: likewise, because hits of the same track know little of each other.
     """
 
     statistics: Statistics = field(default_factory=Statistics)
     cuts: TrackCuts = field(default_factory=TrackCuts)
     fewest_hits: int = 25
+    fewest_tracks: int = 0
 
     @property
     def seen_stations(self) -> set[int]:
@@ -52,40 +55,81 @@ class Evidence:
         """Return how many hits `component` has."""
         return self._hits[component.number]
 
+    def tracks(self, component: Component) -> int | None:
+        """Return how many tracks have hits on `component`; None: not counted."""
+        counted = self.statistics.tracks_on
+        return None if counted is None else counted[component.number]
+
+    @property
+    def enough(self) -> str:
+        """What a parameter needs, e.g. `25 hits on 10 tracks`."""
+        tracks = f" on {self.fewest_tracks} tracks" if self.fewest_tracks else ""
+        return f"{self.fewest_hits} hits{tracks}"
+
     def short(self, places: Collection[Place]) -> frozenset[Place]:
-        """Return which of `places` have too few hits to be moved.
+        """Return which of `places` have too few hits or tracks to be moved.
 
         None where the statistics do not count hits by side (those of an earlier version).
         """
         if not self.statistics.sides:
             return frozenset()
-        return frozenset(place for place in places if self.hits(place.component) < self.fewest_hits)
+        return frozenset(place for place in places if self._is_short(place.component))
+
+    def _is_short(self, component: Component) -> bool:
+        tracks = self.tracks(component)
+        is_on_few = tracks is not None and tracks < self.fewest_tracks
+        return is_on_few or self.hits(component) < self.fewest_hits
+
+    def held(self, strategy: Strategy, phase: Phase) -> frozenset[Place]:
+        """Return what a step of `phase` would move, were it not short."""
+        return self.short(_moved(strategy, phase))
 
     def remarks(self, strategy: Strategy, phase: Phase) -> tuple[str, ...]:
-        """Return sentences on what lacks hits, of all that a step of `phase` would move."""
-        moved = {
-            place
-            for place in strategy.places.values()
-            if not all(step.fixes(place) for step in phase.steps)
-        }
-        short = self.short(moved)
+        """Return sentences on what lacks hits or tracks, of all that `phase` would move."""
+        held = self.held(strategy, phase)
+        led = led_by(held) if strategy.rigid else {}
+        short = held - led.keys()
+        remarks = list(self._going_along(led))
         if not short:
-            return ()
+            return tuple(remarks)
         dead = list(self._dead({place.component for place in short}, strategy))
-        remarks = [f"{component.name}: no hits; stays where it is" for component in dead[:NAMED]]
+        remarks += [f"{component.name}: no hits; stays where it is" for component in dead[:NAMED]]
         if len(dead) > NAMED:
             remarks.append(f"{len(dead) - NAMED} more components have no hits and stay, too")
-        poor = sorted(
-            {place for place in short if self.hits(place.component)},
-            key=lambda place: (self.hits(place.component), place),
-        )
+        poor = {place for place in short if self.hits(place.component)}
         if poor:
+            moved = _moved(strategy, phase)
             remarks.append(
                 f"short of data: {len(poor)} of {len(moved)} parameters have fewer than "
-                f"{self.fewest_hits} hits and stay where they are ({self._examples(poor)}); "
+                f"{self.enough} and stay where they are: {self._named(poor, moved)}; "
                 f"{self.losses.want_of_hits()}"
             )
         return tuple(remarks)
+
+    def _going_along(self, led: Collection[Place]) -> Iterator[str]:
+        sides = sorted((place.component for place in led), key=lambda at: (self.hits(at), at))
+        for side in sides[:NAMED]:
+            has = self._counts(side) if self.hits(side) else "no hits"
+            yield f"{side.name}: {has}; goes with the other side of its module"
+        if len(sides) > NAMED:
+            yield f"{len(sides) - NAMED} more sides have too few hits and go with the other one"
+
+    def _named(self, poor: Collection[Place], moved: Collection[Place]) -> str:
+        """Return the components of which nothing moves for want of hits, the poorest first."""
+        all_of, poor_of = _by_component(moved), _by_component(poor)
+        whole = {number for number, count in poor_of.items() if count == all_of[number]}
+        outermost = [number for number in whole if number[:-1] not in whole]
+        found = sorted(
+            map(component_of_number, outermost), key=lambda each: (self.hits(each), each)
+        )
+        told = [f"{each.name} ({self._counts(each)})" for each in found[:NAMED]]
+        if len(found) > NAMED:
+            told.append(f"and {len(found) - NAMED} more")
+        return ", ".join(told)
+
+    def _counts(self, component: Component) -> str:
+        tracks = self.tracks(component)
+        return f"{self.hits(component)} hits" + ("" if tracks is None else f" on {tracks} tracks")
 
     def most_hits(self, places: Collection[Place]) -> int:
         """Return how many hits the best of `places` has."""
@@ -120,3 +164,16 @@ class Evidence:
             if not any(outer.contains(component) for outer in found):
                 found.append(component)
                 yield component
+
+
+def _moved(strategy: Strategy, phase: Phase) -> frozenset[Place]:
+    """Return the parameters that a step of `phase` moves."""
+    steps = phase.steps
+    places = strategy.places.values()
+    return frozenset(each for each in places if not all(step.fixes(each) for step in steps))
+
+
+def _by_component(places: Collection[Place]) -> Counter[str]:
+    """Count places by the numbers of all components that they are in."""
+    numbers = (place.component.number for place in places)
+    return Counter(number[:digits] for number in numbers for digits in range(1, len(number) + 1))

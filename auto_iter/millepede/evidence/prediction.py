@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auto_iter.alignment.arrival import Look
+from auto_iter.alignment.judges.arrival import Look
 from auto_iter.files import digest
 from auto_iter.millepede.conversion import kfalignment as kf
 from auto_iter.millepede.conversion.convert import TRACK_PARAMETERS, Converter

@@ -20,15 +20,18 @@ from auto_iter.detector.labels import (
     places,
 )
 from auto_iter.detector.module_sums import Sum, independent, layer_sums, pinned
+from auto_iter.detector.rigid import folded, led_by
 from auto_iter.files import write_atomically
 from auto_iter.millepede.steering.reader import Combination
 from auto_iter.millepede.steering.writer import format_combinations, format_steering
 from auto_iter.millepede.strategy.parts import Pede, Phase, Step
 from auto_iter.millepede.strategy.whole import Strategy
+from auto_iter.millepede.survey import Survey
 
 CONSTRAINTS = "mp2con_ss.txt"
 PARAMETERS = "mp2par_ss.txt"
 PRIOR = "mp2pri_ss.txt"
+SURVEY = "mp2sur_ss.txt"
 STEERING = "steer.txt"
 FIXED = -1.0
 FREE = 0.0
@@ -52,7 +55,8 @@ def step_parameters(
     so that presigmas pull towards the constants that the tracks were made with, in each step.
     `seen_stations` have hits: those which the strategy leaves out are fixed at 0, because pede
     would take a parameter that it does not know from the parameter file as free. `short` of hits
-    are fixed as well: pede would leave them, too, but not out of the constraints.
+    are fixed as well: pede would leave them, too, but not out of the constraints; a side goes with
+    the other one where that is free.
     """
     stations = sorted({*strategy.station_numbers, *seen_stations})
     presigmas = step.presigmas or strategy.presigmas
@@ -65,6 +69,10 @@ def step_parameters(
         else:
             value = found.get(label, 0.0) if step.start == "previous" else 0.0
             parameters[place] = Parameter(label, value, FIXED)
+    for place, leader in led_by(short).items() if strategy.rigid else ():
+        if not step.fixes(place) and parameters[leader].is_free:
+            label = parameters[place].label
+            parameters[place] = Parameter(label, 0.0, FIXED, follows=parameters[leader].label)
     return _without_pinned(strategy, parameters)
 
 
@@ -99,13 +107,14 @@ def _layer_sums(strategy: Strategy, parameters: Parameters) -> Iterator[list[Sum
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What is known before any data: where the prior pulls to, and where the tracks were made.
+    """What is known besides the tracks: where the prior pulls to, where they were made, a survey.
 
     `centre`: the constants that the alignment began with; `current`: those of this iteration.
     """
 
     centre: Constants
     current: Constants
+    survey: Survey = ()
 
     def missing(self, key: str, parameter: str) -> float:
         """Return centre − current of a constant, in mm or rad."""
@@ -124,13 +133,32 @@ def format_prior(
     measurements: list[Combination] = []
     for (key, name), weights in combinations(parameters, strategy.scheme).items():
         sigma = strategy.prior_sigma(phase, Place(component_of_key(key), name))
-        if sigma is None or not any(parameters[place].is_free for place in weights):
-            continue
-        # pede before V04-15-00 takes what stands before a label for all of it: what moves is last
-        ordered = sorted(weights.items(), key=lambda item: parameters[item[0]].is_free)
-        terms = tuple((parameters[place].label, weight) for place, weight in ordered)
-        measurements.append(Combination(knowledge.missing(key, name), sigma, terms))
+        terms = folded({parameters[place]: weight for place, weight in weights.items()})
+        if sigma is not None and any(parameter.is_free for parameter in terms):
+            measurements.append(_sum(terms, knowledge.missing(key, name), sigma))
     return format_combinations("Measurement", measurements)
+
+
+def format_survey(strategy: Strategy, parameters: Parameters, knowledge: Knowledge) -> str:
+    """Return the content of the survey's file: a `Measurement` for each line that can still move.
+
+    Like the prior's, its value is what is missing: measured minus current constants.
+    """
+    known = combinations(parameters, strategy.scheme)
+    measurements: list[Combination] = []
+    for measured in knowledge.survey:
+        weights = measured.weights(known)
+        terms = folded({parameters[place]: weight for place, weight in weights.items()})
+        if any(parameter.is_free for parameter in terms):
+            missing = measured.missing(knowledge.current)
+            measurements.append(_sum(terms, missing, measured.sigma))
+    return format_combinations("Measurement", measurements)
+
+
+def _sum(terms: Mapping[Parameter, float], value: float, sigma: float) -> Combination:
+    # pede before V04-15-00 takes what stands before a label for all of it: what moves is last
+    ordered = sorted(terms.items(), key=lambda item: item[0].is_free)
+    return Combination(value, sigma, tuple((each.label, weight) for each, weight in ordered))
 
 
 def steering_options(pede: Pede) -> list[str]:

@@ -106,7 +106,7 @@ def _parameter(fields: list[str], where: str) -> Parameter:
         raise InputError(f"{where}: label {label} has no value")
     if not all(math.isfinite(number) for number in numbers):
         raise InputError(f"{where}: label {label} is not finite")
-    parameter = Parameter(label, *numbers)
+    parameter = Parameter(label, *numbers)  # type: ignore[arg-type] # four at most
     # pede prints the root of a negative variance with a minus sign: no uncertainty is known
     is_uncertain = parameter.sigma is None or parameter.sigma < 0
     return replace(parameter, sigma=None) if is_uncertain else parameter

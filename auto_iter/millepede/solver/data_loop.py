@@ -26,7 +26,7 @@ from auto_iter.millepede.solver.local_fit import CAUCHY, HUBER, LocalFit, fit, l
 
 
 @dataclass(frozen=True)
-class Request:
+class LoopRequest:
     """What a loop shall do: parameters by index, cuts, whether to build the matrix.
 
     `parameters`: one for each label of the table (mm, rad). Cuts are factors on the limit of 3
@@ -84,7 +84,7 @@ def empty_sums(size: int, *, matrix: bool) -> Sums:
 
 
 def add_block(
-    sums: Sums, m: Measurements, index: Integers, request: Request, file_weight: float
+    sums: Sums, m: Measurements, index: Integers, request: LoopRequest, file_weight: float
 ) -> None:
     """Add the records `m` to `sums` (manual, equations 9, 15 and 16; loopbf in pede.f90).
 
@@ -134,7 +134,7 @@ class _Batch:
     """Records with the same number of local parameters, fitted together."""
 
     def __init__(
-        self, m: Measurements, index: Integers, request: Request, file_weight: float, count: int
+        self, m: Measurements, index: Integers, request: LoopRequest, file_weight: float, count: int
     ) -> None:
         self.m, self.request, self.file_weight, self.count = m, request, file_weight, count
         self.size = len(request.parameters)

@@ -19,7 +19,7 @@ from auto_iter.millepede.mille.records import (
     StrayBytesError,
     select_records,
 )
-from auto_iter.millepede.solver.data_loop import Request, Sums, add_block, empty_sums
+from auto_iter.millepede.solver.data_loop import LoopRequest, Sums, add_block, empty_sums
 from auto_iter.millepede.steering.reader import Binary
 
 _MOST_DIRECT = 1 << 20
@@ -104,7 +104,9 @@ class DataSource:
                     left -= part.records
                 if not self._seen:
                     self._count(part)
-                yield part, self.table.indices(part.global_label), binary.weight
+                # pede keeps weights in single precision
+                weight = float(np.float32(binary.weight))
+                yield part, self.table.indices(part.global_label), weight
                 if left == 0:  # `maxrecord`: what is behind is not even read
                     self._seen = True
                     return
@@ -139,7 +141,7 @@ class DataSource:
         longest = int(np.diff(m.record_first).max(initial=0))
         self.most_measurements = max(self.most_measurements, longest)
 
-    def loop(self, request: Callable[[], Request]) -> tuple[Sums, Indices]:
+    def loop(self, request: Callable[[], LoopRequest]) -> tuple[Sums, Indices]:
         """One data loop: the sums, and how often each label occurs in the files.
 
         `request` is asked again for each block, because labels may have been added meanwhile.

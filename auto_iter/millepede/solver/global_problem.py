@@ -16,7 +16,7 @@ import numpy as np
 from auto_iter.detector.labels import Parameter
 from auto_iter.millepede.exit_codes import PedeAbortError
 from auto_iter.millepede.mille.records import Floats, Indices, Integers
-from auto_iter.millepede.solver.data_loop import Request, Sums
+from auto_iter.millepede.solver.data_loop import LoopRequest, Sums
 from auto_iter.millepede.solver.data_source import DataSource
 from auto_iter.millepede.steering.options import PedeOptions
 from auto_iter.millepede.steering.reader import Combination, Steering
@@ -170,10 +170,10 @@ class Evaluator:
     _known: tuple[Floats, Sums] | None = field(default=None)
     _complete: bool = False
 
-    def request(self, parameters: Floats, chi2_cut: np.float32, *, matrix: bool) -> Request:
+    def request(self, parameters: Floats, chi2_cut: np.float32, *, matrix: bool) -> LoopRequest:
         """Tell what a data loop at `parameters` has to do; the first never down-weights."""
         options = self.options
-        return Request(
+        return LoopRequest(
             parameters,
             matrix,
             chi2_cut,

@@ -32,7 +32,7 @@ class Turn(Enum):
 
 
 @dataclass(frozen=True)
-class Row:
+class LoopRow:
     """One line of the iteration table: a loop's `chi2`, and what its step is `expected` to gain."""
 
     iteration: int
@@ -59,7 +59,7 @@ class Descent:
         evaluator: Evaluator,
         constraints: Constraints,
         elimination: Elimination | None,
-        rows: list[Row],
+        rows: list[LoopRow],
     ) -> None:
         options = evaluator.options
         self.evaluator, self.constraints, self.elimination = evaluator, constraints, elimination
@@ -250,7 +250,7 @@ class Descent:
     def _log_row(self, *, fresh: bool = True, info: int = 10) -> None:
         search = self.search if self.iteration > 0 else None
         self.rows.append(
-            Row(
+            LoopRow(
                 self.iteration if fresh else -1,
                 self.evaluator.loops,
                 self.evaluation.chi2,

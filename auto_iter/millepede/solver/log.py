@@ -8,7 +8,7 @@ import numpy as np
 
 from auto_iter.millepede.exit_codes import PedeAbortError
 from auto_iter.millepede.solver.chi2_cuts import chi2_limit_per_ndf
-from auto_iter.millepede.solver.iteration import Row
+from auto_iter.millepede.solver.iteration import LoopRow
 from auto_iter.millepede.solver.outcome import SolverResult, chi2_ratio
 from auto_iter.millepede.solver.solution import Solution
 from auto_iter.millepede.steering.reader import Steering
@@ -102,7 +102,7 @@ def _cut_table(most_measurements: int) -> Iterator[str]:
     yield ""
 
 
-def _iteration_table(rows: Sequence[Row]) -> Iterator[str]:
+def _iteration_table(rows: Sequence[LoopRow]) -> Iterator[str]:
     """One line per data loop: function value, expected change, slope ratio, step, cut, rejects."""
     yield " it fc   fcn_value dfcn_exp  slpr  ls  step   cutf rejects"
     yield " -- -- ----------- -------- -----  -- -----  ----- -------"

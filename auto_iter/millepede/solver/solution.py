@@ -10,7 +10,7 @@ from auto_iter.errors import InputError
 from auto_iter.millepede.exit_codes import PedeAbortError, ending_of
 from auto_iter.millepede.mille.records import Floats
 from auto_iter.millepede.pede.result_files import ResultLine
-from auto_iter.millepede.solver.data_loop import Request
+from auto_iter.millepede.solver.data_loop import LoopRequest
 from auto_iter.millepede.solver.data_source import DataSource
 from auto_iter.millepede.solver.elimination import (
     Constraints,
@@ -26,7 +26,7 @@ from auto_iter.millepede.solver.global_problem import (
     register_labels,
     text_values,
 )
-from auto_iter.millepede.solver.iteration import Descent, Row
+from auto_iter.millepede.solver.iteration import Descent, LoopRow
 from auto_iter.millepede.solver.outcome import (
     Facts,
     SolverResult,
@@ -50,7 +50,7 @@ class Solution:
         self.steering, self.options = steering, steering.options
         self.old_defects = old_defects
         self.warnings: list[str] = list(steering.notes)
-        self.rows: list[Row] = []
+        self.rows: list[LoopRow] = []
         self.empty: list[str] = []
         self.source = DataSource(
             steering.binaries,
@@ -100,7 +100,7 @@ class Solution:
         else:
             chi2_cut = np.float32(options.chi2_cut)
 
-            def request_now() -> Request:
+            def request_now() -> LoopRequest:
                 padded = np.pad(start, (0, len(self.source.table) - len(start)))
                 return evaluator.request(padded, chi2_cut, matrix=True)
 

@@ -31,6 +31,11 @@ def format_combinations(
     return "\n".join([*lines, ""]) if lines else ""
 
 
+def format_binary(name: str, weight: float) -> str:
+    """Return the line of a Mille binary whose records count with a weight (manual, *Steering*)."""
+    return name if weight == 1 else f"{name} -- {weight!r}"
+
+
 def format_steering(
     title: str,
     texts: Sequence[str],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from importlib.resources import files
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from auto_iter.config.cuts import Cuts
+from auto_iter.config.shipped import is_file, shipped_text
 from auto_iter.config.yamlfile import YamlError, parse_yaml, read_bounded
+from auto_iter.detector.stations import WITHOUT_IFT
 from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.millepede.strategy.parts import (
     Labels,
@@ -20,7 +21,7 @@ from auto_iter.millepede.strategy.parts import (
     Sigmas,
     Step,
 )
-from auto_iter.millepede.strategy.whole import WITHOUT_IFT, Strategy
+from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.wording import in_words
 
 AUTO = "auto"
@@ -31,16 +32,10 @@ def default_strategy(stations: int) -> str:
     return "3st" if stations == WITHOUT_IFT else "4st"
 
 
-def strategy_names() -> list[str]:
-    """Return the names of the strategies that come with auto-iter."""
-    entries = files("conf").joinpath("strategies").iterdir()
-    return sorted(entry.name.removesuffix(".yaml") for entry in entries if ".yaml" in entry.name)
-
-
 def read_strategy(name_or_path: str | Path) -> str:
     """Return the text of a strategy, as `load_strategy` finds it. Raises InputError."""
     name = str(name_or_path)
-    if "/" in name or name.endswith((".yaml", ".yml")):
+    if is_file(name):
         try:
             return read_bounded(Path(name).expanduser()).decode()
         except YamlError as error:
@@ -48,14 +43,10 @@ def read_strategy(name_or_path: str | Path) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise_what_passes(error, Path(name))
             raise InputError(f"strategy {name}: cannot be read ({error})") from error
-    known = strategy_names()
-    if name not in known:
-        close = difflib.get_close_matches(name.lower(), known, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise InputError(
-            f"no strategy {name!r}; {hint}there are {', '.join(known)}, or give a file"
-        )
-    return files("conf").joinpath("strategies", f"{name}.yaml").read_text(encoding="utf-8")
+    try:
+        return shipped_text("strategies", name, "strategy")
+    except LookupError as error:
+        raise InputError(str(error)) from None
 
 
 def load_strategy(name_or_path: str | Path) -> Strategy:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from auto_iter.config.cuts import Cuts
 from auto_iter.detector.labels import Modules, Place, Scheme
 from auto_iter.detector.rules import Rule, parse_rule
+from auto_iter.detector.stations import Mode
 from auto_iter.errors import InputError
 from auto_iter.millepede.steering.options import KEYWORDS, PedeOptions
 from auto_iter.millepede.steering.text import matches, parse_line
@@ -112,7 +113,7 @@ class Phase(Part):
 
     name: str
     iterations: Annotated[int, Field(gt=0)] | None = None
-    reco_stations: Literal[3, 4] | None = None
+    reco_stations: Mode | None = None
     start: Literal["previous", "initial"] = "previous"
     cuts: Cuts = Field(default_factory=Cuts)
     """Where they differ from the configuration's `millepede.cuts`; what is not said is as there."""

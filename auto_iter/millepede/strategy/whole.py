@@ -16,7 +16,8 @@ from pydantic import Field, field_validator, model_validator
 from auto_iter.alignment.model import Stage
 from auto_iter.config.cuts import Cuts, TrackCuts
 from auto_iter.detector.labels import Place, Scheme, places
-from auto_iter.detector.rules import NAMED, parse_rule, stations_of
+from auto_iter.detector.rules import parse_rule, stations_of
+from auto_iter.detector.stations import IFT, WITH_IFT, WITHOUT_IFT
 from auto_iter.errors import InputError
 from auto_iter.millepede.strategy.parts import (
     Labels,
@@ -28,9 +29,6 @@ from auto_iter.millepede.strategy.parts import (
     Prior,
     Step,
 )
-
-WITHOUT_IFT, WITH_IFT = 3, 4
-"""How many stations take data without and with the interface tracker."""
 
 
 class Strategy(Part):
@@ -47,6 +45,8 @@ class Strategy(Part):
         "module_x",
         "module_rz",
     )
+    rigid: bool = True
+    """A side that lacks hits goes with the other side of its module; else it stays alone."""
     pede: Pede = Field(default_factory=Pede)
     phases: tuple[Phase, ...] = Field(min_length=1)
 
@@ -123,7 +123,7 @@ class Strategy(Part):
         )
 
     def _frees_ift(self, phase: Phase) -> bool:
-        ift = [p for p in self.places.values() if p.component.station in NAMED["IFT"]]
+        ift = [p for p in self.places.values() if p.component.station == IFT]
         return any(not step.fixes(place) for step in phase.steps for place in ift)
 
     def prior_sigma(self, phase: Phase, place: Place) -> float | None:

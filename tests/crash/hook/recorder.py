@@ -33,7 +33,7 @@ _DEPTH = 4  # how many functions tell one place of the program from another
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedEffect:
     """Which side effect meets an error in place of being done: the nth (from 1) of a place."""
 
     error: int
@@ -45,7 +45,7 @@ class Refusal:
         return f"{self.error}:{self.nth}:{self.place}"
 
     @classmethod
-    def parse(cls, text: str) -> Refusal | None:
+    def parse(cls, text: str) -> RefusedEffect | None:
         """Return what `as_text` made; None for nothing."""
         error, _, rest = text.partition(":")
         nth, _, place = rest.partition(":")
@@ -55,7 +55,7 @@ class Refusal:
 class Recorder:
     """Stands in front of the system's calls, for files below `root`."""
 
-    def __init__(self, record: Path, root: Path, refuse: Refusal | None = None) -> None:
+    def __init__(self, record: Path, root: Path, refuse: RefusedEffect | None = None) -> None:
         self._record, self._root = record, os.path.realpath(root)
         self._refuse = refuse
         (record / "blobs").mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ class Recorder:
 
             yield note
 
-    def _refuse_once(self, log: TextIO, refusal: Refusal, names: tuple[str, ...]) -> None:
+    def _refuse_once(self, log: TextIO, refusal: RefusedEffect, names: tuple[str, ...]) -> None:
         """Raise the error as the disk would: it names the paths that the call was given."""
         refused = self._record / REFUSED
         log.seek(0)
@@ -218,5 +218,5 @@ def start_if_asked(environment: Mapping[str, str]) -> None:
     """Record this process if its environment says so."""
     record, _, root = environment.get(VARIABLE, "").partition(":")
     if root:
-        refuse = Refusal.parse(environment.get(REFUSE, ""))
+        refuse = RefusedEffect.parse(environment.get(REFUSE, ""))
         Recorder(Path(record), Path(root), refuse).start()

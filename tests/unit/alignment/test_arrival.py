@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from auto_iter.alignment.arrival import Look, Reading, Response, find, judge
+from auto_iter.alignment.judges.arrival import Look, Reading, Response, find, judge
 
 MANY = 10_000.0
 

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auto_iter.alignment import checkpoint
+from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.attempt import Attempt, Intent
-from auto_iter.alignment.snapshot import Arguments, IterationRecord, Snapshot
+from auto_iter.alignment.history import IterationRecord
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import CheckpointError
 from auto_iter.rawfiles import RawRange
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from auto_iter.alignment.arrival import Look, Response
-from auto_iter.alignment.deterioration import IterationStep, growing_steps, refused, worse_tracks
+from auto_iter.alignment.judges.arrival import Look, Response
+from auto_iter.alignment.judges.deterioration import (
+    IterationStep,
+    growing_steps,
+    refused,
+    worse_tracks,
+)
 
 
 def tracks(before: int, after: int, growth: float = 1.0) -> dict[int, Response]:

@@ -88,8 +88,9 @@ def test_a_spooled_job_brings_its_output_to_its_own_directory() -> None:
     assert 'transfer_output_remaps = "$(outfile) = $(directory)/$(outfile)"\n' in text
     assert "transfer_output_files" not in text
     assert text.endswith(
-        "queue number, directory, outfile, memory, options from (\n"
-        f"  00400, 011705/00400, kfalignment_011705_00400.root, 4000, {' '.join(ARGUMENTS)}\n)\n"
+        "queue number, directory, outfile, memory, flavour, options from (\n"
+        "  00400, 011705/00400, kfalignment_011705_00400.root, 4000, longlunch, "
+        f"{' '.join(ARGUMENTS)}\n)\n"
     )
 
 
@@ -144,7 +145,7 @@ def test_outputs_on_eos_are_no_reason_to_refuse() -> None:
 @pytest.mark.parametrize(
     ("config", "name", "value"),
     [
-        ({}, "My.JobFlavour", '"longlunch"'),
+        ({}, "My.JobFlavour", '"$(flavour)"'),
         ({"job_flavour": None}, "My.JobFlavour", None),
         ({}, "request_cpus", "2"),
         ({"request_cpus": 4}, "request_cpus", "4"),

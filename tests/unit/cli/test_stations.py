@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.alignment.snapshot import Arguments
+from auto_iter.alignment.arguments import Arguments
 from auto_iter.cli import run
 from auto_iter.cli.run import alignment_arguments, alignment_config
 from auto_iter.config.schema import Config

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from auto_iter.config.presets import preset_names, tag_chain
+from auto_iter.config.presets import tag_chain
 from auto_iter.config.schema import Config, Reco
+from auto_iter.config.shipped import shipped_names
 from auto_iter.errors import UsageError
 
 
@@ -37,8 +38,8 @@ def test_a_setting_wins_over_the_preset_and_any_number_is_allowed() -> None:
 
 
 def test_every_preset_that_comes_with_us_is_whole() -> None:
-    assert preset_names() == ["2024", "2025"]
-    for name in preset_names():
+    assert shipped_names("presets") == ["2024", "2025"]
+    for name in shipped_names("presets"):
         tag_chain(Reco(preset=name))
 
 
@@ -51,9 +52,9 @@ def test_a_preset_may_be_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("preset", "content", "said"),
     [
-        ("2052", None, "no preset '2052'; did you mean 2025"),
+        ("2052", None, "no preset '2052'; did you mean '2025'"),
         ("./none.yaml", None, "none.yaml: cannot be read"),
-        ("./mine.yaml", "writer: x", "mine.yaml: sqlite_schema: Field required"),
+        ("./mine.yaml", "writer: x", "mine.yaml: sqlite_schema: is missing"),
         ("./mine.yaml", "writr: x", "mine.yaml: "),
         ("./mine.yaml", "a: [1", "mine.yaml: "),
         ("./mine.yaml", "- 1", "mine.yaml: file: "),

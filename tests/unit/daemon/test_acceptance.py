@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment import checkpoint
+from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.attempt import Attempt
-from auto_iter.alignment.snapshot import Arguments, IterationRecord, Snapshot
+from auto_iter.alignment.history import IterationRecord
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.config.file import dump_config
 from auto_iter.config.schema import Config
-from auto_iter.daemon import acceptance
 from auto_iter.daemon.lifecycle import Opened, open_workspace
+from auto_iter.daemon.visits import acceptance
 from auto_iter.errors import InputError, UsageError
 from auto_iter.workspace.paths import Iteration, Workspace
 from tests.support.world import Killed, Killer

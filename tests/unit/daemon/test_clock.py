@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from auto_iter.daemon.signals import Signals
+from auto_iter.errors import interrupted_exit_code
 
 LONG_S = 300.0
 
@@ -47,11 +48,16 @@ def test_usr1_asks_for_a_poll_now_and_for_nothing_else(signals: Signals) -> None
     assert time.monotonic() - begun >= 0.05  # once, not for ever
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_request_to_stop_ends_the_waiting(number: signal.Signals, signals: Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
+def test_a_request_to_stop_ends_the_waiting_with_an_exit_code_of_its_own(
+    number: signal.Signals, code: int, signals: Signals
+) -> None:
     signalled(number, signals)
     assert signals.should_stop()
-    assert signals.stop_requested == number.name
+    assert signals.stop_requested is number
+    assert interrupted_exit_code(number) == code
 
 
 def test_hangups_stay_ignored_where_nohup_ignores_them() -> None:

@@ -14,13 +14,15 @@ from auto_iter.alignment import checkpoint
 from auto_iter.alignment.model import Batch, Problem, Submission
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.daemon.lifecycle import abandoned, revive
-from auto_iter.daemon.loop import Daemon, Ending, SnapshotSink
+from auto_iter.daemon.loop import Daemon, Ending
+from auto_iter.daemon.screen.status_text import status_text
 from auto_iter.daemon.signals import Signals
 from auto_iter.daemon.status import Status
-from auto_iter.errors import FencedError, LimitError, TransientError
+from auto_iter.errors import FencedError, Hindrance, LimitError, TransientError
 from auto_iter.processes.children import start_child
 from auto_iter.workspace.paths import Workspace
 from states.next_iteration import begin
+from tests.support.alone import sink_of
 from tests.support.twins import TwinSleeper
 from tests.support.world import Killed, World, held
 
@@ -50,7 +52,7 @@ def test_an_ended_child_does_not_cut_the_pause_short() -> None:
     begun = time.monotonic()
     sleeper = _Impatient(begun + 1.0)
     daemon = world.daemon()
-    Daemon(daemon.snapshot, daemon._states, daemon._ports, sleeper, SnapshotSink(world.save)).run()  # noqa: SLF001
+    Daemon(daemon.snapshot, daemon._states, daemon._ports, sleeper, sink_of(world.save)).run()  # noqa: SLF001
     child.finish()
     assert len(polls) == 1
 
@@ -95,6 +97,7 @@ def test_on_a_full_disk_jobs_that_do_not_start_are_explained() -> None:
     world.daemon(stop_after=3).run()
     assert world.saved.hindrance is not None
     assert "disk is full" in world.saved.hindrance.reason
+    assert world.saved.hindrance.kind is Hindrance.DISK
 
 
 def test_a_job_held_for_a_full_disk_is_released_once_there_is_room() -> None:
@@ -122,7 +125,7 @@ def test_who_looks_on_cannot_end_the_daemon() -> None:
         raise OSError(errno.ESTALE, "stale")
 
     daemon = world.daemon()
-    daemon._sink = SnapshotSink(world.save, seen)  # noqa: SLF001 - composed here, not in the world
+    daemon._sink = sink_of(world.save, seen)  # noqa: SLF001 - composed here, not in the world
     assert daemon.run() is Ending.DONE
 
 
@@ -130,7 +133,7 @@ def test_the_lock_is_kept_fresh_while_nothing_happens() -> None:
     world = World(iterations=1)
     signs: list[float] = []
     daemon = world.daemon(stop_after=3)
-    daemon._sink = SnapshotSink(world.save, alive=lambda: signs.append(1.0))  # noqa: SLF001
+    daemon._sink = sink_of(world.save, alive=lambda: signs.append(1.0))  # noqa: SLF001
     daemon._sleeper = _Looking(world.clock, world.pass_time, 3)  # noqa: SLF001
     daemon.run()
     assert signs
@@ -539,7 +542,7 @@ def test_a_daemon_that_lost_its_workspace_ends_and_writes_nothing_more(checks: i
             saved_then = saved_then or world.saved
             raise FencedError("taken over")
 
-    daemon._sink = SnapshotSink(world.save, check=check)  # noqa: SLF001 - composed here
+    daemon._sink = sink_of(world.save, check=check)  # noqa: SLF001 - composed here
     with pytest.raises(FencedError):
         daemon.run()
     assert world.saved == saved_then
@@ -588,9 +591,9 @@ def test_reboots_use_up_no_tries() -> None:
 def test_status_tells_what_was_lost_and_what_failed() -> None:
     world = World(iterations=1, loses={400: 2, 401: 1}, fails={401: 1}, stuck={402})
     world.daemon(stop_after=30).run()
-    status = Status(Workspace(Path("w")), world.saved, None, 0.0)
-    assert "  file 00400: 2 lost, last: " in status.as_text()
-    assert "  file 00401: 1 failed, 1 lost, last: " in status.as_text()
+    status = Status.seen(Workspace(Path("w")), world.saved, None, 0.0)
+    assert "  file 00400: 2 lost, last: " in status_text(status)
+    assert "  file 00401: 1 failed, 1 lost, last: " in status_text(status)
     assert set(status.as_json()["lost_files"]) == {"00400", "00401"}
 
 
@@ -608,5 +611,5 @@ def test_a_workspace_that_is_gone_is_no_bug() -> None:
     def check() -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "daemon.lock")
 
-    daemon._sink = SnapshotSink(world.save, check=check)  # noqa: SLF001 - composed here
+    daemon._sink = sink_of(world.save, check=check)  # noqa: SLF001 - composed here
     assert daemon.run() is Ending.INTERRUPTED

@@ -8,15 +8,25 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from auto_iter.daemon.lock import STALE_AFTER_S, Holder, WorkspaceLock, live_holder, read_holder
+from auto_iter.daemon import lock as lock_module
+from auto_iter.daemon.lock import (
+    REFRESH_EVERY_S,
+    STALE_AFTER_S,
+    Holder,
+    WorkspaceLock,
+    live_holder,
+    read_holder,
+)
 from auto_iter.errors import FencedError, LockedError, PermanentError
 from auto_iter.processes import identity
+from tests.support.no_locks import NoLocks
 
 HOLD = """
 import sys
@@ -116,11 +126,109 @@ def test_a_holder_on_another_host_counts_while_it_gives_signs_of_life(path: Path
     WorkspaceLock(path).acquire(steal=True)
 
 
-def test_a_silent_holder_on_another_host_is_taken_for_dead(path: Path) -> None:
+def leaving(path: Path) -> Callable[[float], None]:
+    """Return what lets time pass in which the holder goes."""
+
+    def sleep(_seconds: float) -> None:
+        path.write_text("")
+
+    return sleep
+
+
+def test_a_daemon_that_starts_waits_for_a_command_that_is_at_work_for_a_moment(path: Path) -> None:
+    write(path, **ELSEWHERE, briefly=True)
+    assert live_holder(path) is None
+    with pytest.raises(LockedError, match=r"a command is at work on it .*elsewhere"):
+        WorkspaceLock(path).acquire()
+    lock = WorkspaceLock(path, sleep=leaving(path))
+    lock.acquire(patience_s=60)
+    lock.check()
+
+
+def test_nobody_waits_for_a_daemon_to_end(path: Path) -> None:
     write(path, **ELSEWHERE)
-    long_ago = path.stat().st_mtime - STALE_AFTER_S - 1
-    os.utime(path, (long_ago, long_ago))
-    WorkspaceLock(path).acquire()
+    with pytest.raises(LockedError, match="held by"):
+        WorkspaceLock(path, sleep=leaving(path)).acquire(patience_s=60)
+
+
+def test_a_lock_file_from_before_commands_said_that_they_are_brief_is_a_daemons(path: Path) -> None:
+    write(path)
+    old = "".join(line for line in path.read_text().splitlines(True) if "briefly" not in line)
+    path.write_text(old)
+    holder = live_holder(path)
+    assert holder is not None
+    assert holder.pid == os.getpid()
+
+
+class Hosts:
+    """Another host's daemon that gives signs of life, or not, and how its clock differs."""
+
+    def __init__(self, path: Path, *, ahead_s: float, silent_for_s: float, beats: bool) -> None:
+        self.path = path
+        self.ahead_s = ahead_s
+        self.beats = beats
+        self.seconds = 1.7e9
+        self.waited_s = 0.0
+        write(path, **ELSEWHERE)
+        self._beat(self.seconds - silent_for_s)
+
+    def _beat(self, when: float) -> None:
+        os.utime(self.path, (when + self.ahead_s,) * 2)
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.waited_s += seconds
+        if self.beats and self.waited_s % REFRESH_EVERY_S == 0:
+            self._beat(self.seconds)
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "silent_for_s", "beats", "found"),
+    [
+        (0, 30, True, "alive"),
+        (0, STALE_AFTER_S - 60, False, "alive"),
+        (0, STALE_AFTER_S + 60, False, "dead, after a while"),
+        (-HOUR, 30, True, "alive, after a while"),  # its clock, or the server's, is behind
+        (-HOUR, 30, False, "dead, after a while"),
+        (HOUR, 30, True, "alive, after a while"),
+        (HOUR, 30, False, "dead, after a while"),  # else it would live for an hour more
+        (20, 5, True, "alive"),
+    ],
+)
+def test_a_holder_on_another_host_lives_by_its_signs_of_life_not_by_its_clock(
+    ahead_s: float, silent_for_s: float, beats: bool, found: str, path: Path
+) -> None:
+    hosts = Hosts(path, ahead_s=ahead_s, silent_for_s=silent_for_s, beats=beats)
+    lock = WorkspaceLock(path, hosts.now, hosts.sleep)
+    if found.startswith("alive"):
+        with pytest.raises(LockedError, match="on elsewhere"):
+            lock.acquire()
+    else:
+        lock.acquire()
+        lock.check()
+    assert (hosts.waited_s > 0) == found.endswith("after a while")
+
+
+def test_of_two_that_start_in_the_same_second_on_two_hosts_one_remains(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_module, "fcntl", NoLocks)
+    second = WorkspaceLock(path, sleep=lambda _seconds: None)
+    path.touch()
+
+    def meanwhile(_seconds: float) -> None:
+        write(path, **ELSEWHERE)  # it, too, has found nobody, and writes last
+
+    with pytest.raises(LockedError, match="on elsewhere"):
+        WorkspaceLock(path, sleep=meanwhile).acquire()
+    second.acquire(steal=True)
+    second.check()
 
 
 def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:

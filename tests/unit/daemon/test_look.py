@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment import checkpoint
+from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.attempt import Attempt
-from auto_iter.alignment.snapshot import Arguments, Progress, Snapshot
+from auto_iter.alignment.snapshot import Progress, Snapshot
 from auto_iter.config.file import dump_config
 from auto_iter.config.schema import Config
 from auto_iter.daemon.lifecycle import Opened, open_workspace
 from auto_iter.daemon.lock import Holder
-from auto_iter.daemon.look import look_for
+from auto_iter.daemon.screen.status_text import status_text
 from auto_iter.daemon.status import Status
+from auto_iter.daemon.visits.look import look_for
 from auto_iter.workspace.paths import Workspace
 
 NOW = 1_700_000_000.0
@@ -51,10 +53,10 @@ def test_a_schedd_that_does_not_answer_leaves_what_is_known_and_is_said(opened: 
     paths.kfalignment.mkdir(parents=True)
     paths.output(400).touch()
     seen = look_for(opened, status(opened))
-    assert (seen.snapshot.progress.running, seen.snapshot.progress.delivered) == (3, 1)
+    assert (seen.record["progress"]["running"], seen.record["progress"]["delivered"]) == (3, 1)
     assert seen.remark is not None
     assert seen.remark.startswith("the numbers of jobs are as last seen: ")
-    assert seen.remark in seen.as_text()
+    assert seen.remark in " ".join(status_text(seen).split())
     assert seen.as_json()["remark"] == seen.remark
     # looking changes nothing
     assert open_workspace(opened.workspace.root).snapshot == opened.snapshot
@@ -64,10 +66,10 @@ def test_only_ones_own_jobs_that_nobody_watches_are_looked_at(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert status(opened).needs_a_look
-    watched = Status(opened.workspace, opened.snapshot, Holder.this_process(), NOW)
+    watched = Status.seen(opened.workspace, opened.snapshot, Holder.this_process(), NOW)
     assert not watched.needs_a_look
     over = opened.snapshot.attempts[0].model_copy(update={"is_over": True})
-    ended = Status(opened.workspace, opened.snapshot.but(attempts=(over,)), None, NOW)
+    ended = Status.seen(opened.workspace, opened.snapshot.but(attempts=(over,)), None, NOW)
     assert not ended.needs_a_look
     somebody_else = os.getuid() + 1
     monkeypatch.setattr(os, "getuid", lambda: somebody_else)

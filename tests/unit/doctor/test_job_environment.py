@@ -20,7 +20,7 @@ PROGRAMS = (
 )
 
 
-class Place:
+class JobPlace:
     """An environment script that puts programs on PATH, and a release."""
 
     def __init__(self, root: Path) -> None:
@@ -44,11 +44,11 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path) -> JobPlace:
+    return JobPlace(tmp_path)
 
 
-def test_where_all_is_there_the_chain_of_tags_is_one_line(place: Place) -> None:
+def test_where_all_is_there_the_chain_of_tags_is_one_line(place: JobPlace) -> None:
     found = place.findings()
     assert {each.health for each in found.values()} == {Health.OK}
     assert found["tags"].text == (
@@ -69,7 +69,7 @@ def test_where_all_is_there_the_chain_of_tags_is_one_line(place: Place) -> None:
     ],
 )
 def test_each_missing_thing_is_named_with_its_remedy(
-    place: Place, missing: str, subject: str, remedy: str
+    place: JobPlace, missing: str, subject: str, remedy: str
 ) -> None:
     (place.bin / missing).unlink()
     if missing == "python":
@@ -79,7 +79,7 @@ def test_each_missing_thing_is_named_with_its_remedy(
     assert remedy in found.remedy
 
 
-def test_a_writer_that_travels_has_to_be_readable(place: Place, tmp_path: Path) -> None:
+def test_a_writer_that_travels_has_to_be_readable(place: JobPlace, tmp_path: Path) -> None:
     writer = tmp_path / "mine.py"
     place.reco["writer"] = str(writer)
     assert place.findings()["reco.writer"].health is Health.BAD
@@ -97,7 +97,7 @@ def test_a_writer_that_travels_has_to_be_readable(place: Place, tmp_path: Path) 
     ],
 )
 def test_tags_that_do_not_fit_would_make_constants_ignored(
-    place: Place, settings: dict[str, object], said: str
+    place: JobPlace, settings: dict[str, object], said: str
 ) -> None:
     place.reco |= settings
     found = place.findings()["tags"]
@@ -114,7 +114,7 @@ def test_tags_that_do_not_fit_would_make_constants_ignored(
     ],
 )
 def test_a_script_that_does_not_come_back_is_what_is_wrong(
-    place: Place, script: str, time_limit_s: float, said: str
+    place: JobPlace, script: str, time_limit_s: float, said: str
 ) -> None:
     place.script.write_text(script)
     (found,) = place.findings(time_limit_s).values()
@@ -122,7 +122,7 @@ def test_a_script_that_does_not_come_back_is_what_is_wrong(
     assert said in found.text
 
 
-def test_the_script_gets_a_jobs_environment_and_not_ours(place: Place, tmp_path: Path) -> None:
+def test_the_script_gets_a_jobs_environment_and_not_ours(place: JobPlace, tmp_path: Path) -> None:
     place.script.write_text(f"env > {tmp_path}/seen; exit 1\n")
     place.findings()
     seen = (tmp_path / "seen").read_text()
@@ -130,7 +130,7 @@ def test_the_script_gets_a_jobs_environment_and_not_ours(place: Place, tmp_path:
     assert "SECRET" not in seen
 
 
-def test_without_a_script_there_is_nothing_to_source(place: Place) -> None:
+def test_without_a_script_there_is_nothing_to_source(place: JobPlace) -> None:
     place.script.unlink()
     (found,) = place.findings().values()
     assert found.health is Health.SKIPPED

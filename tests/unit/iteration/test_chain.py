@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import uproot
 
+from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.model import Stage
-from auto_iter.alignment.snapshot import Arguments
 from auto_iter.config.schema import Config
+from auto_iter.daemon.signals import never
 from auto_iter.errors import TRANSIENT_EXIT_CODE, TransientError
 from auto_iter.iteration import worker
 from auto_iter.iteration.chain import Chain
@@ -146,23 +147,41 @@ def test_what_passes_in_a_child_is_waited_for(
 
 
 def test_a_report_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hanging = tmp_path / "python"
-    hanging.write_text("#!/bin/sh\nexec sleep 600\n")
-    hanging.chmod(0o755)
-    monkeypatch.setattr("sys.executable", str(hanging))
+    monkeypatch.setattr("sys.executable", str(program(tmp_path / "python", "exec sleep 600")))
     monkeypatch.setattr("auto_iter.iteration.chain.REPORT_LIMIT_S", 0.1)
     waiting = chain(tmp_path)
     waiting.report(1)
     begun = time.monotonic()
-    waiting.finish()
+    waiting.finish(never)
+    assert time.monotonic() - begun < 60
+
+
+def test_who_waits_for_a_report_gives_signs_of_life_and_may_be_told_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", str(program(tmp_path / "python", "exec sleep 600")))
+    monkeypatch.setattr("auto_iter.processes.children.LOOK_EVERY_S", 0.01)
+    signs = 0
+
+    def should_stop() -> bool:
+        nonlocal signs
+        signs += 1
+        return signs > 5
+
+    begun = time.monotonic()
+    chain(tmp_path).finish(should_stop)
+    assert signs == 6
     assert time.monotonic() - begun < 60
 
 
 def _exits_with(directory: Path, code: int) -> Path:
-    program = directory / "python"
-    program.write_text(f"#!/bin/sh\necho disk is full >&2\nexit {code}\n")
-    program.chmod(0o755)
-    return program
+    return program(directory / "python", f"echo disk is full >&2\nexit {code}")
+
+
+def program(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
 
 
 def _wait_readable(descriptor: int) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.alignment.arrival import Look, Response
+from auto_iter.alignment.arguments import Arguments
+from auto_iter.alignment.judges.arrival import Look, Response
 from auto_iter.alignment.model import Stage
-from auto_iter.alignment.snapshot import Arguments
 from auto_iter.config.schema import Config
 from auto_iter.files import digest
 from auto_iter.iteration.chain import Chain

@@ -17,7 +17,7 @@ from auto_iter.workspace.paths import Workspace
 CONSTANTS = '"10": [0.1, 0, 0, 0, 0, 0],"110": [0, 1e-3, 0, 0, 0, 0]'
 
 
-class Site:
+class RecoSite:
     """A raw directory, a Calypso installation and a workspace."""
 
     def __init__(self, root: Path) -> None:
@@ -65,11 +65,11 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
+def site(tmp_path: Path) -> RecoSite:
+    return RecoSite(tmp_path)
 
 
-def test_the_tree_is_the_one_that_users_know(site: Site) -> None:
+def test_the_tree_is_the_one_that_users_know(site: RecoSite) -> None:
     site.reconstruction().prepare(Stage(1, within=1))
     assert list(site.tree()) == [
         "iter01",
@@ -92,14 +92,14 @@ def test_the_tree_is_the_one_that_users_know(site: Site) -> None:
     assert site.tree()["iter01/1reco/inputforalign.txt"][0] == b""
 
 
-def test_preparing_again_touches_nothing(site: Site) -> None:
+def test_preparing_again_touches_nothing(site: RecoSite) -> None:
     site.reconstruction().prepare(Stage(1, within=1))
     before = site.tree()
     site.reconstruction().prepare(Stage(1, within=1))
     assert site.tree() == before
 
 
-def test_an_environment_script_is_written_for_calypso_where_it_was_missing(site: Site) -> None:
+def test_an_environment_script_is_written_for_calypso_where_it_was_missing(site: RecoSite) -> None:
     site.reconstruction().prepare(Stage(1, within=1))
     assert site.env_script.read_text() == (
         "#!/bin/bash\n"
@@ -112,14 +112,14 @@ def test_an_environment_script_is_written_for_calypso_where_it_was_missing(site:
 
 
 def test_calypsos_dependencies_are_found_in_the_sources_around_the_installation(
-    site: Site,
+    site: RecoSite,
 ) -> None:
     (site.install / "asetup.faser").rename(site.install.parent / "asetup.faser")
     site.reconstruction().prepare(Stage(1))
     assert f"--input={site.install.parent}/asetup.faser " in site.env_script.read_text()
 
 
-def test_without_calypsos_dependencies_nothing_begins(site: Site) -> None:
+def test_without_calypsos_dependencies_nothing_begins(site: RecoSite) -> None:
     (site.install / "asetup.faser").unlink()
     with pytest.raises(InputError, match=r"no asetup\.faser .* set reco\.asetup_input"):
         site.reconstruction().check_inputs()
@@ -127,7 +127,7 @@ def test_without_calypsos_dependencies_nothing_begins(site: Site) -> None:
 
 @pytest.mark.parametrize("name", ["$(touch hacked)", "a; touch hacked; b", "two words", "it's"])
 def test_a_path_is_data_to_the_environment_script_whatever_is_in_it(
-    name: str, site: Site, tmp_path: Path
+    name: str, site: RecoSite, tmp_path: Path
 ) -> None:
     install = tmp_path / name
     (install / "ATLASLocalRootBase/user").mkdir(parents=True)
@@ -151,7 +151,7 @@ def test_a_path_is_data_to_the_environment_script_whatever_is_in_it(
 
 @pytest.mark.parametrize("name", ["two words", "a,b", "$(HOME)", "it's", 'say"so"'])
 def test_a_workspace_whose_path_htcondor_would_split_or_expand_is_refused(
-    name: str, site: Site, tmp_path: Path
+    name: str, site: RecoSite, tmp_path: Path
 ) -> None:
     there = replace(site.reconstruction(), workspace=Workspace(tmp_path / name))
     there.check_inputs()
@@ -160,7 +160,7 @@ def test_a_workspace_whose_path_htcondor_would_split_or_expand_is_refused(
         replace(site.reconstruction(), workspace=Workspace(tmp_path / name)).check_inputs()
 
 
-def test_an_installation_may_bring_its_own_local_root_base(site: Site) -> None:
+def test_an_installation_may_bring_its_own_local_root_base(site: RecoSite) -> None:
     own = site.install / "ATLASLocalRootBase"
     (own / "user").mkdir(parents=True)
     (own / "user" / "atlasLocalSetup.sh").touch()
@@ -168,7 +168,7 @@ def test_an_installation_may_bring_its_own_local_root_base(site: Site) -> None:
     assert f"export ATLAS_LOCAL_ROOT_BASE={own}\n" in site.env_script.read_text()
 
 
-def test_programs_given_as_paths_travel_with_the_jobs(site: Site, tmp_path: Path) -> None:
+def test_programs_given_as_paths_travel_with_the_jobs(site: RecoSite, tmp_path: Path) -> None:
     writer, program = tmp_path / "WriteAlignmentConfig_Faser04.py", tmp_path / "reco.py"
     writer.write_text("writes")
     program.write_text("reconstructs")
@@ -189,14 +189,14 @@ def test_programs_given_as_paths_travel_with_the_jobs(site: Site, tmp_path: Path
         reconstruction.check_inputs()
 
 
-def test_raw_files_may_be_read_by_xrootd(site: Site) -> None:
+def test_raw_files_may_be_read_by_xrootd(site: RecoSite) -> None:
     site.settings["raw_url"] = "root://eospublic.cern.ch"
     (job,) = site.reconstruction().batch(Stage(1), "", [400], {}, ()).jobs
     raw = raw_path(site.raw_dir, 2023, 11705, 400)
     assert job.arguments[job.arguments.index("--raw") + 1] == f"root://eospublic.cern.ch/{raw}"
 
 
-def test_outputs_may_lie_elsewhere(site: Site, tmp_path: Path) -> None:
+def test_outputs_may_lie_elsewhere(site: RecoSite, tmp_path: Path) -> None:
     site.settings["outputs_dir"] = tmp_path / "eos"
     reconstruction = site.reconstruction()
     for _ in range(2):
@@ -209,7 +209,9 @@ def test_outputs_may_lie_elsewhere(site: Site, tmp_path: Path) -> None:
     assert paths.kfalignment.readlink() == place
 
 
-def test_outputs_of_another_alignment_are_not_taken_for_ours(site: Site, tmp_path: Path) -> None:
+def test_outputs_of_another_alignment_are_not_taken_for_ours(
+    site: RecoSite, tmp_path: Path
+) -> None:
     site.settings["outputs_dir"] = tmp_path / "eos"
     place = tmp_path / "eos/Y2023_R011705_F400-403/iter01/2kfalignment"
     place.mkdir(parents=True)
@@ -218,7 +220,7 @@ def test_outputs_of_another_alignment_are_not_taken_for_ours(site: Site, tmp_pat
         site.reconstruction().prepare(Stage(1))
 
 
-def test_a_direct_submission_from_eos_is_refused_before_anything_is_made(site: Site) -> None:
+def test_a_direct_submission_from_eos_is_refused_before_anything_is_made(site: RecoSite) -> None:
     site.sections |= {"batch": {"system": "htcondor"}, "htcondor": {"spool": False}}
     here = site.reconstruction()
     here.check_inputs()
@@ -227,7 +229,7 @@ def test_a_direct_submission_from_eos_is_refused_before_anything_is_made(site: S
         on_eos.check_inputs()
 
 
-def test_an_environment_script_that_is_there_is_copied_and_kept(site: Site) -> None:
+def test_an_environment_script_that_is_there_is_copied_and_kept(site: RecoSite) -> None:
     site.env_script.write_text("export MINE=1\n")
     site.reconstruction().prepare(Stage(1, within=1))
     site.env_script.write_text("export CHANGED=1\n")
@@ -236,34 +238,34 @@ def test_an_environment_script_that_is_there_is_copied_and_kept(site: Site) -> N
     assert (reco / "reco_condor_env.sh").read_text() == "export MINE=1\n"
 
 
-def test_without_environment_script_and_calypso_nothing_starts(site: Site) -> None:
+def test_without_environment_script_and_calypso_nothing_starts(site: RecoSite) -> None:
     site.settings = {}
     with pytest.raises(UsageError, match="--env_script or --calypso_path"):
         site.reconstruction().check_inputs()
     assert site.tree() == {}
 
 
-def test_an_installation_without_setup_is_refused(site: Site) -> None:
+def test_an_installation_without_setup_is_refused(site: RecoSite) -> None:
     (site.install / "setup.sh").unlink()
     with pytest.raises(InputError, match=r"no setup\.sh"):
         site.reconstruction().check_inputs()
 
 
-def test_every_missing_raw_file_is_named(site: Site) -> None:
+def test_every_missing_raw_file_is_named(site: RecoSite) -> None:
     for number in (400, 402):
         raw_path(site.raw_dir, 2023, 11705, number).unlink()
     with pytest.raises(InputError, match=r"2 of 3 raw files: 00400 00402 \(not there\)"):
         site.reconstruction().check_inputs()
 
 
-def test_excluded_raw_files_are_neither_missed_nor_wanted(site: Site) -> None:
+def test_excluded_raw_files_are_neither_missed_nor_wanted(site: RecoSite) -> None:
     raw_path(site.raw_dir, 2023, 11705, 401).unlink()
     reconstruction = site.reconstruction(excluded=frozenset({401}))
     reconstruction.check_inputs()
     assert reconstruction.wanted() == {400, 402}
 
 
-def test_an_iteration_starts_from_what_the_last_one_found(site: Site) -> None:
+def test_an_iteration_starts_from_what_the_last_one_found(site: RecoSite) -> None:
     first, second = (site.workspace.iteration(number, 11705) for number in (1, 2))
     site.reconstruction().prepare(Stage(1, within=1))
     first.new_constants.write_text(CONSTANTS)
@@ -271,7 +273,7 @@ def test_an_iteration_starts_from_what_the_last_one_found(site: Site) -> None:
     assert second.constants.read_text() == CONSTANTS
 
 
-def test_the_first_iteration_may_start_from_given_constants(site: Site, tmp_path: Path) -> None:
+def test_the_first_iteration_may_start_from_given_constants(site: RecoSite, tmp_path: Path) -> None:
     given = tmp_path / "given.txt"
     given.write_text(CONSTANTS)
     site.reconstruction(initial=given).prepare(Stage(1, within=1))
@@ -292,7 +294,7 @@ def test_the_first_iteration_may_start_from_given_constants(site: Site, tmp_path
     ],
 )
 def test_constants_that_millepede_would_refuse_get_no_jobs(
-    site: Site, text: str, tmp_path: Path
+    site: RecoSite, text: str, tmp_path: Path
 ) -> None:
     given = tmp_path / "given.txt"
     given.write_text(text)
@@ -305,14 +307,16 @@ def test_constants_that_millepede_would_refuse_get_no_jobs(
     assert not site.workspace.iteration(2, 11705).root.exists()
 
 
-def test_constants_in_braces_reach_the_jobs_without(site: Site, tmp_path: Path) -> None:
+def test_constants_in_braces_reach_the_jobs_without(site: RecoSite, tmp_path: Path) -> None:
     given = tmp_path / "given.txt"
     given.write_text("{" + CONSTANTS + "}\n")
     site.reconstruction(initial=given).prepare(Stage(1, within=1))
     assert site.workspace.iteration(1, 11705).constants.read_text() == CONSTANTS
 
 
-def test_the_same_constants_written_otherwise_spoil_no_outputs(site: Site, tmp_path: Path) -> None:
+def test_the_same_constants_written_otherwise_spoil_no_outputs(
+    site: RecoSite, tmp_path: Path
+) -> None:
     given = tmp_path / "given.txt"
     given.write_text(CONSTANTS)
     site.reconstruction(initial=given).prepare(Stage(1, within=1))
@@ -325,7 +329,7 @@ def test_the_same_constants_written_otherwise_spoil_no_outputs(site: Site, tmp_p
         site.reconstruction(initial=given).prepare(Stage(1, within=1))
 
 
-def test_delivered_outputs_are_counted_until_they_are_rejected(site: Site) -> None:
+def test_delivered_outputs_are_counted_until_they_are_rejected(site: RecoSite) -> None:
     reconstruction = site.reconstruction()
     assert reconstruction.delivered(1) == frozenset()
     reconstruction.prepare(Stage(1, within=1))
@@ -340,7 +344,9 @@ def test_delivered_outputs_are_counted_until_they_are_rejected(site: Site) -> No
     assert (paths.kfalignment / f"{paths.output_name(400)}.bad").exists()
 
 
-def test_a_batch_holds_the_jobs_asked_for_each_with_the_memory_that_it_needs(site: Site) -> None:
+def test_a_batch_holds_the_jobs_asked_for_each_with_the_memory_that_it_needs(
+    site: RecoSite,
+) -> None:
     needed = {402: 6000, 400: 100, 401: 7000}
     batch = site.reconstruction().batch(Stage(1), "key", {402, 400}, needed, {"b1", "a1"})
     assert [job.number for job in batch.jobs] == [400, 402]
@@ -352,7 +358,7 @@ def test_a_batch_holds_the_jobs_asked_for_each_with_the_memory_that_it_needs(sit
     assert batch.avoid_machines == ("a1", "b1")
 
 
-def test_evidence_tells_the_exit_code_and_the_end_of_the_log(site: Site) -> None:
+def test_evidence_tells_the_exit_code_and_the_end_of_the_log(site: RecoSite) -> None:
     reconstruction = site.reconstruction()
     reconstruction.prepare(Stage(1, within=1))
     log = site.workspace.iteration(1, 11705).job_log(400, "err")

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.alignment.snapshot import Arguments, Progress, Snapshot
+from auto_iter.alignment.arguments import Arguments
+from auto_iter.alignment.snapshot import Progress, Snapshot
 from auto_iter.config.schema import Log
-from auto_iter.daemon.progress import duration, summary
+from auto_iter.daemon.screen.progress import summary
 from auto_iter.log.line import readable
 from auto_iter.log.setup import get_logger, logging_to
+from auto_iter.times import duration
 
 STAMP = "2026-11-25T01:34:07.123456Z"
 

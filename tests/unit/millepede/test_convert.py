@@ -77,6 +77,41 @@ def test_every_drop_is_counted_with_its_reason() -> None:
         assert layer.after.hits < layer.before.hits
 
 
+def test_residuals_are_counted_by_module_and_by_size() -> None:
+    """Modules are what their layer's sides were before; bins have what lies between their edges."""
+    statistics = Statistics()
+    residual = np.array([0.004, -0.004, 0.006, -1.0, 0.9999, 1.0, 3.0, 0.0])
+    ids = np.array([1000, 1001, 1010, 1010, 1010, 1010, 1010, 3271])
+    statistics.add_sides(ids, residual)
+    assert statistics.modules["200"].hits == 2
+    assert statistics.modules["200"].mean_um == pytest.approx(0.0)
+    assert statistics.modules["200"].width_um == pytest.approx(4.0)
+    assert statistics.modules["427"].hits == 1
+    statistics.add_distribution(np.array([3] * 7 + [11]), residual)
+    both = statistics + statistics
+    assert sum(both.histograms["20"]) == 2 * 5  # 1 mm and 3 mm are beyond
+    assert sum(both.histograms["42"]) == 2
+    edges = Statistics.EDGES_UM
+    assert both.histograms["20"][edges.index(0)] == 2
+    assert both.histograms["20"][edges.index(-5)] == 2
+    assert both.histograms["20"][0] == both.histograms["20"][-1] == 2
+    assert both.modules["201"].hits == 2 * 5
+
+
+def test_tracks_are_counted_once_on_each_component_that_they_cross() -> None:
+    statistics = Statistics(tracks_kept=3)
+    track = np.array([0, 0, 0, 0, 2, 2])
+    ids = np.array([1000, 1001, 1001, 1010, 1001, 2241])
+    statistics.add_tracks_on(track, ids, 3)
+    found = {"2000": 1, "2001": 2, "2010": 1, "200": 2, "201": 1, "20": 2, "2": 2}
+    found |= dict.fromkeys(("3241", "324", "32", "3"), 1)
+    assert statistics.tracks_on == found
+    assert (statistics + statistics).tracks_on == {name: 2 * n for name, n in found.items()}
+    # where an older version's statistics are among them, nobody knows
+    assert (statistics + Statistics(tracks_kept=5)).tracks_on is None
+    assert (Statistics() + statistics).tracks_on == found
+
+
 def test_statistics_add_up() -> None:
     one, other = (
         convert_tracks(path, io.BytesIO(), Scheme(), TrackCuts()) for path in sources("clean")

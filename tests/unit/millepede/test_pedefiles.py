@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auto_iter.config.shipped import shipped_names
 from auto_iter.detector.labels import Component
 from auto_iter.errors import InputError
 from auto_iter.millepede.pede.input import (
@@ -19,7 +20,7 @@ from auto_iter.millepede.pede.input import (
 )
 from auto_iter.millepede.steering.reader import Combination, read_text
 from auto_iter.millepede.steering.writer import format_parameters, format_steering
-from auto_iter.millepede.strategy.file import load_strategy, strategy_names
+from auto_iter.millepede.strategy.file import load_strategy
 from auto_iter.millepede.strategy.parts import Pede
 from auto_iter.millepede.strategy.whole import Strategy
 
@@ -65,7 +66,7 @@ def test_constraints_on_fixed_parameters_alone_are_left_out() -> None:
 
 
 def test_what_is_short_of_hits_is_fixed_where_it_is(strategy: Strategy) -> None:
-    step = strategy.phases[0].steps[0]
+    strategy, step = strategy.model_copy(update={"rigid": False}), strategy.phases[0].steps[0]
     short = [strategy.places[label] for label in (20001, 20002, 201)]
     parameters = step_parameters(strategy, step, {}, short=short)
     for place in short:
@@ -122,7 +123,7 @@ def test_the_steering_file_names_files_then_options_then_method() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", strategy_names())
+@pytest.mark.parametrize("name", shipped_names("strategies"))
 def test_no_strategy_that_comes_with_us_says_what_every_steering_says(name: str) -> None:
     options = steering_options(load_strategy(name).pede)
     lines = format_steering(name, [], ["a.bin"], options).splitlines()
@@ -176,7 +177,7 @@ def test_the_prior_knows_a_module_by_the_x_of_its_two_sides() -> None:
 
 def test_in_a_line_of_the_prior_what_moves_stands_last() -> None:
     """Pede before V04-15-00 takes what stands before a label for the whole sum."""
-    strategy = load_strategy("3st")
+    strategy = load_strategy("3st").model_copy(update={"rigid": False})
     short = [strategy.places[20111]]
     parameters = step_parameters(strategy, strategy.phases[0].steps[0], {}, short=short)
     text = format_prior(strategy, strategy.phases[0], parameters, Knowledge({}, {}))

@@ -19,6 +19,7 @@ from auto_iter.millepede.evidence.hits import Evidence
 from auto_iter.millepede.pede.input import Knowledge
 from auto_iter.millepede.pede.program import RunLimits
 from auto_iter.millepede.solving import choose_engine
+from auto_iter.millepede.steering.reader import Binary
 from auto_iter.millepede.steps import run_steps
 from auto_iter.millepede.strategy.file import load_strategy
 
@@ -41,7 +42,13 @@ def constants_after(  # noqa: PLR0917
     layers = {f"{station + 1}0": LayerResiduals() for station in stations}
     evidence = Evidence(Statistics(layers=layers))
     steps = run_steps(
-        work, [binary], strategy, strategy.phases[phase], evidence, Knowledge({}, before), engine
+        work,
+        [Binary(binary, fortran=False)],
+        strategy,
+        strategy.phases[phase],
+        evidence,
+        Knowledge({}, before),
+        engine,
     )
     moved = changes(steps.merged.values(), strategy.scheme, steps.covariance)
     return format_constants(accumulate(before, moved))

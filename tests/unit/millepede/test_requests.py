@@ -21,7 +21,7 @@ def test_limits_that_are_infinite_arrive() -> None:
         {"millepede": {"max_shift_mm": math.inf, "max_rotation_rad": math.inf}}
     )
     places = {"directory": Path("d"), "previous": Path("p")}
-    request = SolveRequest.of(Stage(iteration=1), config, (), **places)
+    request = SolveRequest.of(Stage(iteration=1), config, (), {}, **places)
     read = SolveRequest.model_validate_json(request.model_dump_json())
     assert read == request
     assert (read.max_shift_mm, read.max_rotation_rad) == (math.inf, math.inf)

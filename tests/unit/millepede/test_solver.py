@@ -18,7 +18,7 @@ from auto_iter.millepede.mille.records import Measurements, select_records
 from auto_iter.millepede.pede.result_files import fortran_g
 from auto_iter.millepede.solver.builtin import SolverResult, solve
 from auto_iter.millepede.solver.chi2_cuts import chi2_limit_per_ndf
-from auto_iter.millepede.solver.data_loop import Request, add_block, empty_sums
+from auto_iter.millepede.solver.data_loop import LoopRequest, add_block, empty_sums
 from auto_iter.millepede.solver.elimination import sweep_inverse
 from auto_iter.millepede.solver.line_search import LineSearch
 from auto_iter.millepede.solver.local_fit import independence
@@ -36,7 +36,7 @@ def run(
     return solve(steering, directory=directory)
 
 
-def request(**changes: object) -> Request:
+def request(**changes: object) -> LoopRequest:
     parameters = np.zeros(2 * PLANES + 3)
     parameters[1:9] = np.linspace(-0.05, 0.05, 8)
     defaults = {
@@ -47,7 +47,7 @@ def request(**changes: object) -> Request:
         "down_weighting": 0,
         "down_weight_cut": np.float32(0),
     }
-    return Request(**(defaults | changes))  # type: ignore[arg-type]  # named as the fields are
+    return LoopRequest(**(defaults | changes))  # type: ignore[arg-type]  # named as the fields are
 
 
 @pytest.mark.parametrize(

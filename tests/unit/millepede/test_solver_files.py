@@ -12,7 +12,7 @@ from auto_iter.millepede.mille.file import Flavour
 from auto_iter.millepede.mille.records import Measurements, select_records
 from auto_iter.millepede.solver.builtin import SolverResult, solve
 from auto_iter.millepede.solver.chi2_cuts import chi2_limit_per_ndf
-from auto_iter.millepede.solver.data_loop import Request
+from auto_iter.millepede.solver.data_loop import LoopRequest
 from tests.support.mille_writer import encode_records, write_file
 from tests.support.tracks import (
     CONSTRAINTS,
@@ -219,7 +219,7 @@ def test_minres_leaves_what_the_data_do_not_fix(tmp_path: Path) -> None:
 
 
 def _gradient(m: Measurements) -> np.ndarray:
-    request = Request(np.zeros(19), True, np.float32(0), np.float32(50), 0, np.float32(0))
+    request = LoopRequest(np.zeros(19), True, np.float32(0), np.float32(50), 0, np.float32(0))
     limits = {n: float(chi2_limit_per_ndf(3, np.array([n]))[0]) for n in range(1, 9)}
     gradient: np.ndarray = naive_loop(m, request, limits).gradient[1 : PLANES + 1]
     return gradient

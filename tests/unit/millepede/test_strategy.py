@@ -7,8 +7,9 @@ import pytest
 
 from auto_iter.alignment.model import Stage
 from auto_iter.config.cuts import Cuts
+from auto_iter.config.shipped import shipped_names
 from auto_iter.errors import InputError
-from auto_iter.millepede.strategy.file import load_strategy, parse_strategy, strategy_names
+from auto_iter.millepede.strategy.file import load_strategy, parse_strategy
 from auto_iter.millepede.strategy.parts import Pede
 
 MINIMAL = "name: mine\nphases: [{name: one, steps: [{fix: [21, 41]}]}]\n"
@@ -20,7 +21,7 @@ def fixed(name: str, phase: int = 0, step: int = 0) -> set[int]:
     return {label for label, place in strategy.places.items() if chosen.fixes(place)}
 
 
-@pytest.mark.parametrize("name", strategy_names())
+@pytest.mark.parametrize("name", shipped_names("strategies"))
 def test_every_embedded_strategy_is_valid_and_named_as_its_file(name: str) -> None:
     assert load_strategy(name).name == name
 
@@ -162,7 +163,9 @@ def test_the_example_of_the_documentation_is_valid() -> None:
 
 def test_the_documentation_lists_every_strategy() -> None:
     page = (Path(__file__).parents[3] / "docs/strategies.md").read_text()
-    assert set(re.findall(r"^\| `([\w-]+)`", page, flags=re.MULTILINE)) == set(strategy_names())
+    assert set(re.findall(r"^\| `([\w-]+)`", page, flags=re.MULTILINE)) == set(
+        shipped_names("strategies")
+    )
 
 
 def test_a_cut_of_a_phase_that_is_null_is_not_said() -> None:

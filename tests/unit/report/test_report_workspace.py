@@ -9,110 +9,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from auto_iter.detector.constants import (
-    Constants,
-    accumulate,
-    changes,
-    format_constants,
-    read_constants,
-)
-from auto_iter.detector.labels import Scheme, place_of
 from auto_iter.errors import InputError
-from auto_iter.millepede.conversion.statistics import LayerResiduals, Spread, Statistics
-from auto_iter.millepede.pede.result_files import read_result
-from auto_iter.millepede.results import ChangeRecord, ParameterRecord, SolutionRecord
 from auto_iter.report.__main__ import main
+from auto_iter.report.assessment import assess
+from auto_iter.report.constants_text import constants_text
+from auto_iter.report.document import report_json
+from auto_iter.report.history import read_history
 from auto_iter.weakmodes.information import data_hessian
 from auto_iter.weakmodes.truth_file import read_truth
-
-REFERENCE = Path(__file__).parents[2] / "data/kfalignment/clean"
-MILLE = REFERENCE / "mp2input.bin"
-KEPT_LABELS = ("211", "212", "21001", "21011")
-
-
-def solution(iteration: int, scale: float) -> tuple[SolutionRecord, Constants]:
-    """Return a solution with some of the reference's parameters, and what it adds up to."""
-    result = {
-        label: parameter
-        for label, parameter in read_result(REFERENCE / "millepede.res").items()
-        if str(label) in KEPT_LABELS
-    }
-    moved = changes(result.values(), Scheme())
-    record = SolutionRecord(
-        iteration=iteration,
-        strategy="3st",
-        phase="3ST",
-        solver="builtin",
-        tracks=1000,
-        records=1000,
-        rejects=0,
-        chi2=950.0,
-        ndf=1000,
-        chi2_ndf=0.95,
-        track_chi2_ndf=scale,
-        max_shift_um=12.0,
-        max_rotation_mrad=0.5,
-        max_pull=3.0,
-        exit_codes=(0,),
-        steps=(),
-        warnings=("step 0: pede was not happy",),
-        statistics=Statistics(
-            layers={"20": LayerResiduals(before=Spread(hits=4, sum_mm=0, sum_mm2=scale * 1e-3))}
-        ),
-        parameters=tuple(
-            ParameterRecord(
-                label=label,
-                name=place_of(label, Scheme()).name,
-                value=parameter.value,
-                sigma=parameter.sigma,
-                presigma=0.05,
-            )
-            for label, parameter in result.items()
-        ),
-        changes=tuple(
-            ChangeRecord(
-                key=change.key,
-                parameter=change.parameter,
-                change=change.value,
-                sigma=1e-3,
-                free=True,
-            )
-            for change in moved
-        ),
-    )
-    return record, accumulate({}, moved)
+from tests.support.finished import MILLE, two_iterations, with_jobs, with_truth
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     """Return a workspace of two finished iterations and one that is under way."""
-    root = tmp_path / "Y2023_R011705_F450"
-    for number, scale in ((1, 9.0), (2, 1.0)):
-        directory = root / f"iter{number:02d}" / "3millepede"
-        (directory / "mille").mkdir(parents=True)
-        record, constants = solution(number, scale)
-        (directory / "solution.json").write_text(record.model_dump_json())
-        (directory / "inputforalign.txt").write_text(format_constants(constants))
-        shutil.copy(MILLE, directory / "mille")
-    (root / "iter03" / "1reco").mkdir(parents=True)
-    return root
+    return two_iterations(tmp_path / "Y2023_R011705_F450")
 
 
-def with_truth(root: Path, off_by_mm: float = 0.0) -> None:
-    """Say that what was found is the truth, but for layer 1's y in station 1."""
-    found = read_constants(root / "iter02/3millepede/inputforalign.txt")
-    lines = []
-    for key, values in found.items():
-        numbers = list(values)
-        if key == "11":
-            numbers[1] += off_by_mm
-        lines.append(f"  '{key}': {numbers}\n")
-    (root.parent / "truth.yaml").write_text("constants:\n" + "".join(lines))
-    (root / "config.yaml").write_text(f"simulation:\n  truth: {root.parent / 'truth.yaml'}\n")
+def constants(root: Path) -> str:
+    history = read_history(root)
+    return constants_text(history, assess(history))
 
 
 def report(root: Path) -> dict[str, object]:
-    document = json.loads((root / "report/report.json").read_text())
+    history = read_history(root)
+    document = json.loads(report_json(history, assess(history), []))
     assert isinstance(document, dict)
     return document
 
@@ -132,18 +53,19 @@ def test_a_workspace_without_a_finished_iteration_says_so(tmp_path: Path) -> Non
 
 
 def test_constants_txt_has_a_row_for_each_constant_and_a_summary(workspace: Path) -> None:
-    assert main([str(workspace)]) == 0
-    text = (workspace / "report/constants.txt").read_text()
+    text = constants(workspace)
     assert "station 1 layer 1 module 0  [110]" in text
     assert "9.0000 in iteration 1 → 1.0000 in iteration 2" in text
     assert "warning: step 0: pede was not happy" in text
+    assert "held out (2 files, 500 tracks), iteration 1 -> 2: chi2/ndf 9.25 -> 1.25; " in text
     assert "truth" not in text
 
 
-def test_every_kind_of_constant_gets_its_plot_and_the_same_numbers_the_same_bytes(
+def test_every_figure_is_beside_the_page_at_the_end_and_only_the_page_meanwhile(
     workspace: Path,
 ) -> None:
     with_truth(workspace)
+    with_jobs(workspace)
     assert main([str(workspace)]) == 0
     first = {path.name: path.read_bytes() for path in (workspace / "report").iterdir()}
     assert sorted(first) == [
@@ -153,33 +75,40 @@ def test_every_kind_of_constant_gets_its_plot_and_the_same_numbers_the_same_byte
         "convergence_layer_y.png",
         "convergence_module_x.png",
         "convergence_module_y.png",
+        "correlations.png",
+        "distributions.png",
+        "jobs.png",
+        "movement.png",
         "pulls.png",
+        "report.html",
         "report.json",
+        "residual_maps.png",
         "residuals.png",
+        "spectrum.png",
     ]
-    assert main([str(workspace)]) == 0
-    assert {path.name: path.read_bytes() for path in (workspace / "report").iterdir()} == first
+    for path in (workspace / "report").glob("*.png"):
+        path.unlink()
+    assert main([str(workspace), "--page-only"]) == 0  # as after each iteration
+    again = {path.name: path.read_bytes() for path in (workspace / "report").iterdir()}
+    assert sorted(again) == ["constants.txt", "report.html", "report.json"]
 
 
 def test_found_constants_that_are_the_truth_have_no_pulls_and_a_wrong_one_has_a_large_one(
     workspace: Path,
 ) -> None:
     with_truth(workspace)
-    main([str(workspace)])
     pulls = report(workspace)["pulls"]
     assert isinstance(pulls, dict)
     assert pulls["largest"] < 0.01
     with_truth(workspace, off_by_mm=0.2)
-    main([str(workspace)])
     pulls = report(workspace)["pulls"]
     assert isinstance(pulls, dict)
     assert pulls["largest"] > 10
-    assert " !" in (workspace / "report/constants.txt").read_text()
+    assert " !" in constants(workspace)
 
 
 def test_a_damaged_iteration_is_left_out_and_noted(workspace: Path) -> None:
     (workspace / "iter02/3millepede/solution.json").write_text('{"iteration": 2')
-    assert main([str(workspace)]) == 0
     document = report(workspace)
     iterations, notes = document["iterations"], document["notes"]
     assert isinstance(iterations, list)
@@ -194,11 +123,10 @@ def test_without_mille_binaries_weak_modes_are_unknown_and_the_rest_is_there(
     with_truth(workspace)
     for path in workspace.glob("iter*/3millepede/mille/*"):
         path.unlink()
-    assert main([str(workspace)]) == 0
     document = report(workspace)
     assert document["weak_modes"] is None
     assert document["pulls"] is None
-    assert "weak modes and pulls are not known" in (workspace / "report/constants.txt").read_text()
+    assert "weak modes and pulls are not known" in constants(workspace)
 
 
 def test_what_is_not_read_of_many_binaries_counts_as_being_like_the_rest(tmp_path: Path) -> None:
@@ -206,11 +134,14 @@ def test_what_is_not_read_of_many_binaries_counts_as_being_like_the_rest(tmp_pat
     for path in copies:
         shutil.copy(MILLE, path)
     labels = [211, 212, 20001, 20011, 47777]
-    every = data_hessian(copies, labels)
-    np.testing.assert_allclose(data_hessian(copies, labels, most_bytes=1), every)
+    every = data_hessian(copies, labels, {})
+    np.testing.assert_allclose(data_hessian(copies, labels, {}, most_bytes=1), every)
     np.testing.assert_allclose(every, every.T)
     assert (np.diag(every)[:4] > 0).all()
     assert not every[4].any()
+    for most_bytes in (1, 10**9):
+        weighted = data_hessian(copies, labels, {"b.bin": 0.5}, most_bytes)
+        np.testing.assert_allclose(weighted, 0.75 * every)
 
 
 @pytest.mark.parametrize(

@@ -25,15 +25,16 @@ from auto_iter.simulation.fit import cross
 from auto_iter.simulation.generation import Beam, generate
 from auto_iter.simulation.misalignment import Sizes, draw_constants
 from auto_iter.simulation.pattern import Found, find_tracks
-from auto_iter.simulation.rawfile import STEPS_PER_STRIP, RawFile, read_raw, write_raw
-from auto_iter.simulation.reconstruct import chi2_per_ndf, reconstruct
+from auto_iter.simulation.rawfile import STEPS_PER_STRIP, SimulatedRaw, read_raw, write_raw
+from auto_iter.simulation.reconstruct import reconstruct
+from tests.support.simulated import chi2_per_ndf
 
 TRUTH = draw_constants(np.random.default_rng(1), 4, Sizes())
 EVENTS = 300
 BEAM = Beam(events=EVENTS)
 
 
-def a_raw_file(beam: Beam = BEAM, number: int = 400) -> RawFile:
+def a_raw_file(beam: Beam = BEAM, number: int = 400) -> SimulatedRaw:
     return generate(np.random.default_rng([9, number]), build_detector(TRUTH), beam, 11705, number)
 
 
@@ -54,7 +55,7 @@ def test_reading_gives_back_what_was_written(
     tmp_path_factory: pytest.TempPathFactory, steps: np.ndarray, run: int
 ) -> None:
     count = len(steps)
-    raw = RawFile(
+    raw = SimulatedRaw(
         run,
         7,
         count + 1,
@@ -192,5 +193,5 @@ def test_the_interface_tracker_can_be_left_out(tmp_path: Path) -> None:
 
 def test_the_true_constants_are_ideal(tmp_path: Path) -> None:
     raw = written(tmp_path / "a.raw")
-    assert chi2_per_ndf([raw], TRUTH) == pytest.approx(1.0, abs=0.1)
-    assert chi2_per_ndf([raw], {}) > 10
+    assert chi2_per_ndf([raw], TRUTH, tmp_path / "b.root") == pytest.approx(1.0, abs=0.1)
+    assert chi2_per_ndf([raw], {}, tmp_path / "b.root") > 10

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from auto_iter.alignment.history import IterationRecord
+from auto_iter.alignment.judges.word import Word
 from auto_iter.alignment.model import Stage
 from auto_iter.alignment.plan import PhasePlan, Plan
-from auto_iter.alignment.snapshot import IterationRecord, Snapshot
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.alignment.solution import SolutionSummary
-from auto_iter.config.schema import Config
+from auto_iter.config.schema import Alignment, Config
 from auto_iter.daemon.lifecycle import revive
 from auto_iter.daemon.loop import Ending
 from auto_iter.millepede.strategy.file import load_strategy, parse_strategy
@@ -65,7 +67,10 @@ def test_a_phase_that_uses_up_its_iterations_gives_way_and_is_named_at_the_end()
     verdict = alignment.saved.verdict
     assert verdict is not None
     assert not verdict.converged
-    assert verdict.sentence == "not converged, phase 3ST: layer ry still moves by 7 σ"
+    assert (
+        verdict.sentence
+        == "not converged, iterations used up, phase 3ST: layer ry still moves by 7 σ"
+    )
 
 
 def test_iterations_that_end_before_the_last_phase_leave_it_incomplete() -> None:
@@ -82,7 +87,7 @@ def test_more_iterations_begin_the_phase_that_was_due() -> None:
     alignment = world([9.0, 0.1, 0.1, 0.1], iterations=2)
     assert alignment.run() is Ending.DONE
     longer = alignment.saved.arguments.model_copy(update={"iterations": 9})
-    saved = alignment.saved.but(arguments=longer, converged=False)
+    saved = alignment.saved.but(arguments=longer, settled=False)
     alignment.saved = revive(saved, alignment.clock.now())
     assert alignment.run() is Ending.DONE
     assert stages(alignment) == [(0, 1), (0, 2), (1, 1), (2, 1)]
@@ -102,28 +107,30 @@ def test_the_last_iteration_of_all_may_still_move() -> None:
     alignment = world([9.0, 6.6], iterations=2, plan=Plan("3st", (PhasePlan("3ST", None, 1, 0.5),)))
     assert alignment.run() is Ending.DONE
     assert alignment.saved.verdict is not None
-    assert alignment.saved.verdict.sentence == "not converged: layer ry still moves by 6.6 σ"
+    assert alignment.saved.verdict.sentence == (
+        "not converged, iterations used up: layer ry still moves by 6.6 σ"
+    )
 
 
 def test_while_cuts_still_narrow_nothing_has_converged() -> None:
     phase = PhasePlan("3ST", None, 4, 0.5)
-    assert [convergence.of(solution(0.1), within, phase) for within in (1, 3, 4, 9)] == [
-        False,
-        False,
-        True,
-        True,
+    limits = convergence.limits_of(phase, Alignment(convergence_iterations=1))
+    found = [
+        convergence.word_of([], solution(0.1), within, phase, limits) for within in (1, 3, 4, 9)
     ]
-    assert "cuts have not settled" in convergence.movement(solution(0.1), 0.5)
+    assert found == [None, None, Word.CONVERGED, Word.CONVERGED]
+    assert "with the same cuts" in convergence.movement(solution(0.1), limits)
 
 
 def test_without_uncertainties_nobody_knows_whether_it_has_converged() -> None:
-    silent = solution(0.0, pulls={})
-    assert convergence.of(silent, 9, PhasePlan("3ST", None, 1, 0.5)) is None
+    silent, phase = solution(0.0, pulls={}), PhasePlan("3ST", None, 1, 0.5)
+    limits = convergence.limits_of(phase, Alignment())
+    assert convergence.word_of([], silent, 9, phase, limits) is None
     record = IterationRecord(
         iteration=1, started_at=0, finished_at=1, attempts=1, files=1, **dict(silent)
     )
-    verdict = convergence.verdict([record], Plan("3st", (PhasePlan("3ST", None, 1, 0.5),)))
-    assert not verdict.converged
+    verdict = convergence.verdict([record], Plan("3st", (phase,)), Alignment(), "found")
+    assert verdict.word is Word.USED_UP
     assert "no uncertainties" in verdict.sentence
 
 

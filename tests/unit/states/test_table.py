@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import states
-from states import table
+from states import actions, table
 from states.diagram import mermaid
 from states.machine import StateMachine, UnknownEventError
 
@@ -15,7 +14,7 @@ README = Path(__file__).parents[3] / "README.md"
 
 
 def test_every_acting_state_has_an_action_and_no_other_has() -> None:
-    assert set(states.ALL) == set(table.ACTING)
+    assert set(actions.ALL) == set(table.ACTING)
 
 
 def test_every_arrow_ends_in_a_known_state() -> None:

@@ -20,9 +20,10 @@ from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.ads import Ad
 from auto_iter.batch.htcondor.dagman.submit import DAG_ATTRIBUTE
 from auto_iter.batch.htcondor.dagman.text import DAG_FILE
-from auto_iter.batch.htcondor.schedd import DagSchedd, Placed, make_sure_we_are_known
+from auto_iter.batch.htcondor.schedd.protocol import DagSchedd, Placed, make_sure_we_are_known
 from auto_iter.batch.htcondor.submit import quote
 from auto_iter.config.batch import HTCondor
+from auto_iter.errors import UsageError
 
 REMOVAL_S: Final = 10.0
 SCHEDULER_UNIVERSE: Final = 7
@@ -70,7 +71,10 @@ ON_EXIT_REMOVE: Final = (
 
 @dataclass(frozen=True)
 class DagJob:
-    """A DAGMan job as the schedd shows it. `exit_code`: of its last run, where there was one."""
+    """A DAGMan job as the schedd shows it. `exit_code`: of its last run, where there was one.
+
+    `place`: the workspace that it runs in, which may have been moved since; None: it is not told.
+    """
 
     cluster: int
     schedd: str
@@ -82,6 +86,7 @@ class DagJob:
     reason: str
     in_recovery: bool
     nodes: Mapping[str, int]
+    place: Path | None = None
 
     @classmethod
     def of(cls, ad: Ad) -> DagJob:
@@ -98,6 +103,7 @@ class DagJob:
             reason=str(ad.get("HoldReason") or ad.get("RemoveReason") or ""),
             in_recovery=bool(ad.get("DAG_InRecovery", 0)),
             nodes={kind: int(ad[f"DAG_Nodes{kind}"]) for kind in NODES if f"DAG_Nodes{kind}" in ad},
+            place=_place(ad),
         )
 
 
@@ -128,18 +134,19 @@ class DagManager:
             (*DAG_JOB, *WHERE),
         )
         for ad in found:
-            if (key and ad.get("AutoIterKey") == key) or self._is_here(ad):
+            if (key and ad.get("AutoIterKey") == key) or _place(ad) == self._root:
                 return DagJob.of(ad)
         make_sure_we_are_known(self._schedd)
         return None
 
-    def _is_here(self, ad: Ad) -> bool:
-        """Tell whether a DAGMan runs this DAG, from whatever directory it was submitted."""
-        said = _DAG_ARGUMENT.search(str(ad.get("Arguments") or ad.get("Args") or ""))
-        if said is None:
-            return False
-        where = Path(str(ad.get("Iwd", "/")), said[1])
-        return os.path.realpath(where) == str(self._root / DAG_FILE)
+    def refuse_elsewhere(self, job: DagJob) -> None:
+        """Raise UsageError where a job is that of the workspace that this one is a copy of."""
+        place = job.place
+        if place is not None and place != self._root and (place / DAG_FILE).exists():
+            raise UsageError(
+                f"{self._root}: is a copy of {place}, where DAGMan runs (job {job.cluster}.0 on "
+                f"{job.schedd}); end it from there: auto-iter dag remove {place}"
+            )
 
     def last(self, key: str) -> DagJob | None:
         """Return how the DAGMan job under `key` ended; None where the history does not know."""
@@ -186,6 +193,14 @@ class DagManager:
                 self._schedd.act("remove", everything, "auto-iter dag")
             self._sleep(0.2)
         return 0
+
+
+def _place(ad: Ad) -> Path | None:
+    """Return where a DAGMan finds our DAG, from whatever directory it was submitted."""
+    said = _DAG_ARGUMENT.search(str(ad.get("Arguments") or ad.get("Args") or ""))
+    if said is None:
+        return None
+    return Path(os.path.realpath(Path(str(ad.get("Iwd", "/")), said[1]))).parent
 
 
 def _of_dag(cluster: int | None, key: str) -> str:

@@ -26,6 +26,7 @@ from auto_iter.alignment.model import (
 from auto_iter.batch.exitcodes import describe_exit
 from auto_iter.errors import JobError
 from auto_iter.files import move_whole, sync_directory
+from auto_iter.rawfiles import with_run
 
 FAILED_DIRECTORY = "failed"
 """In `1reco`: a JSON file for each raw file whose node failed, written by the POST script."""
@@ -75,12 +76,21 @@ def bring_home(iteration: Path) -> None:
     brought = [
         path
         for path in sorted((iteration / "1reco").glob("*/*/kfalignment_*.root"))
-        if int(path.parent.name) not in noted
+        if noted.keys().isdisjoint(_known_as(path))
     ]
     for path in brought:
         move_whole(path, home / path.name)
     if brought:
         sync_directory(home)
+
+
+def _known_as(brought: Path) -> set[int]:
+    """Return what the raw file of an output is called: by its number, or of several runs by both.
+
+    Never can one be taken for the other.
+    """
+    run, number = int(brought.parent.parent.name), int(brought.parent.name)
+    return {number, with_run(run, number)}
 
 
 def key_of(iteration: int, dag_key: str) -> str:

@@ -1,7 +1,8 @@
 """Submit descriptions of a DAG's nodes, the DAG's own settings, and what its POST script goes by.
 
-Nodes of one iteration share `reco.sub`: DAGMan hands in `number` and `rawfile` (`VARS`), all else
-is the description that the daemon submits. What a daemon does for held jobs, expressions do here.
+Nodes of one iteration share `reco.sub`: DAGMan hands in (`VARS`) `number` and `rawfile`, of several
+runs also `run` and `file`; all else is the description that the daemon submits. What a daemon does
+for held jobs, expressions do here.
 Commands: HTCondor manual, `condor_submit`.
 """
 
@@ -24,6 +25,7 @@ from auto_iter.batch.holds import (
     SUBCODE_DISK,
     HoldKind,
 )
+from auto_iter.batch.htcondor.dagman.text import Nodes, names
 from auto_iter.batch.htcondor.submit import (
     delivery_arguments,
     quote,
@@ -33,14 +35,13 @@ from auto_iter.batch.htcondor.submit import (
 from auto_iter.config.batch import HTCondor
 from auto_iter.errors import InputError
 
-NUMBER: Final = "$(number)"
 DAG_ATTRIBUTE: Final = "AutoIterDag"
 """The job-ad attribute of a node's job that carries the key of its DAG."""
 
 MEMORY_FILE: Final = "memory.sub"
 """Beside `reco.sub`: what memory a raw file's job asks for; the POST script keeps it."""
 
-NOT_AGAIN: Final = frozenset({10, 43})
+ENDS_ALIKE: Final = frozenset({10, 43})
 """Exit codes that another try of the same raw file would end with, too."""
 
 SEVERAL: Final = 3
@@ -61,6 +62,7 @@ def reco_text(batch: Batch, config: HTCondor, key: str) -> str:
     for name in _DROPPED:
         description.pop(name, None)
     first = batch.jobs[0]
+    by_hand = " ".join(f"{name}={value}" for name, value in names(first.number).items())
     arguments = [
         _template(tokens, batch)
         for tokens in zip(
@@ -77,12 +79,14 @@ def reco_text(batch: Batch, config: HTCondor, key: str) -> str:
         f"My.{DAG_ATTRIBUTE}": quote(key),
         "My.AutoIterRawFile": "$(rawfile)",
     }
+    if config.job_flavour:
+        description["My.JobFlavour"] = quote(config.job_flavour)  # the same for all nodes
     if config.spool:
         description["transfer_output_remaps"] = f'"{outfile} = {place}/{outfile}"'
     description |= config.extra
     lines = [
         "# Reconstruction of one raw file, as a node of alignment.dag. By hand, for example:",
-        f"# condor_submit reco.sub number={first.number:05d} rawfile={first.number}",
+        f"# condor_submit reco.sub {by_hand} rawfile={first.number}",
         f"include : {batch.directory / MEMORY_FILE}",
         *(f"{name} = {value}" for name, value in description.items()),
         "queue",
@@ -95,12 +99,27 @@ def _template(tokens: Iterable[str], batch: Batch) -> str:
     values = list(tokens)
     if len(set(values)) == 1:
         return values[0]
-    number = f"{batch.jobs[0].number:05d}"
-    head, found, tail = values[0].rpartition(number)
-    for value, job in zip(values, batch.jobs, strict=True):
-        if not found or value != f"{head}{job.number:05d}{tail}":
+    named = [names(job.number) for job in batch.jobs]
+    template, at = "", 0
+    while at < len(values[0]):
+        name = next((each for each in named[0] if _say(values, named, each, at)), None)
+        template += values[0][at] if name is None else f"$({name})"
+        at += 1 if name is None else len(named[0][name])
+    for value, each in zip(values, named, strict=True):
+        if value != _filled(template, each):
             raise InputError(f"{value}: jobs of one DAG may differ by their raw file only")
-    return f"{head}{NUMBER}{tail}"
+    return template
+
+
+def _say(values: list[str], named: list[dict[str, str]], name: str, at: int) -> bool:
+    """Tell whether, from `at` on, each of `values` has its own raw file's variable `name`."""
+    return all(v.startswith(each[name], at) for v, each in zip(values, named, strict=True))
+
+
+def _filled(template: str, variables: Mapping[str, str]) -> str:
+    for name, value in variables.items():
+        template = template.replace(f"$({name})", value)
+    return template
 
 
 _STARTS: Final = "(NumShadowStarts ?: 0)"
@@ -119,9 +138,16 @@ def _memory(config: HTCondor, base: str) -> str:
     return f"ifThenElse((NumHolds ?: 0) > 0, max({{{base}, {grown}}}), {base})"
 
 
+def _listed(codes: Iterable[int]) -> str:
+    return ", ".join(str(code) for code in codes)
+
+
+POLICIES: Final = (BY_JOB_POLICY, BY_MACHINE, BY_SITE_POLICY)
+"""By these codes a policy holds a job, for its memory or for anything else."""
+
 ABOUT_MEMORY: Final = (
     f"((HoldReasonCode == {OUT_OF_RESOURCES} && HoldReasonSubCode =!= {SUBCODE_DISK}) || "
-    f"(member(HoldReasonCode, {{{BY_JOB_POLICY}, {BY_MACHINE}, {BY_SITE_POLICY}}}) && "
+    f"(member(HoldReasonCode, {{{_listed(POLICIES)}}}) && "
     f'(HoldReasonSubCode =?= {OUT_OF_RESOURCES} || regexp("memory", HoldReason, "i"))))'
 )
 """`holds.is_about_memory` of a job's own ad."""
@@ -166,18 +192,6 @@ def _may_grow(config: HTCondor, base: str) -> str:
 
 def _limit(kind: HoldKind, most: int) -> int:
     return most if kind.limit is None else min(kind.limit, most)
-
-
-def _listed(codes: Iterable[int]) -> str:
-    return ", ".join(str(code) for code in codes)
-
-
-def memory_text(memory_mb: Mapping[int, int], otherwise: int) -> str:
-    """Return the content of `memory.sub`, as the POST script writes it, too."""
-    text = str(otherwise)
-    for number, needed in sorted(memory_mb.items()):
-        text = f"ifThenElse(AutoIterRawFile =?= {number}, {needed}, {text})"
-    return f"memory = {text}\n"
 
 
 @dataclass(frozen=True)
@@ -230,15 +244,24 @@ def settings_text(settings: Mapping[str, str]) -> str:
     return "".join(f"{name} = {value}\n" for name, value in settings.items())
 
 
-def policy_text(wanted: int, min_success_fraction: float, memory_mb: int, config: HTCondor) -> str:
-    """Return the content of `dag.json`, by which the POST script judges."""
+def policy_text(nodes: Nodes, min_success_fraction: float, memory_mb: int, config: HTCondor) -> str:
+    """Return the content of `dag.json`, by which the POST script judges.
+
+    Of the raw files of the fit enough have to succeed; of those that are held out none.
+    """
+    of_fit = len(nodes.numbers) - len(nodes.held_out)
+    canary = None if nodes.canary is None else [f"iter{nodes.current:02d}", nodes.canary]
     policy: dict[str, Any] = {
-        "tolerated": wanted - _least(wanted, min_success_fraction),
+        "tolerated": of_fit - _least(of_fit, min_success_fraction),
+        "held_out": sorted(nodes.held_out),
+        "canary": canary,
         "settings_disagree": sorted(SETTINGS_DISAGREE),
         "same_for_every_file": sorted(SAME_FOR_EVERY_FILE),
         "several": SEVERAL,
-        "not_again": sorted(NOT_AGAIN),
-        "out_of_memory": OUT_OF_RESOURCES,
+        "ends_alike": sorted(ENDS_ALIKE),
+        "out_of_resources": OUT_OF_RESOURCES,
+        "disk": SUBCODE_DISK,
+        "policies": POLICIES,
         "memory_mb": memory_mb,
         "memory_cap_mb": config.holds.memory_cap_mb,
     }
@@ -247,4 +270,4 @@ def policy_text(wanted: int, min_success_fraction: float, memory_mb: int, config
 
 def _least(wanted: int, fraction: float) -> int:
     """Return how many files have to succeed: the same comparison as the states make."""
-    return next(count for count in range(wanted + 1) if count / wanted >= fraction)
+    return next((count for count in range(1, wanted) if count / wanted >= fraction), wanted)

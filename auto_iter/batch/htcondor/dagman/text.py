@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from auto_iter.rawfiles import file_tag, run_and_number
+from conf.job.dag_post import NOBODY, NOT_AGAIN
+
 DAG_FILE: Final = "alignment.dag"
 CONFIG_FILE: Final = "alignment.dag.config"
 POST_SCRIPT: Final = "dag_post.py"
@@ -28,17 +31,12 @@ FAILED: Final = 64
 
 Not 1, with which Python ends of whatever passes.
 """
-NOT_AGAIN: Final = 99
-"""Exit code of the POST script: another try of this node would be in vain."""
-NOBODY: Final = 98
-"""Exit code of the POST script: no job of the DAG can succeed."""
-
-_NODE: Final = re.compile(r"R(?P<iteration>\d+)_(?P<number>\d+)|M(?P<solving>\d+)")
+_NODE: Final = re.compile(r"R(?P<iteration>\d+)_(?P<number>\d+(?:_\d+)?)|M(?P<solving>\d+)")
 
 
 def reco_node(iteration: int, number: int) -> str:
     """Return the name of the node that reconstructs a raw file."""
-    return f"R{iteration:02d}_{number:05d}"
+    return f"R{iteration:02d}_{file_tag(number)}"
 
 
 def millepede_node(iteration: int) -> str:
@@ -61,13 +59,16 @@ class Nodes:
     """What has to be run: `iterations`, each of the raw files `numbers`.
 
     `current`: the iteration that the alignment is at; those before it are done, and of it the raw
-    files in `delivered`.
+    files in `delivered`. `held_out`: those of `numbers` that are not for the fit. `canary`: the raw
+    file of that iteration that is tried before the others.
     """
 
     iterations: int
     numbers: tuple[int, ...]
     current: int = 1
     delivered: frozenset[int] = frozenset()
+    held_out: frozenset[int] = frozenset()
+    canary: int | None = None
 
     def is_done(self, iteration: int, number: int) -> bool:
         """Tell whether a raw file has its output, or needs none any more."""
@@ -106,8 +107,9 @@ def _iteration(root: Path, nodes: Nodes, rules: Rules, iteration: int) -> Iterat
         node = reco_node(iteration, number)
         done = " DONE" if nodes.is_done(iteration, number) else ""
         yield f"JOB {node} {place}/1reco/reco.sub{done}"
-        yield f'VARS {node} number="{number:05d}" rawfile="{number}"'
-        yield f"SCRIPT POST {node} {post} {place}/1reco {number:05d} $RETURN $RETRY $MAX_RETRIES"
+        yield f"VARS {node} {_variables(number)}"
+        tag = file_tag(number)
+        yield f"SCRIPT POST {node} {post} {place}/1reco {tag} $RETURN $RETRY $MAX_RETRIES"
         yield f"RETRY {node} {rules.retries} UNLESS-EXIT {NOT_AGAIN}"
         yield f"ABORT-DAG-ON {node} {NOBODY} RETURN 1"
         if rules.max_jobs is not None:
@@ -119,4 +121,21 @@ def _iteration(root: Path, nodes: Nodes, rules: Rules, iteration: int) -> Iterat
     all_nodes = " ".join(reco_node(iteration, number) for number in nodes.numbers)
     if iteration > 1:
         yield f"PARENT {millepede_node(iteration - 1)} CHILD {all_nodes}"
+    if nodes.canary is not None and iteration == nodes.current:
+        others = set(nodes.numbers) - nodes.delivered - {nodes.canary}
+        waiting = " ".join(reco_node(iteration, number) for number in sorted(others))
+        if waiting:
+            yield f"PARENT {reco_node(iteration, nodes.canary)} CHILD {waiting}"
     yield f"PARENT {all_nodes} CHILD {solving}"
+
+
+def _variables(number: int) -> str:
+    values = {**names(number), "rawfile": str(number)}
+    return " ".join(f'{name}="{value}"' for name, value in values.items())
+
+
+def names(number: int) -> dict[str, str]:
+    """Return the variables by which `reco.sub` says of which raw file a job is."""
+    run, file = run_and_number(number, None)
+    of_several = {"run": f"{run:06d}", "file": f"{file:05d}"} if run else {}
+    return {"number": file_tag(number), **of_several}

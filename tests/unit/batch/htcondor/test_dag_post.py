@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.htcondor.dagman.nodes import failures, needed_memory
-from auto_iter.batch.htcondor.dagman.submit import memory_text, policy_text
-from auto_iter.batch.htcondor.dagman.text import NOBODY, NOT_AGAIN
+from auto_iter.batch.htcondor.dagman.nodes import bring_home, failures, needed_memory
+from auto_iter.batch.htcondor.dagman.submit import policy_text
+from auto_iter.batch.htcondor.dagman.text import Nodes
 from auto_iter.config.batch import HTCondor
+from auto_iter.rawfiles import file_tag, with_run
+from auto_iter.workspace.paths import Iteration as Paths
+from conf.job.dag_post import NOBODY, NOT_AGAIN, memory_text
 
 SCRIPT = Path(__file__).parents[4] / "conf/job/dag_post.py"
 
@@ -44,21 +47,22 @@ REMOVED = """\
 """
 
 
-class Iteration:
+class NodeOfIteration:
     """An iteration's `1reco`, and the script at work in it."""
 
-    def __init__(self, root: Path, fraction: float) -> None:
+    def __init__(self, root: Path, fraction: float, canary: int | None = None) -> None:
         self.reco = root / "iter01/1reco"
         (self.reco / "logs").mkdir(parents=True)
-        (root / "dag.json").write_text(policy_text(5, fraction, 500, HTCondor()))
+        nodes = Nodes(2, (*range(400, 405), 409), held_out=frozenset({409}), canary=canary)
+        (root / "dag.json").write_text(policy_text(nodes, fraction, 500, HTCondor()))
 
     def ended(
         self, number: int, code: int, log: str = RAN.format(machine="one"), retry: int = 0
     ) -> int:
         """Return what DAGMan is told when a try ended with `code`; three more are allowed."""
-        with (self.reco / f"logs/reco_{number:05d}.log").open("a") as events:
+        with (self.reco / f"logs/reco_{file_tag(number)}.log").open("a") as events:
             events.write(log)
-        words = [self.reco, f"{number:05d}", code, retry, 3]
+        words = [self.reco, file_tag(number), code, retry, 3]
         command = [sys.executable, str(SCRIPT), *map(str, words)]
         ran = subprocess.run(command, check=False, capture_output=True, text=True)
         assert not ran.stderr
@@ -66,50 +70,69 @@ class Iteration:
 
 
 @pytest.fixture
-def iteration(tmp_path: Path) -> Iteration:
-    """Give an iteration of five raw files of which one may fail."""
-    return Iteration(tmp_path, 0.8)
+def iteration(tmp_path: Path) -> NodeOfIteration:
+    """Give an iteration of five raw files of which one may fail, and a held-out one."""
+    return NodeOfIteration(tmp_path, 0.8)
 
 
-def test_a_failure_is_noted_and_tried_again_until_it_succeeds(iteration: Iteration) -> None:
-    assert iteration.ended(402, 40) == 40
+@pytest.mark.parametrize("number", [402, with_run(11705, 402)])
+def test_a_failure_is_noted_and_tried_again_until_it_succeeds(
+    iteration: NodeOfIteration, number: int
+) -> None:
+    assert iteration.ended(number, 40) == 40
     (problem,) = failures(iteration.reco).values()
-    assert (problem.number, problem.exit_code, problem.machine) == (402, 40, "one")
-    assert iteration.ended(402, 0, retry=1) == 0
+    assert (problem.number, problem.exit_code, problem.machine) == (number, 40, "one")
+    assert iteration.ended(number, 0, retry=1) == 0
     assert failures(iteration.reco) == {}
 
 
-def test_the_last_try_of_as_many_files_as_may_fail_is_no_failure(iteration: Iteration) -> None:
+def test_the_last_try_of_as_many_files_as_may_fail_is_no_failure(
+    iteration: NodeOfIteration,
+) -> None:
     assert iteration.ended(402, 40, retry=3) == 0
     assert iteration.ended(403, 40, retry=3) == 40
     assert failures(iteration.reco).keys() == {402, 403}
 
 
+def test_without_the_canary_nothing_goes_on_though_one_may_fail(tmp_path: Path) -> None:
+    iteration = NodeOfIteration(tmp_path, 0.8, canary=400)
+    assert iteration.ended(400, 40) == 40
+    assert iteration.ended(400, 40, retry=3) == 40
+    assert iteration.ended(401, 40, retry=3) == 0
+
+
+def test_a_held_out_file_may_always_fail(iteration: NodeOfIteration) -> None:
+    assert iteration.ended(409, 40, retry=3) == 0
+    assert iteration.ended(402, 40, retry=3) == 0  # the one of the fit
+    assert iteration.ended(403, 40, retry=3) == 40
+    assert iteration.ended(409, 40, retry=3) == 0
+
+
 def test_a_file_that_was_given_up_and_fails_again_does_not_count_twice(
-    iteration: Iteration,
+    iteration: NodeOfIteration,
 ) -> None:
     for _ in range(2):
         assert iteration.ended(402, 40, retry=3) == 0
 
 
 def test_no_file_may_fail_where_all_are_wanted(tmp_path: Path) -> None:
-    assert Iteration(tmp_path, 1.0).ended(402, 41, retry=3) == 41
+    assert NodeOfIteration(tmp_path, 1.0).ended(402, 41, retry=3) == 41
 
 
-def test_what_another_try_would_end_with_too_is_not_tried(iteration: Iteration) -> None:
+def test_what_another_try_would_end_with_too_is_not_tried(iteration: NodeOfIteration) -> None:
     assert iteration.ended(400, 43) == 0  # the one that may fail
     assert iteration.ended(401, 43) == NOT_AGAIN
 
 
 @pytest.mark.parametrize("code", [31, 33, 34])
 def test_settings_that_do_not_fit_together_end_the_dag_at_once(
-    code: int, iteration: Iteration
+    code: int, iteration: NodeOfIteration
 ) -> None:
     assert iteration.ended(402, code) == NOBODY
 
 
 def test_what_is_the_same_for_all_ends_the_dag_once_several_machines_say_so(
-    iteration: Iteration,
+    iteration: NodeOfIteration,
 ) -> None:
     told = [
         iteration.ended(400 + n, 20, RAN.format(machine=machine))
@@ -118,13 +141,13 @@ def test_what_is_the_same_for_all_ends_the_dag_once_several_machines_say_so(
     assert told == [20, 20, 20, NOBODY]
 
 
-def test_one_success_speaks_for_what_is_the_same_for_all(iteration: Iteration) -> None:
+def test_one_success_speaks_for_what_is_the_same_for_all(iteration: NodeOfIteration) -> None:
     assert iteration.ended(404, 0) == 0
     for n, machine in enumerate(("one", "two", "three")):
         assert iteration.ended(400 + n, 20, RAN.format(machine=machine)) == 20
 
 
-def test_a_signal_and_a_removal_are_told_as_what_they_are(iteration: Iteration) -> None:
+def test_a_signal_and_a_removal_are_told_as_what_they_are(iteration: NodeOfIteration) -> None:
     assert 0 < iteration.ended(400, -9) < NOBODY
     assert 0 < iteration.ended(401, -1004, RAN.format(machine="two") + REMOVED) < NOBODY
     found = failures(iteration.reco)
@@ -138,7 +161,7 @@ DISK = HELD.format(reason="Disk usage exceeded", code=34, subcode=104)
 
 
 @pytest.mark.parametrize("held", [SITE, CGROUP])
-def test_memory_that_was_needed_is_kept(held: str, iteration: Iteration) -> None:
+def test_memory_that_was_needed_is_kept(held: str, iteration: NodeOfIteration) -> None:
     ran = RAN.format(machine="one")
     iteration.ended(402, 0, ran + held + ran + ENDED.format(code=0, request=1050))
     assert needed_memory(iteration.reco) == {402: 1050}
@@ -148,7 +171,9 @@ def test_memory_that_was_needed_is_kept(held: str, iteration: Iteration) -> None
     assert (iteration.reco / "memory.sub").read_text() == memory_text({402: 1050, 403: 900}, 500)
 
 
-def test_no_more_than_the_cap_is_kept_and_nothing_for_other_holds(iteration: Iteration) -> None:
+def test_no_more_than_the_cap_is_kept_and_nothing_for_other_holds(
+    iteration: NodeOfIteration,
+) -> None:
     ran = RAN.format(machine="one")
     iteration.ended(402, 0, ran + DISK + ran + ENDED.format(code=0, request=1050))
     iteration.ended(403, 0, ran + ENDED.format(code=0, request=500))
@@ -157,7 +182,7 @@ def test_no_more_than_the_cap_is_kept_and_nothing_for_other_holds(iteration: Ite
     assert needed_memory(iteration.reco) == {404: HTCondor().holds.memory_cap_mb}
 
 
-def test_what_earlier_iterations_needed_is_not_forgotten(iteration: Iteration) -> None:
+def test_what_earlier_iterations_needed_is_not_forgotten(iteration: NodeOfIteration) -> None:
     (iteration.reco / "memory.json").write_text(json.dumps({"401": 2000}))
     ran = RAN.format(machine="one")
     iteration.ended(402, 0, ran + SITE + ran + ENDED.format(code=0, request=1050))
@@ -169,3 +194,20 @@ def test_the_script_is_python_3_9s() -> None:
     import ast
 
     ast.parse(SCRIPT.read_text(), feature_version=(3, 9))
+
+
+@pytest.mark.parametrize("run", [11705, None])
+def test_only_what_did_not_fail_is_brought_home(
+    iteration: NodeOfIteration, run: int | None
+) -> None:
+    paths = Paths(iteration.reco.parent, run)
+    good, bad = (n if run else with_run(11705, n) for n in (402, 403))
+    paths.kfalignment.mkdir()
+    other = [] if run else [with_run(11710, 403)]
+    for number in (good, bad, *other):
+        place = paths.job_directory(number)
+        place.mkdir(parents=True)
+        (place / paths.output_name(number)).write_text("tracks")
+    iteration.ended(bad, 40)
+    bring_home(paths.root)
+    assert {paths.number_of(each.name) for each in paths.kfalignment.iterdir()} == {good, *other}

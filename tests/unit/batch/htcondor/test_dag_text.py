@@ -9,17 +9,21 @@ from pathlib import Path
 import pytest
 
 from auto_iter.alignment.model import Batch, Job, Resources
-from auto_iter.batch.holds import OUT_OF_RESOURCES
 from auto_iter.batch.htcondor.dagman.submit import (
     Program,
-    memory_text,
     millepede_text,
     policy_text,
     reco_text,
 )
-from auto_iter.batch.htcondor.dagman.text import Nodes, Rules, dag_text, node_of
+from auto_iter.batch.htcondor.dagman.text import Nodes, Rules, dag_text, node_of, reco_node
+from auto_iter.batch.htcondor.submit import describe
+from auto_iter.batch.job import job_arguments
 from auto_iter.config.batch import HTCondor
+from auto_iter.config.schema import Reco
 from auto_iter.errors import InputError
+from auto_iter.rawfiles import raw_path, run_and_number
+from auto_iter.workspace.paths import Iteration
+from conf.job.dag_post import memory_text
 
 ROOT = Path("/afs/cern.ch/user/f/faser/Y2023_R011705_F400-402")
 RULES = Rules(retries=3, millepede_retries=2)
@@ -36,6 +40,14 @@ def test_each_iteration_waits_for_the_one_before() -> None:
         "PARENT M01 CHILD R02_00400 R02_00401",
         "PARENT R02_00400 R02_00401 CHILD M02",
     ]
+
+
+def test_the_others_of_its_iteration_wait_for_the_canary() -> None:
+    done = frozenset({402})
+    text = lines(Nodes(3, (400, 401, 402, 403), current=2, delivered=done, canary=400))
+    assert [
+        line for line in text if line.startswith("PARENT R") and "R" in line.split("CHILD")[1]
+    ] == ["PARENT R02_00400 CHILD R02_00401 R02_00403"]
 
 
 def test_nodes_of_an_iteration_share_one_submit_description_and_get_their_number() -> None:
@@ -114,6 +126,54 @@ def test_the_description_is_the_daemons_with_the_number_put_in_by_dagman() -> No
     assert not {"on_exit_remove", "max_retries", "retry_until"} & said.keys()
 
 
+def of_several(*numbers: int) -> Batch:
+    reco = ROOT / "iter01/1reco"
+    paths, place = Iteration(reco.parent, None), Path("/raw/011705/00400")
+    jobs = []
+    for n in numbers:
+        run, file = run_and_number(n, None)
+        raw = str(raw_path(place, 2023, run, file))
+        told = job_arguments(raw, run, file, 3, Reco())
+        where = str(paths.job_directory(n).relative_to(reco))
+        jobs.append(Job(n, told, paths.output_name(n), where))
+    return Batch(**{**vars(batch(0)), "jobs": tuple(jobs)})
+
+
+@pytest.mark.parametrize("spool", [True, False])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        (1170500400, 1170500401, 1171000000),
+        (1170500400, 1171000400),
+        (1170500400, 1170500500),
+        (1170511705, 1171011705),
+        (1170500400,),
+    ],
+)
+def test_of_several_runs_each_node_does_what_the_daemons_job_does(
+    numbers: tuple[int, ...], spool: bool
+) -> None:
+    asked, config = of_several(*numbers), HTCondor(spool=spool)
+    description = commands(reco_text(asked, config, "key"))
+    _, rows = describe(asked, config, None)
+    text = lines(Nodes(1, numbers))
+    for job, row in zip(asked.jobs, rows, strict=True):
+        node = reco_node(1, job.number)
+        assert node_of(node) == (1, job.number)
+        (variables,) = (line for line in text if line.startswith(f"VARS {node} "))
+        own = dict(re.findall(r'(\w+)="(\d+(?:_\d+)?)"', variables))
+
+        def filled(name: str, own: dict[str, str] = own) -> str:
+            return re.sub(r"\$\((\w+)\)", lambda match: own[match[1]], description[name])
+
+        assert filled("arguments") == row["options"]
+        assert filled("log") == f"logs/reco_{row['number']}.log"
+        assert filled("My.AutoIterRawFile") == str(job.number)
+        if spool:
+            landing = f'"{job.output} = {job.directory}/{job.output}"'
+            assert filled("transfer_output_remaps") == landing
+
+
 def test_transferred_outputs_land_in_their_jobs_directory() -> None:
     said = commands(reco_text(batch(400, 401), HTCondor(spool=True), "key"))
     assert said["transfer_output_remaps"] == (
@@ -158,11 +218,10 @@ def test_a_millepede_node_names_workspace_iteration_and_python() -> None:
     ("fraction", "tolerated"), [(1.0, 0), (0.9, 0), (0.8, 1), (0.5, 2), (0.01, 4)]
 )
 def test_as_many_files_may_fail_as_in_the_daemon(fraction: float, tolerated: int) -> None:
-    policy = json.loads(policy_text(5, fraction, 4000, HTCondor()))
+    policy = json.loads(policy_text(Nodes(1, tuple(range(5))), fraction, 4000, HTCondor()))
     assert policy["tolerated"] == tolerated
     assert (5 - tolerated) / 5 >= fraction
     assert (5 - tolerated - 1) / 5 < fraction
-    assert policy["out_of_memory"] == OUT_OF_RESOURCES
 
 
 def test_paths_are_whole_so_that_any_directory_will_do() -> None:

@@ -13,7 +13,7 @@ from auto_iter.alignment.model import Batch, Job, Resources, Submission, Trouble
 from auto_iter.batch.htcondor.ends import LOST_AFTER_S
 from auto_iter.batch.htcondor.finding import HALF_SPOOLED_AFTER_S
 from auto_iter.batch.htcondor.queued import INPUT_LOST_AFTER_S
-from auto_iter.batch.htcondor.schedd import RefusedError
+from auto_iter.batch.htcondor.schedd.protocol import RefusedError
 from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config.batch import HTCondor
 from auto_iter.errors import InputError, TransientError
@@ -24,7 +24,7 @@ from tests.support.schedd_twin import ScheddTwin
 
 
 @dataclass
-class World:
+class ScheddWorld:
     """A schedd, a clock, and the daemons that come and go."""
 
     root: Path
@@ -76,11 +76,11 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(tmp_path: Path) -> ScheddWorld:
+    return ScheddWorld(tmp_path)
 
 
-def test_a_fresh_key_is_known_to_be_new_without_asking(world: World) -> None:
+def test_a_fresh_key_is_known_to_be_new_without_asking(world: ScheddWorld) -> None:
     system = world.open()
     key = system.new_key(2, 3)
     asked = len(world.schedd.asked)
@@ -89,7 +89,7 @@ def test_a_fresh_key_is_known_to_be_new_without_asking(world: World) -> None:
     assert key == "ws-02-03@bigbird07.cern.ch"
 
 
-def test_a_key_that_was_used_is_asked_for_though_the_checkpoint_forgot(world: World) -> None:
+def test_a_key_that_was_used_is_asked_for_though_the_checkpoint_forgot(world: ScheddWorld) -> None:
     first = world.open()
     submission = first.submit(world.batch(first.new_key(1, 1), 400, 401))
     second = world.open()
@@ -101,14 +101,14 @@ def test_a_key_that_was_used_is_asked_for_though_the_checkpoint_forgot(world: Wo
     assert second.find(second.new_key(1, 2)) is None
 
 
-def test_another_daemon_finds_the_submission_in_the_queue(world: World) -> None:
+def test_another_daemon_finds_the_submission_in_the_queue(world: ScheddWorld) -> None:
     submission = world.submitted(world.open(), 400, 401)
     found = world.open().find(submission.key)
     assert found is not None
     assert (found.cluster, found.jobs, found.schedd) == ("1", 2, "bigbird07.cern.ch")
 
 
-def test_another_daemon_finds_the_submission_in_the_history(world: World) -> None:
+def test_another_daemon_finds_the_submission_in_the_history(world: ScheddWorld) -> None:
     submission = world.submitted(world.open(spool=False), 400)
     world.schedd.end(400)
     found = world.open().find(submission.key)
@@ -116,14 +116,14 @@ def test_another_daemon_finds_the_submission_in_the_history(world: World) -> Non
     assert found.cluster == submission.cluster
 
 
-def test_nothing_counts_as_nothing_only_when_both_places_said_so_twice(world: World) -> None:
+def test_nothing_counts_as_nothing_only_when_both_places_said_so_twice(world: ScheddWorld) -> None:
     assert world.open().find("ws-01-01-none@bigbird07.cern.ch") is None
     assert world.schedd.asked.count("history") == 2
     assert world.schedd.asked[0] == "query"
 
 
 @pytest.mark.parametrize("switch", ["is_down", "history_is_down"])
-def test_what_cannot_be_asked_is_not_taken_for_nothing(switch: str, world: World) -> None:
+def test_what_cannot_be_asked_is_not_taken_for_nothing(switch: str, world: ScheddWorld) -> None:
     setattr(world.schedd, switch, True)
     with pytest.raises(TransientError):
         world.open().find("ws-01-01-none@bigbird07.cern.ch")
@@ -131,7 +131,7 @@ def test_what_cannot_be_asked_is_not_taken_for_nothing(switch: str, world: World
 
 @pytest.mark.parametrize("spool", [True, False])
 def test_with_an_expired_ticket_an_empty_answer_is_not_taken_for_nothing(
-    spool: bool, world: World
+    spool: bool, world: ScheddWorld
 ) -> None:
     submission = world.submitted(world.open(spool=spool), 400, 401)
     world.schedd.knows_us = False
@@ -149,7 +149,7 @@ def test_with_an_expired_ticket_an_empty_answer_is_not_taken_for_nothing(
 
 
 def test_a_half_spooled_cluster_is_removed_after_a_while_and_submitted_again(
-    world: World,
+    world: ScheddWorld,
 ) -> None:
     system = world.open()
     batch = world.batch(system.new_key(1, 1), 400)
@@ -169,7 +169,7 @@ def test_a_half_spooled_cluster_is_removed_after_a_while_and_submitted_again(
     assert len(world.schedd.queue) == 1
 
 
-def test_jobs_whose_input_the_schedd_lost_are_removed_after_a_while(world: World) -> None:
+def test_jobs_whose_input_the_schedd_lost_are_removed_after_a_while(world: ScheddWorld) -> None:
     system = world.open()
     world.schedd.forgets_input = True
     submission = world.submitted(system, 400, 401)
@@ -184,7 +184,7 @@ def test_jobs_whose_input_the_schedd_lost_are_removed_after_a_while(world: World
     assert "lost the input" in tally.problems[0].reason
 
 
-def test_jobs_are_counted_by_what_they_do(world: World) -> None:
+def test_jobs_are_counted_by_what_they_do(world: ScheddWorld) -> None:
     system = world.open(spool=False)
     submission = world.submitted(system, 400, 401, 402, 403, 404)
     world.schedd.run(401, 402)
@@ -198,7 +198,7 @@ def test_jobs_are_counted_by_what_they_do(world: World) -> None:
 
 
 @pytest.mark.parametrize("spool", [True, False])
-def test_how_a_job_failed_is_told_with_its_machine(spool: bool, world: World) -> None:
+def test_how_a_job_failed_is_told_with_its_machine(spool: bool, world: ScheddWorld) -> None:
     system = world.open(spool=spool)
     submission = world.submitted(system, 400, 401, 402)
     world.schedd.end(400)
@@ -212,7 +212,7 @@ def test_how_a_job_failed_is_told_with_its_machine(spool: bool, world: World) ->
     assert world.open(spool=spool).poll(submission) == tally
 
 
-def test_a_job_cleaned_out_after_it_ended_well_is_not_taken_for_removed(world: World) -> None:
+def test_a_job_cleaned_out_after_it_ended_well_is_not_taken_for_removed(world: ScheddWorld) -> None:
     system = world.open()
     submission = world.submitted(system, 400)
     world.schedd.end(400)
@@ -223,7 +223,7 @@ def test_a_job_cleaned_out_after_it_ended_well_is_not_taken_for_removed(world: W
 
 
 def test_a_running_job_that_was_removed_is_no_success_though_its_exit_code_is_0(
-    world: World,
+    world: ScheddWorld,
 ) -> None:
     system = world.open(spool=False)
     submission = world.submitted(system, 400)
@@ -235,7 +235,7 @@ def test_a_running_job_that_was_removed_is_no_success_though_its_exit_code_is_0(
 
 
 def test_a_removed_job_counts_as_running_until_its_machine_has_confirmed_its_end(
-    world: World,
+    world: ScheddWorld,
 ) -> None:
     system = world.open()
     submission = world.submitted(system, 400, 401)
@@ -250,7 +250,7 @@ def test_a_removed_job_counts_as_running_until_its_machine_has_confirmed_its_end
     assert [each.trouble for each in tally.problems] == [Trouble.REMOVED] * 2
 
 
-def test_a_job_in_neither_place_is_waited_for_and_lost_at_last(world: World) -> None:
+def test_a_job_in_neither_place_is_waited_for_and_lost_at_last(world: ScheddWorld) -> None:
     system = world.open(spool=False)
     submission = world.submitted(system, 400, 401)
     world.schedd.queue.pop()
@@ -263,7 +263,7 @@ def test_a_job_in_neither_place_is_waited_for_and_lost_at_last(world: World) -> 
     assert (problem.number, problem.trouble) == (401, Trouble.LOST)
 
 
-def test_history_that_lags_is_asked_again(world: World) -> None:
+def test_history_that_lags_is_asked_again(world: ScheddWorld) -> None:
     system = world.open(spool=False)
     submission = world.submitted(system, 400)
     late = world.schedd.queue.pop()
@@ -273,7 +273,7 @@ def test_history_that_lags_is_asked_again(world: World) -> None:
     assert system.poll(submission).is_over
 
 
-def test_outputs_come_home_as_jobs_end_and_stay_home(world: World) -> None:
+def test_outputs_come_home_as_jobs_end_and_stay_home(world: ScheddWorld) -> None:
     system = world.open()
     submission = world.submitted(system, 400, 401)
     world.schedd.end(400)
@@ -289,7 +289,7 @@ def test_outputs_come_home_as_jobs_end_and_stay_home(world: World) -> None:
     assert world.delivered() == {"out_400", "out_401"}
 
 
-def test_one_sandbox_that_does_not_come_keeps_no_other_back(world: World) -> None:
+def test_one_sandbox_that_does_not_come_keeps_no_other_back(world: ScheddWorld) -> None:
     system = world.open()
     submission = world.submitted(system, 400, 401, 402)
     world.schedd.unreadable = {401}
@@ -307,7 +307,7 @@ def test_one_sandbox_that_does_not_come_keeps_no_other_back(world: World) -> Non
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 def test_a_full_disk_of_ours_leaves_the_outputs_with_the_schedd_and_blames_no_job(
-    number: int, world: World
+    number: int, world: ScheddWorld
 ) -> None:
     system = world.open()
     submission = world.submitted(system, 400, 401)
@@ -324,7 +324,7 @@ def test_a_full_disk_of_ours_leaves_the_outputs_with_the_schedd_and_blames_no_jo
     assert world.delivered() == {"out_400", "out_401"}
 
 
-def test_what_can_never_be_written_ends_in_an_error_and_blames_no_job(world: World) -> None:
+def test_what_can_never_be_written_ends_in_an_error_and_blames_no_job(world: ScheddWorld) -> None:
     system = world.open()
     submission = world.submitted(system, 400)
     world.schedd.write_error = errno.EISDIR
@@ -336,7 +336,7 @@ def test_what_can_never_be_written_ends_in_an_error_and_blames_no_job(world: Wor
     assert system.poll(submission).problems == ()
 
 
-def test_a_poll_asks_the_same_whatever_the_number_of_jobs(world: World) -> None:
+def test_a_poll_asks_the_same_whatever_the_number_of_jobs(world: ScheddWorld) -> None:
     system = world.open(spool=False)
     few, many = world.submitted(system, 1), world.submitted(system, *range(100, 400))
     costs = []
@@ -348,7 +348,9 @@ def test_a_poll_asks_the_same_whatever_the_number_of_jobs(world: World) -> None:
     assert costs == [["count"], ["count"]]
 
 
-def test_release_asks_for_more_memory_first_and_frees_only_what_is_meant(world: World) -> None:
+def test_release_asks_for_more_memory_first_and_frees_only_what_is_meant(
+    world: ScheddWorld,
+) -> None:
     system = world.open(spool=False)
     submission = world.submitted(system, 400, 401)
     for number in (400, 401):
@@ -358,7 +360,7 @@ def test_release_asks_for_more_memory_first_and_frees_only_what_is_meant(world: 
     assert [job["RequestMemory"] for job in world.schedd.queue] == [150, 100]
 
 
-def test_between_two_polls_the_schedd_is_left_alone(world: World) -> None:
+def test_between_two_polls_the_schedd_is_left_alone(world: ScheddWorld) -> None:
     world.min_poll_interval_s = 60.0
     system = world.open()
     submission = world.submitted(system, 400, 401)
@@ -377,7 +379,7 @@ def test_between_two_polls_the_schedd_is_left_alone(world: World) -> None:
     assert len(world.schedd.asked) > asked
 
 
-def test_between_two_polls_the_event_log_tells_how_many_run(world: World) -> None:
+def test_between_two_polls_the_event_log_tells_how_many_run(world: ScheddWorld) -> None:
     world.min_poll_interval_s = 60.0
     system = world.open(spool=False)
     submission = world.submitted(system, 400, 401, 402)
@@ -404,7 +406,7 @@ def test_between_two_polls_the_event_log_tells_how_many_run(world: World) -> Non
     assert len(world.schedd.asked) == asked
 
 
-def test_what_was_changed_is_looked_at_without_delay(world: World) -> None:
+def test_what_was_changed_is_looked_at_without_delay(world: ScheddWorld) -> None:
     world.min_poll_interval_s = 60.0
     system = world.open(spool=False)
     submission = world.submitted(system, 400, 401)
@@ -416,7 +418,7 @@ def test_what_was_changed_is_looked_at_without_delay(world: World) -> None:
     assert system.poll(submission).ended == 1
 
 
-def test_where_jobs_ended_well_is_known_also_after_a_restart(world: World) -> None:
+def test_where_jobs_ended_well_is_known_also_after_a_restart(world: ScheddWorld) -> None:
     system = world.open(spool=False)
     submission = world.submitted(system, 400, 401)
     world.schedd.end(400)
@@ -431,7 +433,7 @@ def test_where_jobs_ended_well_is_known_also_after_a_restart(world: World) -> No
     assert spooled.poll(submission).proven_machines == {"node7"}
 
 
-def test_spooled_jobs_whose_input_cannot_be_read_make_no_cluster(world: World) -> None:
+def test_spooled_jobs_whose_input_cannot_be_read_make_no_cluster(world: ScheddWorld) -> None:
     system = world.open()
     batch = world.batch(system.new_key(1, 1), 400)
     batch.executable.unlink()
@@ -440,7 +442,7 @@ def test_spooled_jobs_whose_input_cannot_be_read_make_no_cluster(world: World) -
     assert "submit" not in world.schedd.asked
 
 
-def test_the_same_refusal_three_times_is_final_and_in_the_schedds_words(world: World) -> None:
+def test_the_same_refusal_three_times_is_final_and_in_the_schedds_words(world: ScheddWorld) -> None:
     system = world.open()
     batch = world.batch(system.new_key(1, 1), 400)
     world.schedd.refusal = "no jobs of yours today"
@@ -451,7 +453,7 @@ def test_the_same_refusal_three_times_is_final_and_in_the_schedds_words(world: W
         system.submit(batch)
 
 
-def test_a_refusal_that_was_a_passing_one_is_forgotten(world: World) -> None:
+def test_a_refusal_that_was_a_passing_one_is_forgotten(world: ScheddWorld) -> None:
     system = world.open()
     for attempt in range(1, 5):
         batch = world.batch(system.new_key(1, attempt), 400)
@@ -462,7 +464,7 @@ def test_a_refusal_that_was_a_passing_one_is_forgotten(world: World) -> None:
         system.submit(batch)
 
 
-def test_cerns_limits_hold_for_spooled_jobs_at_cern_only(world: World) -> None:
+def test_cerns_limits_hold_for_spooled_jobs_at_cern_only(world: ScheddWorld) -> None:
     assert world.open().limits() == (100, 500)
     assert world.open(max_jobs_in_queue=7).limits() == (100, 7)
     assert world.open(spool=False).limits() == (None, None)
@@ -471,7 +473,7 @@ def test_cerns_limits_hold_for_spooled_jobs_at_cern_only(world: World) -> None:
     assert world.open().limits() == (None, None)
 
 
-def test_where_jobs_run_is_asked_only_when_some_have_failed(world: World) -> None:
+def test_where_jobs_run_is_asked_only_when_some_have_failed(world: ScheddWorld) -> None:
     system = world.open(spool=False)
     submission = world.submitted(system, 400, 401, 402)
     world.schedd.run(400, 401, 402)
@@ -482,7 +484,9 @@ def test_where_jobs_run_is_asked_only_when_some_have_failed(world: World) -> Non
     assert system.poll(submission).busy_machines == {"node8"}
 
 
-def test_each_submission_stores_a_fresh_credential_and_none_happens_without(world: World) -> None:
+def test_each_submission_stores_a_fresh_credential_and_none_happens_without(
+    world: ScheddWorld,
+) -> None:
     system = world.open(send_credential=True)
     batch = world.batch(system.new_key(1, 1), 400)
     world.schedd.knows_us = False
@@ -495,7 +499,7 @@ def test_each_submission_stores_a_fresh_credential_and_none_happens_without(worl
     assert world.schedd.asked == ["store_credential", "submit", "spool"]
 
 
-def test_from_eos_only_spooled_jobs_are_submitted(world: World) -> None:
+def test_from_eos_only_spooled_jobs_are_submitted(world: ScheddWorld) -> None:
     world.root = Path("/eos/user/f/faser/Y2023_R011705_F400-450/iter01")
     system = world.open(spool=False)
     with pytest.raises(InputError, match=r"not spooled.*htcondor.spool=true"):
@@ -508,6 +512,6 @@ def test_paths_go_to_the_schedd_as_they_were_given(tmp_path: Path) -> None:
     # only the first means the same on every machine.
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    world = World(tmp_path / "link")
+    world = ScheddWorld(tmp_path / "link")
     world.submitted(world.open(), 400)
     assert world.schedd.queue[0]["SUBMIT_Iwd"] == str(tmp_path / "link" / "1reco")

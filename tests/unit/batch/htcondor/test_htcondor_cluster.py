@@ -13,7 +13,7 @@ from auto_iter.batch.htcondor.cluster import AFTER_ACTION_S, Polls
 from auto_iter.batch.htcondor.ends import LOST_AFTER_S, Ends
 from auto_iter.batch.htcondor.events import EventLog, SincePoll
 from auto_iter.batch.htcondor.queued import Queue
-from auto_iter.batch.htcondor.schedd import Jobs, QueueCounts
+from auto_iter.batch.htcondor.schedd.protocol import Jobs, QueueCounts
 from auto_iter.config.batch import HTCondor
 from tests.support.schedd_twin import Job, ScheddTwin
 from tests.support.twins import FrozenClock

@@ -1,0 +1,74 @@
+"""Hold-out: raw files that are reconstructed like all others and stay out of the fit.
+
+Their tracks judge constants that they had no part in. Which files is decided by rule, so that all
+iterations, whoever makes them, leave out the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict
+
+from auto_iter.errors import UsageError
+
+
+def held_out(files: Iterable[int], excluded: Iterable[int], fraction: float) -> frozenset[int]:
+    """Return which of an alignment's raw files stay out of its fits, spread evenly over them.
+
+    `excluded`: those that were missing from the beginning. Files that a person leaves out later do
+    not count: the choice is the same before and after. None for `fraction` 0; else at least one is
+    in and one is out. Raises UsageError where there is only one file.
+    """
+    if not fraction:
+        return frozenset()
+    numbers = sorted(set(files) - set(excluded))
+    if len(numbers) < 2:
+        raise UsageError(
+            f"alignment.hold_out {fraction:g}: takes two raw files at least, one for the fit and "
+            "one to judge it; there is only one"
+        )
+    count = min(max(round(fraction * len(numbers)), 1), len(numbers) - 1)
+    return frozenset(numbers[(2 * i + 1) * len(numbers) // (2 * count)] for i in range(count))
+
+
+class HoldOut(BaseModel):
+    """What held-out tracks show, as reconstructed with the constants of an iteration.
+
+    `largest_mean_um`: of the modules' mean residuals, with its sign, in `worst_module`;
+    `rms_width_um`: of their widths; both of hits after all cuts. `qop_bias_per_tev`: half the
+    difference between the mean |q/p| of positive and negative tracks, which a curvature bias (a
+    sagitta) common to all of them makes; with its statistical error (1/TeV). `ift_mean_um`,
+    `ift_width_um`: how far tracks are in the interface tracker from where the spectrometer alone
+    sees them, where 4 stations are reconstructed; the mean with its error. None: not known.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    files: int
+    tracks: int
+    chi2_ndf: float
+    ndf: int
+    largest_mean_um: float | None = None
+    worst_module: str = ""
+    rms_width_um: float | None = None
+    qop_bias_per_tev: float | None = None
+    qop_bias_error_per_tev: float | None = None
+    ift_mean_um: float | None = None
+    ift_mean_error_um: float | None = None
+    ift_width_um: float | None = None
+
+
+class Judgement(BaseModel):
+    """Held-out tracks before and after: the first and the last iteration of the last phase.
+
+    `after` is None where only one of them was judged. `warning`: what they speak against, in words.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    iteration: int
+    before: HoldOut
+    last_iteration: int
+    after: HoldOut | None = None
+    warning: str = ""

@@ -1,0 +1,1 @@
+"""Calls to a schedd: their protocol, and the child process in which they are made."""

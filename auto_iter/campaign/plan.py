@@ -1,0 +1,191 @@
+"""`campaign.yaml`: which ranges of raw files are aligned, and how; all of it checked beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from auto_iter.config.section import Positive, Section, Stations
+from auto_iter.config.yamlfile import YamlError, compose, construct, read_bounded
+from auto_iter.detector.stations import OPTIONS
+from auto_iter.errors import UsageError
+from auto_iter.rawfiles import RawRange, parse_run, parse_year
+from auto_iter.wording import in_words
+from auto_iter.workspace.paths import Workspace, workspace_name
+
+_AS_TEXT = frozenset({"year", "run", "files", "name"})
+"""YAML takes 011705 for an octal number, and 400:450 for one to the base of 60."""
+
+
+class IntervalSettings(Section):
+    """One range; `name`: in the report (default: the workspace's)."""
+
+    name: str = ""
+    year: str = ""
+    run: str
+    files: str
+
+
+class Settings(Section):
+    """The content of `campaign.yaml`. Paths are seen from where the file lies.
+
+    `false_alarm`: how probable it is that of a detector that stays any interval counts as moved.
+    """
+
+    year: str = ""
+    config: Path | None = None
+    strategy: str | None = None
+    iterations: Positive | None = None
+    stations: Stations | None = None
+    overrides: tuple[str, ...] = Field(default=(), alias="set")
+    allow_missing: bool = False
+    work_dir: Path = Path()
+    parallel: Positive = 2
+    stagger_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10.0
+    false_alarm: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    intervals: Annotated[tuple[IntervalSettings, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One range, and where its alignment lives."""
+
+    name: str
+    year: int
+    run: int
+    files: RawRange
+    workspace: Workspace
+
+    @property
+    def command(self) -> list[str]:
+        """The options of `auto-iter run` that say which raw files are meant."""
+        return ["-y", str(self.year), "-r", f"{self.run:06d}", "-f", self.files.text]
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Intervals in the order of time, and what is common to them."""
+
+    file: Path
+    settings: Settings
+    intervals: tuple[Interval, ...]
+
+    @property
+    def common(self) -> list[str]:
+        """The options of `auto-iter run` that are the same for all."""
+        settings, here = self.settings, self.file.parent
+        words = ["--work_dir", str(here / settings.work_dir)]
+        if settings.config is not None:
+            words += ["--config", str(here / settings.config)]
+        if settings.strategy is not None:
+            words += ["--strategy", self._strategy(settings.strategy)]
+        if settings.iterations is not None:
+            words += ["-i", str(settings.iterations)]
+        if settings.stations is not None:
+            words += [OPTIONS[settings.stations]]
+        words += ["--allow-missing"] if settings.allow_missing else []
+        for each in settings.overrides:
+            words += ["--set", each]
+        return words
+
+    def _strategy(self, name: str) -> str:
+        path = self.file.parent / name
+        return str(path) if path.is_file() else name
+
+    def said(self, interval: Interval) -> Path:
+        """Return where the words of an interval's daemon go."""
+        return self.file.with_suffix(".logs") / f"{interval.workspace.root.name}.log"
+
+    @property
+    def page(self) -> Path:
+        """The report."""
+        return self.file.with_suffix(".html")
+
+    @property
+    def document(self) -> Path:
+        """The report for programs."""
+        return self.file.with_suffix(".json")
+
+
+def read_campaign(path: Path) -> Campaign:
+    """Return the campaign in a file. Raises UsageError with file, line and key."""
+    try:
+        node = compose(read_bounded(path).decode())
+        lines = dict(_lines_and_texts(node, ()))
+        tree = construct(node)
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not a text file") from None
+    except YamlError as error:
+        line = "" if error.line is None else f":{error.line}"
+        raise UsageError(f"{path}{line}: {error}") from None
+    if not isinstance(tree, dict):
+        raise UsageError(
+            f"{path}: must be settings, one of them `intervals:`; see docs/campaign.md"
+        )
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{_at(path, lines, first['loc'])}: {in_words(first)}") from None
+    return _planned(path.absolute(), settings, lines)
+
+
+def _planned(path: Path, settings: Settings, lines: dict[tuple[Any, ...], int]) -> Campaign:
+    intervals = []
+    for number, each in enumerate(settings.intervals):
+        try:
+            intervals.append(_interval(path, settings, each))
+        except UsageError as error:
+            raise UsageError(f"{_at(path, lines, ('intervals', number))}: {error}") from None
+    _refuse_common(path, intervals)
+    return Campaign(path, settings, tuple(intervals))
+
+
+def _interval(path: Path, settings: Settings, each: IntervalSettings) -> Interval:
+    year, run = parse_year(each.year or settings.year), parse_run(each.run)
+    files = RawRange.parse(each.files)
+    name = workspace_name(year, run, files)
+    root = path.parent / settings.work_dir / name
+    return Interval(each.name or name, year, run, files, Workspace(root))
+
+
+def _refuse_common(path: Path, intervals: Sequence[Interval]) -> None:
+    for number, one in enumerate(intervals):
+        for other in intervals[:number]:
+            if one.name == other.name:
+                raise UsageError(f"{path}: two intervals are called {one.name}")
+            is_one_run = (one.year, one.run) == (other.year, other.run)
+            if is_one_run and set(one.files) & set(other.files):
+                raise UsageError(
+                    f"{path}: {other.name} and {one.name} have raw files in common: they would "
+                    "not be independent, and nothing could be tested"
+                )
+
+
+def _lines_and_texts(
+    node: yaml.Node | None, where: tuple[Any, ...]
+) -> Iterator[tuple[tuple[Any, ...], int]]:
+    """Yield the line of each key and item; have numbers read as text where they mean names."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = (*where, str(key.value))
+            yield name, key.start_mark.line + 1
+            if isinstance(value, yaml.ScalarNode) and key.value in _AS_TEXT:
+                value.tag = "tag:yaml.org,2002:str"
+            yield from _lines_and_texts(value, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield (*where, number), value.start_mark.line + 1
+            yield from _lines_and_texts(value, (*where, number))
+
+
+def _at(path: Path, lines: dict[tuple[Any, ...], int], where: tuple[Any, ...]) -> str:
+    known = next((where[:n] for n in range(len(where), 0, -1) if where[:n] in lines), ())
+    line = f":{lines[known]}" if known else ""
+    key = ".".join(str(each) for each in where if not isinstance(each, int))
+    return f"{path}{line}: {key}"

@@ -1,0 +1,1 @@
+"""`auto-iter rollback`, `branch`, `reproduce`: an alignment's past."""

@@ -1,0 +1,1 @@
+"""Commands for a machine before there is an alignment: settings, checks, a simulated detector."""

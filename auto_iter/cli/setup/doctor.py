@@ -1,0 +1,50 @@
+"""`auto-iter doctor`: is all there that an alignment needs, and what to do where it is not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from auto_iter.cli.options import Subparsers, add_config_options
+
+if TYPE_CHECKING:
+    from auto_iter.doctor.checks import Diagnosis
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="check HTCondor, data, Calypso, pede and disk, and say what to do",
+        description="Check what an alignment needs here, and say what to do where it is missing.",
+        epilog="exit codes:\n  0 all that is needed is there, 1 something is missing\n",
+    )
+    add_config_options(parser)
+    parser.add_argument("--json", action="store_true", help="for programs; the format is stable")
+    parser.set_defaults(call=_doctor)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from auto_iter.config.file import load_config
+    from auto_iter.config.resolve import with_absolute_paths
+    from auto_iter.doctor.checks import examine, is_healthy
+    from auto_iter.doctor.job_environment import examine_job_environment
+
+    config = with_absolute_paths(load_config(arguments.config, arguments.overrides, os.environ))
+    findings = [*examine(config, os.environ), *examine_job_environment(config, os.environ)]
+    if arguments.json:
+        told = [asdict(finding) for finding in findings]
+        print(json.dumps({"is_ready": is_healthy(findings), "checks": told}, indent=2))
+        return 0 if is_healthy(findings) else 1
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        print(_line(finding, width))
+    return 0 if is_healthy(findings) else 1
+
+
+def _line(finding: Diagnosis, width: int) -> str:
+    line = f"{finding.health:8} {finding.subject:{width}}  {finding.text}"
+    return f"{line}\n{'':8} {'':{width}}  → {finding.remedy}" if finding.remedy else line

@@ -1,0 +1,1 @@
+"""`report.html`: one file with everything in it, for a browser, a phone or a printer."""

@@ -1,0 +1,64 @@
+"""`auto-iter campaign` as a person runs it: killed, taken up again, looked at, reported."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
+from tests.integration.commands import SimulatedDetector, call, checkpoint, command, wait_until
+
+NAMES = ("Y2023_R011705_F400", "Y2023_R011705_F401")
+
+
+def campaign_file(directory: Path, simulated: SimulatedDetector) -> Path:
+    path = directory / "campaign.yaml"
+    path.write_text(
+        f"year: 2023\nconfig: {simulated.config}\niterations: 1\nparallel: 1\nstagger_s: 0\n"
+        "set: [alignment.polling_interval_seconds=1]\n"
+        "intervals:\n  - {run: 011705, files: 400}\n  - {run: 011705, files: 401, name: later}\n"
+    )
+    return path
+
+
+def test_a_campaign_that_is_killed_is_taken_up_again_and_reported(
+    simulated: SimulatedDetector, tmp_path: Path
+) -> None:
+    file = campaign_file(tmp_path, simulated)
+    first, second = (tmp_path / name for name in NAMES)
+    with subprocess.Popen(command("campaign", str(file)), stdout=subprocess.DEVNULL) as killed:
+        wait_until(lambda: checkpoint(first).get("attempts"), "the first interval's jobs")
+        killed.send_signal(signal.SIGKILL)
+    status = call(command("campaign", "status", str(file)), tmp_path)
+    rows = status.stdout.splitlines()
+    assert (len(rows), NAMES[0] in rows[0], "not begun" in rows[1]) == (2, True, True), rows
+    assert not second.exists()
+
+    done = call(command("campaign", str(file)), tmp_path)
+    assert done.returncode == NOT_CONVERGED_EXIT_CODE, done.stderr
+    for workspace in (first, second):
+        snapshot = checkpoint(workspace)
+        assert (snapshot["state"], snapshot["history"][0]["attempts"]) == ("done", 1)
+    told = json.loads((tmp_path / "campaign.json").read_text())
+    assert [each["name"] for each in told["intervals"]] == [NAMES[0], "later"]
+    assert [each["outcome"] for each in told["tests"]] == ["compatible"]
+    page = (tmp_path / "campaign.html").read_text()
+    assert page.count("<svg") == 5
+    assert "later" in page
+
+    before = {path: path.stat().st_mtime_ns for path in (first, second)}
+    again = call(command("campaign", str(file)), tmp_path)
+    assert again.returncode == NOT_CONVERGED_EXIT_CODE
+    assert {path: path.stat().st_mtime_ns for path in (first, second)} == before
+
+
+def test_what_cannot_run_is_refused_before_anything_is_begun(
+    simulated: SimulatedDetector, tmp_path: Path
+) -> None:
+    file = campaign_file(tmp_path, simulated)
+    file.write_text(file.read_text() + "  - {run: 011705, files: 999}\n")
+    refused = call(command("campaign", str(file)), tmp_path)
+    assert (refused.returncode, "00999" in refused.stderr) == (2, True), refused.stderr
+    assert list(tmp_path.iterdir()) == [file]
