@@ -18,6 +18,9 @@ MARKER = "AUTO_ITER_JOB"
 
 _PR_SET_CHILD_SUBREAPER = 36
 _BYTES_PER_MB = 1 << 20
+_EXEC_S = 1.0
+"""So long a process may be in the middle of `execve` on a busy machine."""
+_LOOKS = 5
 
 
 def become_subreaper() -> None:
@@ -84,9 +87,32 @@ def _carries(pid: int, wanted: bytes) -> bool:
     `psutil.Process.environ` ends at the first empty entry.
     """
     try:
-        return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return wanted in _environment(Path(f"/proc/{pid}")).split(b"\0")
     except OSError:  # gone, or not ours
         return False
+
+
+def _environment(process: Path) -> bytes:
+    """Return a process's environment, which around `execve` is not there for a moment.
+
+    In its middle neither is the command line; and what was opened before it reads as empty after
+    it. So a process with a command line is believed to have no environment when it has shown none
+    several times. A kernel thread has no program.
+
+    Raises:
+        OSError: the process is gone, or not ours
+
+    """
+    seen_empty, deadline = 0, time.monotonic() + _EXEC_S
+    while not (environment := (process / "environ").read_bytes()):
+        if seen_empty == _LOOKS or time.monotonic() > deadline:
+            break
+        (process / "exe").readlink()
+        if (process / "cmdline").read_bytes():
+            seen_empty += 1
+        else:
+            time.sleep(0.001)
+    return environment
 
 
 def send(pids: Iterable[int], what: signal.Signals) -> None:

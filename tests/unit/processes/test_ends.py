@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 from auto_iter.processes.ends import marked, sweep
 
@@ -26,7 +28,7 @@ def test_a_process_that_overwrote_the_start_of_its_environment_is_found_and_ende
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        while b"python" in _command(process.pid):
+        while not _command(process.pid).startswith(b"sleep"):
             assert process.poll() is None
         try:
             assert marked("overwritten", variable=VARIABLE) == [process.pid]
@@ -34,6 +36,19 @@ def test_a_process_that_overwrote_the_start_of_its_environment_is_found_and_ende
         finally:
             process.kill()
     assert sweep("overwritten", variable=VARIABLE)
+
+
+def test_a_process_in_the_middle_of_an_exec_is_found(tmp_path: Path) -> None:
+    program = tmp_path / "again"
+    program.write_text('#!/bin/sh\nexec "$0"\n')
+    program.chmod(0o755)
+    env = {VARIABLE: "again", "PATH": os.environ["PATH"]}
+    with subprocess.Popen([program], env=env) as process:
+        try:
+            looks = [marked("again", variable=VARIABLE) for _ in range(200)]
+        finally:
+            process.kill()
+    assert looks.count([process.pid]) == len(looks)
 
 
 def _command(pid: int) -> bytes:
