@@ -1,7 +1,7 @@
 """The command line: parse, call, print. Nothing is decided here.
 
-Each command is a module with `add_parser(subparsers)`; what it does is imported when it is called,
-so that `status` starts in a blink.
+Each command is a function (`command`) in a module; what it needs is imported when it is called, so
+that `status` starts in a blink.
 """
 
 from __future__ import annotations

@@ -9,62 +9,53 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers
+from auto_iter.cli.command import command, option
 from auto_iter.processes.threads import use_one_thread
 
 if TYPE_CHECKING:
     from auto_iter.campaign.plan import Campaign
     from auto_iter.campaign.standing import Standing
 
-EPILOG = """\
-campaign.yaml, least:
-  year: 2023
-  intervals:
-    - {run: 011705, files: 400-450}
-    - {run: 011710, files: 0-50}
-
-Ctrl-C or a kill ends the watching only: the alignments go on, and the same line takes them up.
-Exit code: that of `status --exit-code` for all intervals; 0: all converged.
-"""
-
 LOOK_EVERY_S = 2.0
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "campaign",
-        help="one alignment for each range of raw files: where did the detector move?",
-        description="Run one alignment for each interval of a campaign, and report them together: "
-        "each constant over time, each interval tested against the one before.",
-        epilog=EPILOG,
-    )
-    parser.add_argument(
-        "action",
-        nargs="?",
-        choices=("status", "report"),
+@command(
+    option(
+        "action", nargs="?", choices=("status", "report"),
         help="look at it, or report on what is done, without starting anything",
-    )
-    parser.add_argument("file", type=Path, metavar="FILE", help="campaign.yaml")
-    parser.set_defaults(call=_campaign)
+    ),
+    option("file", type=Path, metavar="FILE", help="campaign.yaml"),
+)  # fmt: skip
+def campaign(arguments: argparse.Namespace) -> int:
+    """One alignment for each range of raw files: where did the detector move?
 
+    Run one alignment for each interval of a campaign, and report them together: each constant over
+    time, each interval tested against the one before.
 
-def _campaign(arguments: argparse.Namespace) -> int:
+    campaign.yaml, least:
+      year: 2023
+      intervals:
+        - {run: 011705, files: 400-450}
+        - {run: 011710, files: 0-50}
+
+    Ctrl-C or a kill ends the watching only: the alignments go on, and the same line takes them up.
+    Exit code: that of `status --exit-code` for all intervals; 0: all converged.
+    """  # noqa: D400 - a question
     from auto_iter.campaign.plan import read_campaign
     from auto_iter.campaign.standing import lines, standing
 
-    campaign = read_campaign(arguments.file)
+    read = read_campaign(arguments.file)
     if arguments.action == "status":
-        print("\n".join(lines([standing(each) for each in campaign.intervals])))
+        print("\n".join(lines([standing(each) for each in read.intervals])))
         return 0
     if arguments.action == "report":
-        return _report(campaign, [standing(each) for each in campaign.intervals])
-    seen = _run(campaign)
+        return _report(read, [standing(each) for each in read.intervals])
+    seen = _run(read)
     for each in seen:
         if not each.is_done:
-            said = campaign.said(each.interval)
+            said = read.said(each.interval)
             print(f"{each.interval.name}: {each.verdict}; what it said: {said}", file=sys.stderr)
-    _report(campaign, seen)
+    _report(read, seen)
     from auto_iter.cli.looking.status import most_urgent
 
     return most_urgent([each.exit_code for each in seen])

@@ -1,4 +1,4 @@
-"""All subcommands, in the order of `--help`, each in a module with `add_parser(subparsers)`.
+"""All subcommands, in the order of `--help`, each a `Command` of its name in a module.
 
 Loaded by name: a command has no use for the options of the other ones, and `status` is quick.
 """
@@ -9,7 +9,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Final
 
-from auto_iter.cli.options import Subparsers
+from auto_iter.cli.command import Subparsers
 
 MODULES: Final = MappingProxyType(
     {
@@ -45,8 +45,8 @@ MODULES: Final = MappingProxyType(
 """Command → its module in `auto_iter.cli`."""
 
 
-def add_parsers(subparsers: Subparsers, only: str | None = None) -> None:
-    """Register all commands; just the one called `only` where that is one."""
-    wanted = {only: MODULES[only]} if only is not None and only in MODULES else MODULES
-    for module in wanted.values():
-        import_module(f"auto_iter.cli.{module}").add_parser(subparsers)
+def add_commands(subparsers: Subparsers, only: str | None, above: str) -> None:
+    """Register all commands below the program `above`; just `only` where that is one."""
+    for name in [only] if only is not None and only in MODULES else MODULES:
+        module = import_module(f"auto_iter.cli.{MODULES[name]}")
+        getattr(module, name).add_to(subparsers, name, above)

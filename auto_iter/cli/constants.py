@@ -7,56 +7,29 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers, add_workspace_argument, the_workspace
+from auto_iter.cli.command import Command, option
+from auto_iter.cli.options import WORKSPACE, the_workspace
 
 if TYPE_CHECKING:
     from auto_iter.ledger.sample import Sample
 
 _PLACE = "an inputforalign.txt, an iteration (WORKSPACE/iterNN), or a workspace: its result"
+_FILE = option("file", type=Path, help="an inputforalign.txt")
+
+constants = Command(
+    """Show, compare or plot alignment constants, and where they come from.
+
+    Look at alignment constants, in µm and mrad, and at where they come from.
+    """
+)
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "constants",
-        help="show, compare or plot alignment constants, and where they come from",
-        description="Look at alignment constants, in µm and mrad, and at where they come from.",
-    )
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
-    show = actions.add_parser(
-        "show",
-        help="print constants as a table",
-        description="Print the constants of a file as a table, by component.",
-    )
-    show.add_argument("file", type=Path, help="an inputforalign.txt")
-    show.set_defaults(call=_show)
-    log = actions.add_parser(
-        "log", help="print an alignment's chain of evidence, iteration by iteration"
-    )
-    add_workspace_argument(log)
-    log.add_argument("--json", action="store_true", help="the manifests, for programs")
-    log.set_defaults(call=_log)
-    diff = actions.add_parser(
-        "diff",
-        help="print where constants differ; of two alignments also whether it is one detector",
-        description="Print the constants that differ between A and B, and by how much: B - A.",
-    )
-    diff.add_argument("one", type=Path, metavar="A", help=_PLACE)
-    diff.add_argument("other", type=Path, metavar="B", help=_PLACE)
-    diff.set_defaults(call=_diff)
-    plot = actions.add_parser(
-        "plot",
-        help="plot constants per layer and per module",
-        description="Plot the constants of a file, per layer and per module.",
-    )
-    plot.add_argument("file", type=Path, help="an inputforalign.txt")
-    plot.add_argument(
-        "-o", "--output", type=Path, help="*.png, *.pdf or *.svg (default: a PNG beside FILE)"
-    )
-    plot.set_defaults(call=_plot)
+@constants.command(_FILE)
+def show(arguments: argparse.Namespace) -> int:
+    """Print constants as a table.
 
-
-def _show(arguments: argparse.Namespace) -> int:
+    Print the constants of a file as a table, by component.
+    """
     from auto_iter.detector.constants import read_constants
     from auto_iter.detector.constants_table import format_table
 
@@ -64,7 +37,11 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _log(arguments: argparse.Namespace) -> int:
+@constants.command(
+    WORKSPACE, option("--json", action="store_true", help="the manifests, for programs")
+)
+def log(arguments: argparse.Namespace) -> int:
+    """Print an alignment's chain of evidence, iteration by iteration."""
     from auto_iter.daemon.lifecycle import open_workspace
     from auto_iter.ledger.text import log_lines
     from auto_iter.workspace.manifest import chain
@@ -89,7 +66,15 @@ def _log(arguments: argparse.Namespace) -> int:
     return 1 if any(link.fault for link in links if link.record.manifest) else 0
 
 
-def _diff(arguments: argparse.Namespace) -> int:
+@constants.command(
+    option("one", type=Path, metavar="A", help=_PLACE),
+    option("other", type=Path, metavar="B", help=_PLACE),
+)
+def diff(arguments: argparse.Namespace) -> int:
+    """Print where constants differ; of two alignments also whether it is one detector.
+
+    Print the constants that differ between A and B, and by how much: B - A.
+    """
     from auto_iter.detector.constants import read_constants
     from auto_iter.detector.constants_table import difference, format_difference
     from auto_iter.ledger.places import constants_at, directory_of
@@ -117,7 +102,15 @@ def _sample(iteration: Path) -> Sample:
     return sample(str(iteration), iteration / "3millepede", iteration.parent / "strategy.yaml")
 
 
-def _plot(arguments: argparse.Namespace) -> int:
+@constants.command(
+    _FILE,
+    option("-o", "--output", type=Path, help="*.png, *.pdf or *.svg (default: a PNG beside FILE)"),
+)
+def plot(arguments: argparse.Namespace) -> int:
+    """Plot constants per layer and per module.
+
+    Plot the constants of a file, per layer and per module.
+    """
     from auto_iter.detector.constants import read_constants
     from auto_iter.report.constants_plot import plot_constants
 

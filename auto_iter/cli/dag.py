@@ -6,106 +6,61 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auto_iter.cli.command import command, one_of, option
 from auto_iter.cli.options import (
-    Subparsers,
-    add_set_option,
-    add_workspace_argument,
+    AS_JSON,
+    MORE_ITERATIONS,
+    SET,
+    WORKSPACE,
     positive,
     the_workspace,
 )
-from auto_iter.cli.run import add_alignment_options, alignment_arguments, alignment_config
+from auto_iter.cli.run import (
+    ALLOW_MISSING,
+    alignment_arguments,
+    alignment_config,
+    alignment_options,
+)
 
 if TYPE_CHECKING:
     from auto_iter.alignment.arguments import Arguments
     from auto_iter.config.schema import Config
     from auto_iter.daemon.lifecycle import Opened
 
-EPILOG = """\
-Without --submit the DAG is only written; `condor_submit_dag alignment.dag` in the workspace submits
-it, or the same command with --submit. It goes on where a daemon, or an earlier DAG, has left.
-"""
 
-
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command and its own commands."""
-    parser = subparsers.add_parser(
-        "dag",
-        help="hand an alignment to HTCondor DAGMan",
-        description="Write an alignment as a DAG, and submit it: DAGMan runs it, without a daemon.",
-        epilog=EPILOG,
-    )
-    add_alignment_options(parser, required=False)
-    parser.add_argument(
+@command(
+    *alignment_options(is_required=False),
+    option(
         "-i", "--iteration", "--iterations", dest="iterations", type=positive, metavar="N",
         help="the most iterations; it ends earlier when it has converged",
-    )  # fmt: skip
-    parser.add_argument(
-        "--allow-missing", action="store_true", help="go on without raw files that are not there"
-    )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--submit", action="store_true", help="submit the DAG")
-    what.add_argument(
-        "--dry-run", action="store_true",
-        help="print the DAG, the first iteration's submit descriptions, and what room it takes; "
-        "write and submit nothing",
-    )  # fmt: skip
-    parser.set_defaults(call=_write, required=parser)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    _add_status(commands)
-    _add_rescue(commands)
-    _add_remove(commands)
-    _add_node(commands)
+    ),
+    ALLOW_MISSING,
+    one_of(
+        option("--submit", action="store_true", help="submit the DAG"),
+        option(
+            "--dry-run", action="store_true",
+            help="print the DAG, the first iteration's submit descriptions, and what room it "
+            "takes; write and submit nothing",
+        ),
+    ),
+)  # fmt: skip
+def dag(arguments: argparse.Namespace) -> int:
+    """Hand an alignment to HTCondor DAGMan.
 
+    Write an alignment as a DAG, and submit it: DAGMan runs it, without a daemon.
 
-def _add_status(commands: Subparsers) -> None:
-    status = commands.add_parser(
-        "status",
-        help="say how the DAG stands, node by node",
-        description="Say how the DAG stands: nodes by state, and what is wrong with which.",
-    )
-    add_workspace_argument(status)
-    status.add_argument("--json", action="store_true", help="for programs; the format is stable")
-    status.set_defaults(call=_status)
-
-
-def _add_rescue(commands: Subparsers) -> None:
-    rescue = commands.add_parser(
-        "rescue",
-        help="go on with a DAG that failed or was removed",
-        description="Submit the DAG again, from where the alignment is: what is done stays done.",
-    )
-    add_workspace_argument(rescue)
-    rescue.add_argument(
-        "-i", "--iterations", type=positive, metavar="N", help="change the number of iterations"
-    )
-    add_set_option(rescue)
-    rescue.set_defaults(call=_rescue)
-
-
-def _add_remove(commands: Subparsers) -> None:
-    remove = commands.add_parser(
-        "remove",
-        help="take the DAG and all of its jobs off the queue",
-        description="Take the DAG and all of its jobs off the queue; `dag rescue` goes on.",
-    )
-    add_workspace_argument(remove)
-    remove.set_defaults(call=_remove)
-
-
-def _add_node(commands: Subparsers) -> None:
-    # What run_millepede.sh calls; nothing for a person.
-    node = commands.add_parser("node", description="Take a Millepede node's turn.")
-    node.add_argument("workspace", type=Path, help="its directory")
-    node.add_argument("number", type=positive, help="of the iteration")
-    node.set_defaults(call=_node)
-
-
-def _write(arguments: argparse.Namespace) -> int:
+    Without --submit the DAG is only written; `condor_submit_dag alignment.dag` in the workspace
+    submits it, or the same command with --submit. It goes on where a daemon, or an earlier DAG, has
+    left.
+    """
     from auto_iter.dag.handing import hand_over
+    from auto_iter.errors import UsageError
 
-    for name, option in (("year", "-y/--year"), ("run", "-r/--run")):
+    for name, needed in (("year", "-y/--year"), ("run", "-r/--run")):
         if getattr(arguments, name) is None:
-            arguments.required.error(f"the following arguments are required: {option}")
+            raise UsageError(
+                f"the following arguments are required: {needed}; see `auto-iter dag --help`"
+            )
     config = alignment_config(arguments)
     asked = alignment_arguments(arguments, config, arguments.iterations)
     if arguments.dry_run:
@@ -139,28 +94,43 @@ def _submit(opened: Opened) -> int:
     return 0
 
 
-def _status(arguments: argparse.Namespace) -> int:
+@dag.command(WORKSPACE, AS_JSON)
+def status(arguments: argparse.Namespace) -> int:
+    """Say how the DAG stands, node by node.
+
+    Say how the DAG stands: nodes by state, and what is wrong with which.
+    """
     from auto_iter.daemon.lifecycle import open_workspace
     from auto_iter.dag.look import dag_status
     from auto_iter.dag.status import print_status
 
-    status = dag_status(open_workspace(the_workspace(arguments.workspace)))
-    print_status(status, as_json=arguments.json)
+    found = dag_status(open_workspace(the_workspace(arguments.workspace)))
+    print_status(found, as_json=arguments.json)
     return 0
 
 
-def _rescue(arguments: argparse.Namespace) -> int:
+@dag.command(WORKSPACE, MORE_ITERATIONS, SET)
+def rescue(arguments: argparse.Namespace) -> int:
+    """Go on with a DAG that failed or was removed.
+
+    Submit the DAG again, from where the alignment is: what is done stays done.
+    """
     from auto_iter.dag.handing import hand_again
 
     root = the_workspace(arguments.workspace)
     return _submit(hand_again(root, arguments.iterations, arguments.overrides))
 
 
-def _remove(arguments: argparse.Namespace) -> int:
-    from auto_iter.dag.handing import remove
+@dag.command(WORKSPACE)
+def remove(arguments: argparse.Namespace) -> int:
+    """Take the DAG and all of its jobs off the queue.
+
+    Take the DAG and all of its jobs off the queue; `dag rescue` goes on.
+    """
+    from auto_iter.dag import handing
 
     root = the_workspace(arguments.workspace)
-    job, left = remove(root)
+    job, left = handing.remove(root)
     if job is None:
         print(f"{root}: no DAG is in the queue")
     else:
@@ -171,7 +141,13 @@ def _remove(arguments: argparse.Namespace) -> int:
     return 1 if left else 0
 
 
-def _node(arguments: argparse.Namespace) -> int:
+@dag.command(
+    option("workspace", type=Path, help="its directory"),
+    option("number", type=positive, help="of the iteration"),
+    is_listed=False,
+)
+def node(arguments: argparse.Namespace) -> int:
+    """Take a Millepede node's turn."""  # what run_millepede.sh calls; nothing for a person
     from auto_iter.dag.node import take_turn
 
     return take_turn(arguments.workspace, arguments.number)

@@ -7,82 +7,40 @@ import io
 import os
 import signal
 import sys
-import textwrap
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
 
 import auto_iter
 from auto_iter.cli import commands
-from auto_iter.cli.examples import examples_of
-from auto_iter.cli.options import END_CODES, EXIT_CODES, Subparsers
+from auto_iter.cli.command import Call, OneLineParser, said_below
+from auto_iter.cli.options import END_CODES
 from auto_iter.errors import AutoIterError, UsageError, interrupted_exit_code
 
-Call = Callable[[argparse.Namespace], int]
-
 EPILOG = f"""\
+examples:
+  # is the machine ready?
+  auto-iter doctor
+  # an alignment; again: goes on
+  auto-iter run -y 2023 -r 011705 -f 400-450 -i 10
+  # how it stands, live
+  auto-iter watch
+  # options, examples, exit codes
+  auto-iter run --help
+
 Without a command, options are those of `run`: auto-iter -y 2023 -r 011705 -f 400.
 
 {END_CODES}"""
 
 
-HELP_COLUMNS = 78
-
-
-def _below(command: str, epilog: str) -> str:
-    """Return what is said below the options: examples, what else there is to say, exit codes."""
-    codes = "" if "exit codes:" in epilog else EXIT_CODES
-    said = "\n\n".join(map(_filled, epilog.strip("\n").split("\n\n")))
-    parts = (examples_of(command, HELP_COLUMNS), said, codes)
-    return "\n\n".join(each.strip("\n") for each in parts if each) + "\n"
-
-
-def _filled(paragraph: str) -> str:
-    """Return a paragraph in the width of a help text; one with a table or code as it is."""
-    is_laid_out = any(line.startswith(" ") for line in paragraph.splitlines())
-    return paragraph if is_laid_out else textwrap.fill(paragraph, HELP_COLUMNS)
-
-
-class _Described(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: SLF001 - no public name
-    """Commands whose help, where nothing longer is said, is what their own `--help` begins with."""
-
-    def add_parser(self, name: str, **kwargs: Any) -> argparse.ArgumentParser:
-        words = kwargs.get("help", "")
-        kwargs.setdefault("description", f"{words[:1].upper()}{words[1:]}.")
-        parser: argparse.ArgumentParser = super().add_parser(name, **kwargs)
-        return parser
-
-
-class _OneLineParser(argparse.ArgumentParser):
-    """Answers a wrong command line with one line, not with the whole usage."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Subparsers are made by argparse itself, so the defaults have to be ours.
-        ours = {
-            "allow_abbrev": False,
-            "formatter_class": argparse.RawDescriptionHelpFormatter,
-            "epilog": _below(kwargs["prog"], kwargs.pop("epilog", None) or ""),
-        }
-        if kwargs.get("description"):
-            kwargs["description"] = textwrap.fill(kwargs["description"], HELP_COLUMNS)
-        super().__init__(*args, **{**kwargs, **ours})
-        self.register("action", "parsers", _Described)
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
-
-
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of the whole command line; with the options of one command `only`."""
-    parser = _OneLineParser(
+    parser: argparse.ArgumentParser = OneLineParser(
         prog="auto-iter",
         description="Iterative alignment of the FASER tracker: reconstruct, solve, repeat.",
-        epilog=EPILOG,
+        epilog=said_below("auto-iter", EPILOG),
     )
     parser.add_argument("--version", action="version", version=f"auto-iter {auto_iter.__version__}")
-    subparsers: Subparsers = parser.add_subparsers(
-        metavar="COMMAND", required=True, title="commands", parser_class=_OneLineParser
-    )
-    commands.add_parsers(subparsers, only)
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    commands.add_commands(subparsers, only, parser.prog)
     return parser
 
 

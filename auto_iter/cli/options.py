@@ -6,12 +6,9 @@ import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - no public name
-else:
-    Subparsers = object
+from auto_iter.cli.command import option
 
 END_CODES = """\
 exit codes:
@@ -22,12 +19,6 @@ exit codes:
   130, 143, 129  interrupted by Ctrl-C, SIGTERM, SIGHUP; `resume` goes on
 """
 """Of what runs an alignment."""
-
-EXIT_CODES = """\
-exit codes:
-  0 well, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C
-"""
-"""Of everything else."""
 
 N = TypeVar("N", int, float)
 _SHOWN = 40
@@ -73,53 +64,33 @@ def _at_least(least: N, value: N, text: str) -> N:
     return value
 
 
+SET = option(
+    "--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE",
+    help="override one setting, e.g. alignment.polling_interval_seconds=60 (repeatable)",
+)  # fmt: skip
+CONFIG = option(
+    "--config", type=Path, metavar="FILE",
+    help="configuration, YAML or the older JSON (default: auto_iter.yaml or config.json here)",
+)  # fmt: skip
+WORKSPACE = option(
+    "workspace", type=Path, nargs="?", metavar="WORKSPACE",
+    help="an alignment's directory, e.g. Y2023_R011705_F400-450 (default: the only one here)",
+)  # fmt: skip
+WORKSPACES = option(
+    "workspaces", type=Path, nargs="*", metavar="WORKSPACE",
+    help="alignments' directories, e.g. Y2023_R011705_F* (default: all that are here)",
+)  # fmt: skip
+ITERATION = option(
+    "iteration", type=Path, metavar="ITERATION", help="WORKSPACE/iterNN, or a workspace: its result"
+)
+MORE_ITERATIONS = option(
+    "-i", "--iterations", type=positive, metavar="N", help="change the number of iterations"
+)
+ANSWER_AS_JSON = option("--json", action="store_true", help="answer for programs")
+AS_JSON = option("--json", action="store_true", help="for programs; the format is stable")
+
 SHOWN = 5
 """So many workspaces are offered to choose from."""
-
-
-def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--config` and `--set`."""
-    parser.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="configuration, YAML or the older JSON (default: auto_iter.yaml or config.json here)",
-    )
-    add_set_option(parser)
-
-
-def add_set_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--set`."""
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        dest="overrides",
-        metavar="KEY=VALUE",
-        help="override one setting, e.g. alignment.polling_interval_seconds=60 (repeatable)",
-    )
-
-
-def add_workspace_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the positional WORKSPACE."""
-    parser.add_argument(
-        "workspace",
-        type=Path,
-        nargs="?",
-        metavar="WORKSPACE",
-        help="an alignment's directory, e.g. Y2023_R011705_F400-450 (default: the only one here)",
-    )
-
-
-def add_workspaces_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the positional WORKSPACE, of which there may be several."""
-    parser.add_argument(
-        "workspaces",
-        type=Path,
-        nargs="*",
-        metavar="WORKSPACE",
-        help="alignments' directories, e.g. Y2023_R011705_F* (default: all that are here)",
-    )
 
 
 def the_workspaces(given: Sequence[Path]) -> list[Path]:

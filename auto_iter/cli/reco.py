@@ -4,43 +4,42 @@ from __future__ import annotations
 
 import argparse
 
-from auto_iter.cli.options import Subparsers, positive
+from auto_iter.cli.command import command, option
+from auto_iter.cli.options import positive
 from auto_iter.cli.run import (
-    add_alignment_options,
-    add_dry_run_option,
+    ALLOW_MISSING,
+    DRY_RUN,
     alignment_arguments,
     alignment_config,
+    alignment_options,
 )
 
-EPILOG = """\
-That is the chain by hand, iteration after iteration; nothing has to run in
-between. The same line again submits what failed. `auto-iter resume` continues
-from wherever that is.
-"""
 
+@command(
+    *alignment_options(),
+    option("-i", "--iteration", type=positive, default=1, metavar="N", help="which iteration (1)"),
+    option("--wait", action="store_true", help="wait until the outputs are there"),
+    ALLOW_MISSING,
+    DRY_RUN,
+)
+def reco(arguments: argparse.Namespace) -> int:
+    """One iteration's reconstruction only.
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "reco",
-        help="one iteration's reconstruction only",
-        description="Submit the reconstruction of one iteration, and return (or wait for it).",
-        epilog=EPILOG,
-    )
-    add_alignment_options(parser)
-    parser.add_argument(
-        "-i", "--iteration", type=positive, default=1, metavar="N", help="which iteration (1)"
-    )
-    parser.add_argument("--wait", action="store_true", help="wait until the outputs are there")
-    parser.add_argument(
-        "--allow-missing", action="store_true", help="continue without raw files that are missing"
-    )
-    add_dry_run_option(parser)
-    parser.set_defaults(call=_reco)
+    Submit the reconstruction of one iteration, and return (or wait for it).
 
+    examples:
+      auto-iter reco -y 2023 -r 011705 -f 400-450 -i 1
+      # how far the jobs are
+      auto-iter status Y2023_R011705_F400-450
+      # constants of what came back
+      auto-iter millepede -i Y2023_R011705_F400-450/iter01
+      # with the new constants
+      auto-iter reco -y 2023 -r 011705 -f 400-450 -i 2
 
-def _reco(arguments: argparse.Namespace) -> int:
-    from auto_iter.daemon.visits.links import RecoOptions, reco
+    That is the chain by hand, iteration after iteration; nothing has to run in between. The same
+    line again submits what failed. `auto-iter resume` continues from wherever that is.
+    """
+    from auto_iter.daemon.visits import links
     from auto_iter.rawfiles import spoken
     from states.table import RECONSTRUCTED
 
@@ -53,8 +52,8 @@ def _reco(arguments: argparse.Namespace) -> int:
         missing = arguments.allow_missing
         print(rehearse_reco(asked, config, number, allow_missing=missing).as_text())
         return 0
-    options = RecoOptions(number, arguments.wait, arguments.allow_missing)
-    opened, code = reco(asked, config, options)
+    options = links.RecoOptions(number, arguments.wait, arguments.allow_missing)
+    opened, code = links.reco(asked, config, options)
     iteration = opened.workspace.iteration(number, asked.run).root
     if opened.snapshot.iteration == number and opened.snapshot.state in RECONSTRUCTED:
         print(f"next by hand: auto-iter millepede -i {iteration}")

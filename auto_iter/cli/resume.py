@@ -6,58 +6,39 @@ import argparse
 import sys
 import time
 
-from auto_iter.cli.options import (
-    END_CODES,
-    Subparsers,
-    add_set_option,
-    add_workspace_argument,
-    positive,
-    the_workspace,
-)
+from auto_iter.cli.command import command, option
+from auto_iter.cli.options import END_CODES, MORE_ITERATIONS, SET, WORKSPACE, the_workspace
 from auto_iter.errors import AutoIterError, will_pass
-
-EPILOG = f"""\
-{END_CODES}"""
-
 
 AGAIN_S = 60.0
 """After a boot a disk may not be there yet, or be full: a service tries again so often."""
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "resume",
-        help="continue an alignment after a crash, a stop or a failure",
-        description="Continue where the checkpoint says. Jobs that still run are not repeated. A "
-        "daemon that was told to pause is told to go on.",
-        epilog=EPILOG,
-    )
-    add_workspace_argument(parser)
-    parser.add_argument(
-        "-i", "--iterations", type=positive, metavar="N", help="change the number of iterations"
-    )
-    add_set_option(parser)
-    parser.add_argument(
-        "--steal-lock",
-        action="store_true",
+@command(
+    WORKSPACE,
+    MORE_ITERATIONS,
+    SET,
+    option(
+        "--steal-lock", action="store_true",
         help="take the workspace from a daemon on another host that is gone for good",
-    )
-    parser.add_argument(
-        "--abandon-schedd",
-        action="store_true",
+    ),
+    option(
+        "--abandon-schedd", action="store_true",
         help="give up the jobs of a schedd that is gone for good, and submit their files again",
-    )
-    parser.add_argument(
-        "--stay-paused",
-        action="store_true",
+    ),
+    option(
+        "--stay-paused", action="store_true",
         help="leave an alignment paused that is; for what starts a daemon by itself",
-    )
-    parser.set_defaults(call=_resume)
+    ),
+    below=END_CODES,
+)  # fmt: skip
+def resume(arguments: argparse.Namespace) -> int:
+    """Continue an alignment after a crash, a stop or a failure.
 
-
-def _resume(arguments: argparse.Namespace) -> int:
-    """Go on; a service waits for what is in its way when it starts, as the daemon would later."""
+    Continue where the checkpoint says. Jobs that still run are not repeated. A daemon that was told
+    to pause is told to go on.
+    """
+    # A service waits for what is in its way when it starts, as the daemon would later.
     while True:
         try:
             return _gone_on(arguments)

@@ -7,91 +7,77 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from auto_iter.cli.options import END_CODES, Subparsers, add_config_options, positive
+from auto_iter.cli.command import Option, command, one_of, option
+from auto_iter.cli.options import CONFIG, END_CODES, SET, positive
 from auto_iter.detector.stations import WITH_IFT, WITHOUT_IFT
 
 if TYPE_CHECKING:
     from auto_iter.alignment.arguments import Arguments
     from auto_iter.config.schema import Config
 
-EPILOG = f"""\
-A range excludes its end: 400-450 and 400:450 are the 50 files 00400 to 00449.
-To continue after an interruption, run the same line again, or `auto-iter resume WORKSPACE`.
+DRY_RUN: Final = option(
+    "--dry-run", action="store_true",
+    help="only print what would be submitted, and what room it takes; nothing is written",
+)  # fmt: skip
+ALLOW_MISSING: Final = option(
+    "--allow-missing", action="store_true", help="continue without raw files that are missing"
+)
 
-{END_CODES}"""
 
-
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "run",
-        help="run an alignment to its end",
-        description="Run an alignment: reconstruct, convert, solve; then again.",
-        epilog=EPILOG,
-    )
-    add_alignment_options(parser)
-    parser.add_argument(
-        "-i", "--iteration", "--iterations", dest="iterations", type=positive, metavar="N",
-        help="maximum number of iterations (default: as many as the strategy's phases take, or "
-        "alignment.default_iterations, 10); it ends earlier once converged",
+def alignment_options(*, is_required: bool = True) -> tuple[Option, ...]:
+    """Return what says which raw files are reconstructed, and how."""
+    return (
+        option("-y", "--year", required=is_required, help="year of the run, e.g. 2023"),
+        option(
+            "-r", "--run", required=is_required,
+            help="run number, e.g. 011705 or 11705; or the raw files of several runs in one fit, "
+            "without -f: 011705:400-450,011710:0-50 (@0.5 behind a range: its weight)",
+        ),
+        option(
+            "-f", "--file", "--files", dest="files", metavar="FILES",
+            help="one raw file (400) or a range without its end (400-450 or 400:450: 50 files)",
+        ),
+        one_of(
+            option(
+                "--fourst", dest="stations", action="store_const", const=WITH_IFT,
+                help="4-station mode (with the IFT)",
+            ),
+            option(
+                "--threest", dest="stations", action="store_const", const=WITHOUT_IFT,
+                help="3-station mode (default: what the strategy needs)",
+            ),
+        ),
+        option(
+            "--env_script", "--env-script", type=Path, metavar="FILE",
+            help="environment script of the jobs; made when missing "
+            "(default: reco_condor_env.sh)",
+        ),
+        option(
+            "--calypso_path", "--calypso-path", type=Path, metavar="DIR",
+            help="Calypso's install directory, to make the env script from; a script that is there "
+            "already wins",
+        ),
+        option(
+            "--raw_dir", "--raw-dir", type=Path, metavar="DIR",
+            help="raw files are <DIR>/<year>/<run>/Faser-Physics-*.raw",
+        ),
+        option(
+            "--work_dir", "--work-dir", type=Path, metavar="DIR",
+            help="where the workspace is made (default: here)",
+        ),
+        option(
+            "--batch", metavar="SYSTEM",
+            help="where jobs run: htcondor, local … (default: auto, what is set up here)",
+        ),
+        option(
+            "--strategy",
+            help="alignment strategy: a name or a YAML file (default: 3st, with --fourst 4st)",
+        ),
+        CONFIG,
+        SET,
     )  # fmt: skip
-    parser.add_argument(
-        "--allow-missing", action="store_true", help="continue without raw files that are missing"
-    )
-    add_dry_run_option(parser)
-    parser.add_argument("--steal-lock", action="store_true", help=argparse.SUPPRESS)
-    parser.set_defaults(call=_run)
-
-
-def add_dry_run_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--dry-run`."""
-    parser.add_argument(
-        "--dry-run", action="store_true",
-        help="only print what would be submitted, and what room it takes; nothing is written",
-    )  # fmt: skip
-
-
-def add_alignment_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Add what says which raw files are reconstructed, and how."""
-    parser.add_argument("-y", "--year", required=required, help="year of the run, e.g. 2023")
-    parser.add_argument(
-        "-r", "--run", required=required,
-        help="run number, e.g. 011705 or 11705; or the raw files of several runs in one fit, "
-        "without -f: 011705:400-450,011710:0-50 (@0.5 behind a range: its weight)",
-    )  # fmt: skip
-    parser.add_argument(
-        "-f", "--file", "--files", dest="files", metavar="FILES",
-        help="one raw file (400) or a range without its end (400-450 or 400:450: 50 files)",
-    )  # fmt: skip
-    stations = parser.add_mutually_exclusive_group()
-    stations.add_argument(
-        "--fourst", dest="stations", action="store_const", const=WITH_IFT,
-        help="4-station mode (with the IFT)",
-    )  # fmt: skip
-    stations.add_argument(
-        "--threest", dest="stations", action="store_const", const=WITHOUT_IFT,
-        help="3-station mode (default: what the strategy needs)",
-    )  # fmt: skip
-    parser.add_argument("--env_script", "--env-script", type=Path, metavar="FILE",
-                        help="environment script of the jobs; made when missing "
-                        "(default: reco_condor_env.sh)")  # fmt: skip
-    parser.add_argument("--calypso_path", "--calypso-path", type=Path, metavar="DIR",
-                        help="Calypso's install directory, to make the env script from; "
-                        "a script that is there already wins")  # fmt: skip
-    parser.add_argument("--raw_dir", "--raw-dir", type=Path, metavar="DIR",
-                        help="raw files are <DIR>/<year>/<run>/Faser-Physics-*.raw")  # fmt: skip
-    parser.add_argument("--work_dir", "--work-dir", type=Path, metavar="DIR",
-                        help="where the workspace is made (default: here)")  # fmt: skip
-    parser.add_argument("--batch", metavar="SYSTEM",
-                        help="where jobs run: htcondor, local … (default: auto, what is set up "
-                        "here)")  # fmt: skip
-    parser.add_argument(
-        "--strategy",
-        help="alignment strategy: a name or a YAML file (default: 3st, with --fourst 4st)",
-    )
-    add_config_options(parser)
 
 
 def alignment_config(arguments: argparse.Namespace) -> Config:
@@ -150,7 +136,26 @@ def alignment_arguments(
     )
 
 
-def _run(arguments: argparse.Namespace) -> int:
+@command(
+    *alignment_options(),
+    option(
+        "-i", "--iteration", "--iterations", dest="iterations", type=positive, metavar="N",
+        help="maximum number of iterations (default: as many as the strategy's phases take, or "
+        "alignment.default_iterations, 10); it ends earlier once converged",
+    ),
+    ALLOW_MISSING,
+    DRY_RUN,
+    option("--steal-lock", action="store_true", help=argparse.SUPPRESS),
+    below=END_CODES,
+)  # fmt: skip
+def run(arguments: argparse.Namespace) -> int:
+    """Run an alignment to its end.
+
+    Run an alignment: reconstruct, convert, solve; then again.
+
+    A range excludes its end: 400-450 and 400:450 are the 50 files 00400 to 00449. To continue after
+    an interruption, run the same line again, or `auto-iter resume WORKSPACE`.
+    """
     from auto_iter.daemon.session import SessionOptions, run_session, start
 
     config = alignment_config(arguments)

@@ -11,55 +11,34 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers
+from auto_iter.cli.command import Command, option
 
 if TYPE_CHECKING:
     from auto_iter.daemon.lifecycle import Opened
     from auto_iter.service.unit import Unit
 
-EPILOG = """\
-A login's processes end with it on many machines, lxplus above all; a service does not, if
-`loginctl enable-linger` was said once. It is started again after a crash, a hang and a reboot.
-It needs a Kerberos ticket that outlives the login, and somebody who renews it: docs/service.md.
-"""
 
+service = Command(
+    """Run alignments as services that survive logout, crash and reboot (systemd).
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command and its own commands."""
-    parser = subparsers.add_parser(
-        "service",
-        help="run alignments as services that survive logout, crash and reboot (systemd)",
-        description="Have the user's systemd run the daemon of an alignment.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    install = commands.add_parser("install", help="make a service of each alignment, and start it")
-    _add_workspaces(install)
-    install.add_argument(
-        "--ccache", metavar="FILE",
-        help="Kerberos ticket cache of the service (default: KRB5CCNAME, or auto-iter.ccache in "
-        "/run/user/UID where that one ends with the login)",
-    )  # fmt: skip
-    install.add_argument(
-        "--memory", metavar="SIZE",
-        help="memory limit, jobs of the local batch system included (default: 8G with HTCondor)",
-    )  # fmt: skip
-    install.add_argument("--dry-run", action="store_true", help="print the unit files only")
-    install.set_defaults(call=_install)
-    uninstall = commands.add_parser("uninstall", help="stop the services and remove them")
-    _add_workspaces(uninstall)
-    uninstall.set_defaults(call=_uninstall)
-    status = commands.add_parser("status", help="say how the services stand")
-    _add_workspaces(status)
-    status.add_argument("--json", action="store_true", help="systemd's properties, for programs")
-    status.set_defaults(call=_status)
+    Have the user's systemd run the daemon of an alignment.
 
+    examples:
+      # once on each machine
+      loginctl enable-linger
+      # from now on
+      auto-iter service install Y2023_R011705_F400-450
+      # one line
+      auto-iter service status Y2023_R011705_F400-450
 
-def _add_workspaces(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "workspaces", type=Path, nargs="+", metavar="WORKSPACE", help="an alignment's directory"
-    )
+    A login's processes end with it on many machines, lxplus above all; a service does not, if
+    `loginctl enable-linger` was said once. It is started again after a crash, a hang and a reboot.
+    It needs a Kerberos ticket that outlives the login, and somebody who renews it: docs/service.md.
+    """
+)
+_WORKSPACES = option(
+    "workspaces", type=Path, nargs="+", metavar="WORKSPACE", help="an alignment's directory"
+)
 
 
 def _root(given: Path) -> Path:
@@ -105,7 +84,21 @@ def _refuse_unfit(given: Path, opened: Opened) -> None:
         print(f"{given}: is paused, and stays so until: auto-iter resume {given}")
 
 
-def _install(arguments: argparse.Namespace) -> int:
+@service.command(
+    _WORKSPACES,
+    option(
+        "--ccache", metavar="FILE",
+        help="Kerberos ticket cache of the service (default: KRB5CCNAME, or auto-iter.ccache in "
+        "/run/user/UID where that one ends with the login)",
+    ),
+    option(
+        "--memory", metavar="SIZE",
+        help="memory limit, jobs of the local batch system included (default: 8G with HTCondor)",
+    ),
+    option("--dry-run", action="store_true", help="print the unit files only"),
+)  # fmt: skip
+def install(arguments: argparse.Namespace) -> int:
+    """Make a service of each alignment, and start it."""
     from auto_iter.service.manager import UserManager
 
     manager = UserManager(os.environ)
@@ -124,7 +117,9 @@ def _install(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _uninstall(arguments: argparse.Namespace) -> int:
+@service.command(_WORKSPACES)
+def uninstall(arguments: argparse.Namespace) -> int:
+    """Stop the services and remove them."""
     from auto_iter.service.manager import UserManager
     from auto_iter.service.unit import unit_name
 
@@ -135,7 +130,12 @@ def _uninstall(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _status(arguments: argparse.Namespace) -> int:
+@service.command(
+    _WORKSPACES,
+    option("--json", action="store_true", help="systemd's properties, for programs"),
+)
+def status(arguments: argparse.Namespace) -> int:
+    """Say how the services stand."""
     from auto_iter.service.manager import UserManager, in_words
     from auto_iter.service.unit import unit_name
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from auto_iter.cli import constants
-from auto_iter.cli.millepede import links as millepede
+from auto_iter.cli.main import build_parser
 from auto_iter.errors import AutoIterError, InputError, PhysicsError, UsageError
 
 DATA = Path(__file__).parents[1] / "data"
@@ -19,11 +17,7 @@ SINGLE = DATA / "strategies/3st-single.yaml"
 
 
 def call(*words: str | Path) -> int:
-    parser = argparse.ArgumentParser()
-    subparsers = parser.add_subparsers()
-    millepede.add_parser(subparsers)
-    constants.add_parser(subparsers)
-    parsed = parser.parse_args([str(word) for word in words])
+    parsed = build_parser(str(words[0])).parse_args([str(word) for word in words])
     code: int = parsed.call(parsed)
     return code
 

@@ -7,7 +7,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers, add_workspace_argument, positive, the_workspace
+from auto_iter.cli.command import command, option
+from auto_iter.cli.options import ANSWER_AS_JSON, WORKSPACE, positive, the_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,26 +16,22 @@ if TYPE_CHECKING:
     from auto_iter.control.cleaning import Bulk
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "clean",
-        help="remove bulky intermediate files of iterations that are over",
-        description="Remove fitted tracks (2kfalignment), Mille binaries and the jobs' directories "
-        "of all finished iterations but the last N. Constants, steering, results, statistics and "
-        "logs stay: resuming, reports and guards work as before. Safe while the daemon runs.",
-    )
-    add_workspace_argument(parser)
-    parser.add_argument(
+@command(
+    WORKSPACE,
+    option(
         "--keep", type=positive, required=True, metavar="N",
         help="so many of the last finished iterations stay whole, at least 1",
-    )  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="say what would go, remove nothing")
-    parser.add_argument("--json", action="store_true", help="answer for programs")
-    parser.set_defaults(call=_clean)
+    ),
+    option("--dry-run", action="store_true", help="say what would go, remove nothing"),
+    ANSWER_AS_JSON,
+)  # fmt: skip
+def clean(arguments: argparse.Namespace) -> int:
+    """Remove bulky intermediate files of iterations that are over.
 
-
-def _clean(arguments: argparse.Namespace) -> int:
+    Remove fitted tracks (2kfalignment), Mille binaries and the jobs' directories of all finished
+    iterations but the last N. Constants, steering, results, statistics and logs stay: resuming,
+    reports and guards work as before. Safe while the daemon runs.
+    """
     from auto_iter.control.asking import ask, request
     from auto_iter.control.cleaning import bulk_of
     from auto_iter.daemon.lifecycle import open_workspace

@@ -9,30 +9,28 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers, add_config_options
+from auto_iter.cli.command import command, option
+from auto_iter.cli.options import CONFIG, SET
 
 if TYPE_CHECKING:
     from auto_iter.config.notify import Notify
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "notify",
-        help="try the notifications that are configured (notify.command, notify.mail)",
-        description="Say who is told of which events. With --test, send them one, of the kind "
-        "`test`, and say how that went: exit code 1 where somebody could not be told.",
-    )
-    parser.add_argument(
+@command(
+    option(
         "workspace", type=Path, nargs="?", metavar="WORKSPACE",
         help="take this alignment's settings (default: the configuration here)",
-    )  # fmt: skip
-    parser.add_argument("--test", action="store_true", help="send a test event now")
-    add_config_options(parser)
-    parser.set_defaults(call=_notify)
+    ),
+    option("--test", action="store_true", help="send a test event now"),
+    CONFIG,
+    SET,
+)  # fmt: skip
+def notify(arguments: argparse.Namespace) -> int:
+    """Try the notifications that are configured (notify.command, notify.mail).
 
-
-def _notify(arguments: argparse.Namespace) -> int:
+    Say who is told of which events. With --test, send them one, of the kind `test`, and say how
+    that went: exit code 1 where somebody could not be told.
+    """
     from auto_iter.config.file import load_config
     from auto_iter.errors import UsageError
 

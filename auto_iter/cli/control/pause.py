@@ -5,24 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 
-from auto_iter.cli.options import Subparsers, add_workspace_argument, the_workspace
+from auto_iter.cli.command import command
+from auto_iter.cli.options import ANSWER_AS_JSON, WORKSPACE, the_workspace
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "pause",
-        help="submit nothing and begin no iteration until `resume`",
-        description="Pause an alignment: jobs that run go on and are looked after, what is in is "
-        "converted and solved, but nothing is submitted and no iteration begins. It stays paused "
-        "whatever happens to the daemon, until `auto-iter resume`.",
-    )
-    add_workspace_argument(parser)
-    parser.add_argument("--json", action="store_true", help="answer for programs")
-    parser.set_defaults(call=_pause)
+@command(WORKSPACE, ANSWER_AS_JSON)
+def pause(arguments: argparse.Namespace) -> int:
+    """Submit nothing and begin no iteration until `resume`.
 
+    Pause an alignment: jobs that run go on and are looked after, what is in is converted and
+    solved, but nothing is submitted and no iteration begins. It stays paused whatever happens to
+    the daemon, until `auto-iter resume`.
 
-def _pause(arguments: argparse.Namespace) -> int:
+    examples:
+      auto-iter pause Y2023_R011705_F400-450
+      auto-iter resume Y2023_R011705_F400-450    goes on
+    """
     from auto_iter.control.asking import ask, refuse_dag, request
     from auto_iter.daemon.lifecycle import open_workspace
     from auto_iter.errors import UsageError

@@ -5,28 +5,24 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from auto_iter.cli.options import Subparsers, add_workspace_argument, amount, the_workspace
+from auto_iter.cli.command import command, option
+from auto_iter.cli.options import WORKSPACE, amount, the_workspace
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "stop",
-        help="stop the daemon of an alignment",
-        description="Stop the daemon. Its jobs keep running; `auto-iter resume` picks them up.",
-    )
-    add_workspace_argument(parser)
-    parser.add_argument("--jobs", action="store_true", help="remove the running jobs as well")
-    parser.add_argument(
-        "--lost",
-        metavar="HOST",
+@command(
+    WORKSPACE,
+    option("--jobs", action="store_true", help="remove the running jobs as well"),
+    option(
+        "--lost", metavar="HOST",
         help="HOST is gone for good: give up its daemon, and its jobs in the local batch system",
-    )
-    parser.add_argument("--timeout", type=amount, default=90.0, help="seconds to wait for it (90)")
-    parser.set_defaults(call=_stop)
+    ),
+    option("--timeout", type=amount, default=90.0, help="seconds to wait for it (90)"),
+)  # fmt: skip
+def stop(arguments: argparse.Namespace) -> int:
+    """Stop the daemon of an alignment.
 
-
-def _stop(arguments: argparse.Namespace) -> int:
+    Stop the daemon. Its jobs keep running; `auto-iter resume` picks them up.
+    """
     from auto_iter.daemon.lifecycle import open_to_stop
     from auto_iter.daemon.visits.stopping import declare_lost, remove_jobs, stop_daemon
 

@@ -7,55 +7,43 @@ import os
 import time
 from pathlib import Path
 
-from auto_iter.cli.options import Subparsers, add_workspace_argument, positive, the_workspace
+from auto_iter.cli.command import command, option
+from auto_iter.cli.options import WORKSPACE, positive, the_workspace
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "export",
-        help="write constants as files for the conditions database",
-        description="The site's own writer makes the SQLite and POOL files, reco.reader reads them "
-        "back, and every digit is compared. With them: interval of validity, tag, manifest and "
-        "description. Refused unless the alignment has converged. Uploads nothing.",
-    )
-    add_workspace_argument(parser)
-    parser.add_argument(
+@command(
+    WORKSPACE,
+    option(
         "--iteration", type=positive, metavar="N", help="whose constants (default: the result)"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="DIRECTORY",
+    ),
+    option(
+        "-o", "--output", type=Path, metavar="DIRECTORY",
         help="where to, a new directory (default: WORKSPACE/export-iterNN)",
-    )
-    parser.add_argument(
-        "--since", type=positive, metavar="RUN", help="first run (default: the first aligned)"
-    )
-    parser.add_argument(
-        "--until",
-        type=positive,
-        metavar="RUN",
+    ),
+    option("--since", type=positive, metavar="RUN", help="first run (default: the first aligned)"),
+    option(
+        "--until", type=positive, metavar="RUN",
         help="last run (default: until further notice; of several runs the last aligned)",
-    )
-    parser.add_argument("--description", default="", metavar="TEXT", help="a line for the record")
-    parser.add_argument(
-        "--force", metavar="REASON", help="export in spite of doubts; the reason is recorded"
-    )
-    parser.set_defaults(call=_export)
+    ),
+    option("--description", default="", metavar="TEXT", help="a line for the record"),
+    option("--force", metavar="REASON", help="export in spite of doubts; the reason is recorded"),
+)  # fmt: skip
+def export(arguments: argparse.Namespace) -> int:
+    """Write constants as files for the conditions database.
 
-
-def _export(arguments: argparse.Namespace) -> int:
+    The site's own writer makes the SQLite and POOL files, reco.reader reads them back, and every
+    digit is compared. With them: interval of validity, tag, manifest and description. Refused
+    unless the alignment has converged. Uploads nothing.
+    """
     from auto_iter.errors import UsageError
-    from auto_iter.ledger.export import Wanted, export
+    from auto_iter.ledger import export as ledger
 
     if arguments.force is not None and not arguments.force.strip():
         raise UsageError("--force: give the reason; it is recorded")
     if None not in (arguments.since, arguments.until) and arguments.until < arguments.since:
         raise UsageError(f"--until {arguments.until}: is before --since {arguments.since}")
     root = the_workspace(arguments.workspace)
-    wanted = Wanted(
+    wanted = ledger.Wanted(
         iteration=arguments.iteration,
         place=arguments.output,
         since=arguments.since,
@@ -63,7 +51,7 @@ def _export(arguments: argparse.Namespace) -> int:
         description=arguments.description,
         force=arguments.force,
     )
-    told = export(root, wanted, os.environ, time.time())
+    told = ledger.export(root, wanted, os.environ, time.time())
     place = arguments.output or root / f"export-iter{told.iteration:02d}"
     print((place / "README.txt").read_text().rstrip())
     print(place)

@@ -7,28 +7,23 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from auto_iter.cli.options import Subparsers, add_workspace_argument, count, the_workspace
+from auto_iter.cli.command import command, option
+from auto_iter.cli.options import WORKSPACE, count, the_workspace
 
 LOOK_EVERY_S = 0.5
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "logs",
-        help="show the log of an alignment",
-        description="Show the end of an alignment's log in readable lines.",
-    )
-    add_workspace_argument(parser)
-    parser.add_argument("-f", "--follow", action="store_true", help="keep printing what is added")
-    parser.add_argument(
-        "-n", "--lines", type=count, default=50, help="how many lines back to begin (50)"
-    )
-    parser.add_argument("--json", action="store_true", help="print the lines as they are: JSON")
-    parser.set_defaults(call=_logs)
+@command(
+    WORKSPACE,
+    option("-f", "--follow", action="store_true", help="keep printing what is added"),
+    option("-n", "--lines", type=count, default=50, help="how many lines back to begin (50)"),
+    option("--json", action="store_true", help="print the lines as they are: JSON"),
+)
+def logs(arguments: argparse.Namespace) -> int:
+    """Show the log of an alignment.
 
-
-def _logs(arguments: argparse.Namespace) -> int:
+    Show the end of an alignment's log in readable lines.
+    """
     from auto_iter.errors import InputError
     from auto_iter.workspace.paths import Workspace
 

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from auto_iter.cli.options import Subparsers, add_workspace_argument, the_workspace
+from auto_iter.cli.command import command
+from auto_iter.cli.options import WORKSPACE, the_workspace
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "report",
-        help="make the report of an alignment: one HTML page, and its figures as PNG",
-        description="Makes WORKSPACE/report/ of what is there now: report.html, which needs "
-        "neither another file nor a network, its figures as PNG, constants.txt and report.json. "
-        "The daemon, which may run meanwhile, makes the page after each iteration, too, and the "
-        "rest at the end.",
-    )
-    add_workspace_argument(parser)
-    parser.set_defaults(call=_report)
+@command(WORKSPACE)
+def report(arguments: argparse.Namespace) -> int:
+    """Make the report of an alignment: one HTML page, and its figures as PNG.
 
-
-def _report(arguments: argparse.Namespace) -> int:
+    Makes WORKSPACE/report/ of what is there now: report.html, which needs neither another file nor
+    a network, its figures as PNG, constants.txt and report.json. The daemon, which may run
+    meanwhile, makes the page after each iteration, too, and the rest at the end.
+    """
     from auto_iter.processes.threads import use_one_thread
 
     root = the_workspace(arguments.workspace)

@@ -9,48 +9,39 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers, add_workspaces_argument, the_workspaces
+from auto_iter.cli.command import command, option
+from auto_iter.cli.options import WORKSPACES, the_workspaces
 
 if TYPE_CHECKING:
     from auto_iter.daemon.screen.overview import Seen
     from auto_iter.daemon.status import Status
 
-EPILOG = """\
-exit codes: 0, 1, 2 as of any command; with --exit-code by state, of several
-the most urgent:
-    1  failed                            11  a daemon waits; goes on by itself
-   12  stopped or killed: resume it      10  a daemon is at work
-   14  paused: resume it                 13  handed to DAGMan
- 3..6  done, but not converged, as of `run`
-    0  done and converged                 2  no workspace, or not readable
-"""
-
 URGENT_FIRST = (2, 1, 12, 11, 14, 10, 13)
 """Exit codes in the order of how soon a person has to do something; then those of verdicts."""
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "status",
-        help="show where an alignment is, or several",
-        description="Show state, iteration, jobs, what failed, what to do, and what each iteration "
-        "found; of several workspaces a line each.",
-        epilog=EPILOG,
-    )
-    add_workspaces_argument(parser)
-    parser.add_argument(
-        "--json",
-        action="store_true",
+@command(
+    WORKSPACES,
+    option(
+        "--json", action="store_true",
         help="for programs; the format is stable: an object, or a list of them for several",
-    )
-    parser.add_argument(
-        "--exit-code", action="store_true", help="tell the state by the exit code, see below"
-    )
-    parser.set_defaults(call=_status)
+    ),
+    option("--exit-code", action="store_true", help="tell the state by the exit code, see below"),
+)  # fmt: skip
+def status(arguments: argparse.Namespace) -> int:
+    """Show where an alignment is, or several.
 
+    Show state, iteration, jobs, what failed, what to do, and what each iteration found; of several
+    workspaces a line each.
 
-def _status(arguments: argparse.Namespace) -> int:
+    exit codes: 0, 1, 2 as of any command; with --exit-code by state, of several
+    the most urgent:
+        1  failed                            11  a daemon waits; goes on by itself
+       12  stopped or killed: resume it      10  a daemon is at work
+       14  paused: resume it                 13  handed to DAGMan
+     3..6  done, but not converged, as of `run`
+        0  done and converged                 2  no workspace, or not readable
+    """
     roots = the_workspaces(arguments.workspaces)
     if len(roots) == 1:
         return _one(roots[0], arguments)

@@ -8,38 +8,33 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers, add_workspaces_argument, seconds, the_workspaces
+from auto_iter.cli.command import command, option
+from auto_iter.cli.options import WORKSPACES, seconds, the_workspaces
 
 if TYPE_CHECKING:
     from auto_iter.daemon.screen.overview import Seen
     from auto_iter.daemon.screen.watching import Line
     from auto_iter.daemon.status import Status
 
-EPILOG = """\
-q or Ctrl-C ends it; the alignments go on. One workspace is shown in full, with the end of its log,
-several a line or two each. It reads what the daemons write down and asks no schedd. Where its
-output is not a terminal it prints a line whenever there is news, until all have come to an end.
-"""
-
 LOG_LINES = 100
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "watch",
-        help="watch alignments live in the terminal",
-        description="Show alignments as they go on: state, iteration, jobs, expected end, log.",
-        epilog=EPILOG,
-    )
-    add_workspaces_argument(parser)
-    parser.add_argument(
+@command(
+    WORKSPACES,
+    option(
         "--every", type=seconds, default=2.0, metavar="S", help="look again after so long (2 s)"
-    )
-    parser.set_defaults(call=_watch)
+    ),
+)
+def watch(arguments: argparse.Namespace) -> int:
+    """Watch alignments live in the terminal.
 
+    Show alignments as they go on: state, iteration, jobs, expected end, log.
 
-def _watch(arguments: argparse.Namespace) -> int:
+    q or Ctrl-C ends it; the alignments go on. One workspace is shown in full, with the end of its
+    log, several a line or two each. It reads what the daemons write down and asks no schedd. Where
+    its output is not a terminal it prints a line whenever there is news, until all have come to an
+    end.
+    """
     roots = [root.absolute() for root in the_workspaces(arguments.workspaces)]
     if sys.stdout.isatty():
         from auto_iter.daemon.screen.terminal import draw_until_key

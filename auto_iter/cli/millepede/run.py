@@ -7,9 +7,10 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from auto_iter.cli.options import add_config_options
+from auto_iter.cli.command import Option, option
+from auto_iter.cli.options import CONFIG, SET
 from auto_iter.processes.threads import use_one_thread
 
 if TYPE_CHECKING:
@@ -26,53 +27,53 @@ what was there.
 """
 
 
-def add_run_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """Add the options of the whole chain."""
-    parser.add_argument(
-        "-i",
-        "--input",
-        type=Path,
-        required=required,
-        metavar="DIRECTORY",
-        help="an iteration, its 1reco, or its 2kfalignment with the ROOT files",
-    )
-    parser.add_argument("--strategy", help="name, or a YAML file (default: configuration)")
-    parser.add_argument(
-        "--name", help="what to call a what-if: iterNN/3millepede.by-hand/NAME (default: strategy)"
-    )
-    parser.add_argument(
-        "--accept",
-        action="store_true",
-        help="make these the constants that count; what came after them is set aside as outdated",
-    )
-    parser.add_argument(
-        "--iteration", type=int, metavar="N", help="which iteration it is (default: from iterNN)"
-    )
-    parser.add_argument("--allow-bad", action="store_true", help="go on without bad ROOT files")
-    parser.add_argument(
-        "--modes", action="store_true", help="tell which combinations are weakly constrained"
-    )
-    add_config_options(parser)
-    add_solver_options(parser)
-
-
-def add_solver_options(parser: argparse.ArgumentParser) -> None:
-    """Add what says which pede solves."""
-    parser.add_argument(
-        "--solver",
-        choices=("auto", "builtin", "pede"),
+SOLVER: Final = (
+    option(
+        "--solver", choices=("auto", "builtin", "pede"),
         help="the built-in one, pede, or pede where there is one (default: configuration)",
-    )
-    parser.add_argument("--pede", type=Path, metavar="PATH", help="pede or its directory")
+    ),
+    option("--pede", type=Path, metavar="PATH", help="pede or its directory"),
+)  # fmt: skip
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run_options(*, is_required: bool) -> tuple[Option, ...]:
+    """Return the options of the whole chain."""
+    return (
+        option(
+            "-i", "--input", type=Path, required=is_required, metavar="DIRECTORY",
+            help="an iteration, its 1reco, or its 2kfalignment with the ROOT files",
+        ),
+        option("--strategy", help="name, or a YAML file (default: configuration)"),
+        option(
+            "--name",
+            help="what to call a what-if: iterNN/3millepede.by-hand/NAME (default: strategy)",
+        ),
+        option(
+            "--accept", action="store_true",
+            help="make these the constants that count; what came after them is set aside as "
+            "outdated",
+        ),
+        option(
+            "--iteration", type=int, metavar="N",
+            help="which iteration it is (default: from iterNN)",
+        ),
+        option("--allow-bad", action="store_true", help="go on without bad ROOT files"),
+        option(
+            "--modes", action="store_true", help="tell which combinations are weakly constrained"
+        ),
+        CONFIG,
+        SET,
+        *SOLVER,
+    )  # fmt: skip
+
+
+def solve_iteration(arguments: argparse.Namespace) -> int:
     """Solve one iteration."""
     from auto_iter.errors import UsageError
     from auto_iter.millepede.place import find_place
 
     if arguments.input is None:
-        raise UsageError("which iteration? `auto-iter millepede -i DIRECTORY`, or an ACTION")
+        raise UsageError("which iteration? `auto-iter millepede -i DIRECTORY`, or a COMMAND")
     place = find_place(arguments.input)
     config = _config(arguments, place)
     if arguments.accept:

@@ -6,24 +6,18 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from auto_iter.cli.options import Subparsers
+from auto_iter.cli.command import command, option
 
 DIRECTORIES = frozenset({"DIR", "DIRECTORY", "WORKSPACE"})
 """What an argument is called that is a directory."""
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "completion",
-        help="print what completes commands and options in bash or zsh",
-        description="Print a script with which a shell completes commands, options and files.",
-    )
-    parser.add_argument("shell", choices=("bash", "zsh"), help="which shell")
-    parser.set_defaults(call=_completion)
+@command(option("shell", choices=("bash", "zsh"), help="which shell"))
+def completion(arguments: argparse.Namespace) -> int:
+    """Print what completes commands and options in bash or zsh.
 
-
-def _completion(arguments: argparse.Namespace) -> int:
+    Print a script with which a shell completes commands, options and files.
+    """
     import shtab
 
     from auto_iter.cli.main import build_parser

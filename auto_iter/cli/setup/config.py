@@ -6,58 +6,29 @@ import argparse
 import os
 from pathlib import Path
 
-from auto_iter.cli.options import Subparsers, add_config_options
+from auto_iter.cli.command import Command, option
+from auto_iter.cli.options import CONFIG, SET
+
+config = Command(
+    """Write, show, check or import the configuration.
+
+    Settings come from defaults, --config FILE (or auto_iter.yaml, or config.json here), environment
+    (AUTO_ITER__SECTION__KEY), --set section.key=value; later ones win.
+    """
+)
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "config",
-        help="write, show, check or import the configuration",
-        description="Settings come from defaults, --config FILE (or auto_iter.yaml, or config.json "
-        "here), environment (AUTO_ITER__SECTION__KEY), --set section.key=value; later ones win.",
-    )
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
-    init = actions.add_parser(
-        "init",
-        help="write a commented configuration with all defaults",
-        description="Write all settings with their defaults and what they mean.",
-    )
-    init.add_argument(
-        "file",
-        nargs="?",
-        type=Path,
-        default=Path("auto_iter.yaml"),
-        metavar="FILE",
+@config.command(
+    option(
+        "file", nargs="?", type=Path, default=Path("auto_iter.yaml"), metavar="FILE",
         help="where to (default: %(default)s)",
     )
-    init.set_defaults(call=_init)
-    show = actions.add_parser(
-        "show",
-        help="print the configuration as it would be used",
-        description="Print all settings as they would be used here.",
-    )
-    add_config_options(show)
-    show.set_defaults(call=_show)
-    validate = actions.add_parser(
-        "validate",
-        help="check a configuration and the paths in it",
-        description="Check a configuration and the paths in it; say what is wrong in one line.",
-    )
-    add_config_options(validate)
-    validate.set_defaults(call=_validate)
-    imported = actions.add_parser(
-        "import",
-        help="convert the collaboration's config.json (raw, workflow, dag …)",
-        description="Show what OLD means here: configuration, strategy, the command to run, and "
-        "what could not be converted. With FILE, configuration and strategy are written there.",
-    )
-    imported.add_argument("old", type=Path, metavar="OLD", help="a config.json of the DAG scripts")
-    imported.add_argument("file", nargs="?", type=Path, metavar="FILE", help="e.g. auto_iter.yaml")
-    imported.set_defaults(call=_import)
+)  # fmt: skip
+def init(arguments: argparse.Namespace) -> int:
+    """Write a commented configuration with all defaults.
 
-
-def _init(arguments: argparse.Namespace) -> int:
+    Write all settings with their defaults and what they mean.
+    """
     from auto_iter.config.file import default_text
     from auto_iter.errors import UsageError
     from auto_iter.files import write_atomically
@@ -69,14 +40,24 @@ def _init(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _show(arguments: argparse.Namespace) -> int:
+@config.command(CONFIG, SET)
+def show(arguments: argparse.Namespace) -> int:
+    """Print the configuration as it would be used.
+
+    Print all settings as they would be used here.
+    """
     from auto_iter.config.file import dump_config, load_config
 
     print(dump_config(load_config(arguments.config, arguments.overrides, os.environ)), end="")
     return 0
 
 
-def _validate(arguments: argparse.Namespace) -> int:
+@config.command(CONFIG, SET)
+def validate(arguments: argparse.Namespace) -> int:
+    """Check a configuration and the paths in it.
+
+    Check a configuration and the paths in it; say what is wrong in one line.
+    """
     from auto_iter.batch.registry import driver_of, resolve_config
     from auto_iter.config.file import load_config
     from auto_iter.config.presets import tag_chain
@@ -105,7 +86,16 @@ def _validate(arguments: argparse.Namespace) -> int:
     return 1 if missing else 0
 
 
-def _import(arguments: argparse.Namespace) -> int:
+@config.command(
+    option("old", type=Path, metavar="OLD", help="a config.json of the DAG scripts"),
+    option("file", nargs="?", type=Path, metavar="FILE", help="e.g. auto_iter.yaml"),
+)
+def import_(arguments: argparse.Namespace) -> int:
+    """Convert the collaboration's config.json (raw, workflow, dag …).
+
+    Show what OLD means here: configuration, strategy, the command to run, and what could not be
+    converted. With FILE, configuration and strategy are written there.
+    """
     from auto_iter.config.file import validated
     from auto_iter.config.imported import as_yaml, read_dag_config
     from auto_iter.errors import UsageError

@@ -8,26 +8,22 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from auto_iter.cli.options import Subparsers, add_config_options
+from auto_iter.cli.command import command
+from auto_iter.cli.options import AS_JSON, CONFIG, SET
 
 if TYPE_CHECKING:
     from auto_iter.doctor.checks import Diagnosis
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "doctor",
-        help="check HTCondor, data, Calypso, pede and disk, and say what to do",
-        description="Check what an alignment needs here, and say what to do where it is missing.",
-        epilog="exit codes:\n  0 all that is needed is there, 1 something is missing\n",
-    )
-    add_config_options(parser)
-    parser.add_argument("--json", action="store_true", help="for programs; the format is stable")
-    parser.set_defaults(call=_doctor)
+@command(CONFIG, SET, AS_JSON)
+def doctor(arguments: argparse.Namespace) -> int:
+    """Check HTCondor, data, Calypso, pede and disk, and say what to do.
 
+    Check what an alignment needs here, and say what to do where it is missing.
 
-def _doctor(arguments: argparse.Namespace) -> int:
+    exit codes:
+      0 all that is needed is there, 1 something is missing
+    """
     from auto_iter.config.file import load_config
     from auto_iter.config.resolve import with_absolute_paths
     from auto_iter.doctor.checks import examine, is_healthy

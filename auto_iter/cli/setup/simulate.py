@@ -6,90 +6,79 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from auto_iter.cli.options import Subparsers, amount, count, positive
+from auto_iter.cli.command import command, group, option
+from auto_iter.cli.options import amount, count, positive
 from auto_iter.detector.stations import MODES, OPTIONS, WITH_IFT, WITHOUT_IFT
 
 FILES = "400-404"
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "simulate",
-        help="write a simulated detector: raw files, truth, stand-in Calypso, configuration",
-        description="Write a misaligned detector's raw files, the truth, a stand-in for Calypso, "
-        "and a configuration with which `auto-iter run` aligns it on this machine.",
-    )
-    parser.add_argument("directory", type=Path, help="where to write; made when missing")
-    parser.add_argument(
-        "-y", "--year", default="2023", help="year of the run (default: %(default)s)"
-    )
-    parser.add_argument(
-        "-r",
-        "--run",
-        default="011705",
+_DETECTOR = group(
+    "the detector",
+    "standard deviations; 0 switches off",
+    *(
+        option(f"--{name}", type=amount, default=default, help=f"{what} (default: %(default)s)")
+        for name, default, what in (
+            ("layer-shift-um", 100.0, "shift of layers"),
+            ("layer-rotation-mrad", 1.0, "rotation of layers"),
+            ("module-shift-um", 100.0, "shift of modules"),
+            ("module-rotation-mrad", 1.0, "rotation of modules"),
+            ("noise", 3.0, "mean number of noise clusters an event"),
+            ("inefficiency", 0.02, "probability that a crossed sensor stays silent"),
+        )
+    ),
+)
+
+
+@command(
+    option("directory", type=Path, help="where to write; made when missing"),
+    option("-y", "--year", default="2023", help="year of the run (default: %(default)s)"),
+    option(
+        "-r", "--run", default="011705",
         help="run number (default: %(default)s), or raw files of several runs, as with `run`",
-    )
-    parser.add_argument(
-        "-f",
-        "--files",
-        "--file",
+    ),
+    option(
+        "-f", "--files", "--file",
         help=f"raw files, the end excluded (default: {FILES}, four files)",
-    )
-    parser.add_argument(
+    ),
+    option(
         "--events", type=positive, default=2500, help="muons in each file (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--seed", type=count, default=1, help="of all random numbers (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--stations",
-        type=int,
-        choices=MODES,
-        default=WITHOUT_IFT,
+    ),
+    option("--seed", type=count, default=1, help="of all random numbers (default: %(default)s)"),
+    option(
+        "--stations", type=int, choices=MODES, default=WITHOUT_IFT,
         help="4: with the IFT (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--move",
-        action="append",
-        default=[],
-        dest="moves",
-        metavar="KEY.PARAMETER=VALUE",
+    ),
+    option(
+        "--move", action="append", default=[], dest="moves", metavar="KEY.PARAMETER=VALUE",
         help="while these files are taken the detector is elsewhere by so much, in mm or rad, e.g. "
         "20.y=0.02: station 2 layer 0 by 20 µm (repeatable)",
-    )
-    _add_detector(parser)
-    parser.set_defaults(call=_simulate)
+    ),
+    _DETECTOR,
+)  # fmt: skip
+def simulate(arguments: argparse.Namespace) -> int:
+    """Write a simulated detector: raw files, truth, stand-in Calypso, configuration.
 
+    Write a misaligned detector's raw files, the truth, a stand-in for Calypso, and a configuration
+    with which `auto-iter run` aligns it on this machine.
 
-def _add_detector(parser: argparse.ArgumentParser) -> None:
-    detector = parser.add_argument_group("the detector", "standard deviations; 0 switches off")
-    for name, default, what in (
-        ("layer-shift-um", 100.0, "shift of layers"),
-        ("layer-rotation-mrad", 1.0, "rotation of layers"),
-        ("module-shift-um", 100.0, "shift of modules"),
-        ("module-rotation-mrad", 1.0, "rotation of modules"),
-        ("noise", 3.0, "mean number of noise clusters an event"),
-        ("inefficiency", 0.02, "probability that a crossed sensor stays silent"),
-    ):
-        detector.add_argument(
-            f"--{name}", type=amount, default=default, help=f"{what} (default: %(default)s)"
-        )
-
-
-def _simulate(arguments: argparse.Namespace) -> int:
+    examples:
+      # a detector, and four raw files
+      auto-iter simulate sim --files 400-404
+      auto-iter run -y 2023 -r 011705 -f 400-404 --config sim/config.yaml
+    """
     from auto_iter.cli.bar import bar
     from auto_iter.rawfiles import parse_year
     from auto_iter.several_runs import command_line, parse_run_and_files, parts_of
+    from auto_iter.simulation import simulate as simulation
     from auto_iter.simulation.generation import Beam
     from auto_iter.simulation.misalignment import Sizes
     from auto_iter.simulation.moves import parse_move
-    from auto_iter.simulation.simulate import Options, simulate
 
     is_list = ":" in arguments.run
     given = arguments.files if arguments.files or is_list else FILES
     run, files = parse_run_and_files(arguments.run, given)
-    options = Options(
+    options = simulation.Options(
         year=parse_year(arguments.year),
         seed=arguments.seed,
         beam=Beam(
@@ -109,7 +98,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
     with bar("raw files", len(files)) as step:
         for part in parts_of(run, files):
             asked = replace(options, run=part.run, files=part.files.numbers)
-            simulated = simulate(arguments.directory, asked, step)
+            simulated = simulation.simulate(arguments.directory, asked, step)
     print(f"{files.summary} in {simulated.raw_dir}")
     print(f"truth: {simulated.truth}")
     print(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
 
 from auto_iter.alignment.arguments import Arguments
-from auto_iter.cli import run
+from auto_iter.cli.main import build_parser
 from auto_iter.cli.run import alignment_arguments, alignment_config
 from auto_iter.config.schema import Config
 from auto_iter.errors import InputError
@@ -23,9 +22,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def typed(*words: str) -> tuple[Config, Arguments]:
     """Return configuration and arguments of `auto-iter run … WORDS`."""
-    parser = argparse.ArgumentParser()
-    run.add_parser(parser.add_subparsers())
-    parsed = parser.parse_args(["run", "-y", "2023", "-r", "11705", "-f", "400", *words])
+    parsed = build_parser("run").parse_args(
+        ["run", "-y", "2023", "-r", "11705", "-f", "400", *words]
+    )
     config = alignment_config(parsed)
     return config, alignment_arguments(parsed, config, parsed.iterations)
 
