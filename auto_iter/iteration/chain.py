@@ -67,7 +67,9 @@ class Chain:
         """The iteration that is being solved."""
         self._reporting: Child | None = None
         self._predictions = Predictions(workspace, arguments.run)
-        self._conversions = Conversions(self._predictions, strategy, config.millepede, workers)
+        self._conversions = Conversions(
+            self._predictions, strategy, config.millepede, workers, held_out=held_out
+        )
 
     def check(self) -> None:
         """Raise PermanentError when the strategy or a pede that is requested is not there."""
@@ -125,13 +127,13 @@ class Chain:
     ) -> SolveRequest:
         first = stage.iteration - stage.within + 1
         of_phase = [self._paths(number) for number in range(first, stage.iteration + 1)]
-        sources = [source_of(paths, number) for number in sorted(numbers)]
+        sources = [source_of(paths, number, self._held_out) for number in sorted(numbers)]
         request = SolveRequest.of(
             stage,
             self._config,
-            [source for source in sources if source.number not in self._held_out],
+            [source for source in sources if not source.judges],
             weights(self._arguments.files),
-            hold_out=[source for source in sources if source.number in self._held_out],
+            hold_out=[source for source in sources if source.judges],
             directory=paths.millepede,
             previous=paths.constants,
             centre=self._paths(1).constants,

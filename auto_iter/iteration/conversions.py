@@ -39,6 +39,7 @@ class _Look:
     cuts: TrackCuts
     labels: Labels
     prediction: ExpectedChange | None
+    held_out: frozenset[int]
     damage: dict[int, str] = field(default_factory=dict)
 
     @cached_property
@@ -50,19 +51,32 @@ class _Look:
         }
         return told if self.prediction is None else {**told, "predicted_by": self.prediction.key}
 
+    def is_current(self, number: int, record: Mapping[str, Any]) -> bool:
+        """Tell whether a raw file would be converted today as its record says.
 
-def source_of(paths: Iteration, number: int) -> Source:
+        Also what is known of a held-out file and not needed of one in the fit is another
+        conversion: what has made it a bad file need not matter any more.
+        """
+        judges = bool(record.get("judges")) == (number in self.held_out)
+        return judges and all(record.get(key) == value for key, value in self.wanted.items())
+
+
+def source_of(paths: Iteration, number: int, held_out: frozenset[int]) -> Source:
     """Return where a raw file's output is in an iteration, and what is made of it."""
     return Source(
         number=number,
         root=paths.output(number),
         binary=paths.mille_binary(number),
         statistics=paths.mille_statistics(number),
+        judges=number in held_out,
     )
 
 
 class Conversions:
-    """Starts conversions, and knows which are done: their records are on the disk, and whole."""
+    """Starts conversions, and knows which are done: their records are on the disk, and whole.
+
+    `held_out`: raw files that stay out of the fit, of whose tracks more is to be told.
+    """
 
     def __init__(
         self,
@@ -70,11 +84,14 @@ class Conversions:
         strategy: Strategy,
         settings: Millepede,
         workers: Workers,
+        *,
+        held_out: frozenset[int],
     ) -> None:
         self._predictions = predictions
         self._strategy = strategy
         self._settings = settings
         self._workers = workers
+        self._held_out = held_out
         self._known: dict[Path, Converted] = {}
         self._requests = 0
         self._said = ""
@@ -128,6 +145,7 @@ class Conversions:
             self._strategy.cuts_in(stage, self._settings.cuts),
             self._strategy.labels,
             self._predictions.before(stage.iteration),
+            self._held_out,
         )
 
     def _outcome(self, look: _Look, number: int) -> str | None:
@@ -145,8 +163,7 @@ class Conversions:
         if found.damage:
             look.damage[number] = found.damage
             return None
-        is_another = source != found.source
-        if is_another or any(found.record.get(key) != value for key, value in look.wanted.items()):
+        if source != found.source or not look.is_current(number, found.record):
             return None
         if found.error is None:
             self._known[output] = found
@@ -172,7 +189,7 @@ class Conversions:
             numbers, todo = todo[:portion], todo[portion:]
             path = self._request_file(look.paths)
             request = ConvertRequest(
-                sources=tuple(source_of(look.paths, number) for number in numbers),
+                sources=tuple(source_of(look.paths, each, look.held_out) for each in numbers),
                 cuts=look.cuts,
                 labels=look.labels,
                 prediction=None if look.prediction is None else look.prediction.path,

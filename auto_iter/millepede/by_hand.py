@@ -79,7 +79,8 @@ def run_iteration(
     stage = choices.stage or strategy.planned(choices.iteration or place.number)
     number_of = partial(_number, files=choices.files)
     sources = [
-        _source(path, output / "mille", number_of(path, index)) for index, path in enumerate(roots)
+        _source(path, output / "mille", number_of(path, index), choices.held_out)
+        for index, path in enumerate(roots)
     ]
     records = _convert(sources, config, strategy, stage, choices.step)
     _refuse_copies(records)
@@ -87,9 +88,9 @@ def run_iteration(
     request = SolveRequest.of(
         stage,
         config,
-        [source for source in good if source.number not in choices.held_out],
+        [source for source in good if not source.judges],
         {} if choices.files is None else weights(choices.files),
-        hold_out=[source for source in good if source.number in choices.held_out],
+        hold_out=[source for source in good if source.judges],
         directory=output,
         previous=place.root / "1reco" / "inputforalign.txt",
         centre=_centre(place.root),
@@ -129,13 +130,14 @@ def _number(root: Path, index: int, files: RawFiles | None) -> int:
     return int(match[1]) if match else index
 
 
-def _source(root: Path, mille: Path, number: int) -> Source:
+def _source(root: Path, mille: Path, number: int, held_out: frozenset[int]) -> Source:
     stem = root.stem.removeprefix("kfalignment_")
     return Source(
         number=number,
         root=root,
         binary=mille / f"mp2input_{stem}.bin",
         statistics=mille / f"mp2input_{stem}.json",
+        judges=number in held_out,
     )
 
 

@@ -40,6 +40,7 @@ def _convert_source(
         cuts=request.cuts,
         labels=request.labels,
         predicted_by=before.prediction.key if before and before.prediction else "",
+        judges=source.judges,
     )
     try:
         found = _convert(source, request, before, earlier)
@@ -59,7 +60,8 @@ def _convert(
 ) -> dict[str, object]:
     """Return what there is to record of a source. Raises InputError when it is bad."""
     version = RootFile.at(source.root) or NO_FILE
-    made = convert_file(source.root, source.binary, request.labels.scheme, request.cuts)
+    scheme, cuts = request.labels.scheme, request.cuts
+    made = convert_file(source.root, source.binary, scheme, cuts, judges=source.judges)
     look = None if before is None else look_again(source.root, before)
     # read just now, so that this comes from memory
     digest = hash_of_file(source.root)

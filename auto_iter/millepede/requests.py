@@ -24,12 +24,16 @@ class Message(BaseModel):
 
 
 class Source(Message):
-    """One ROOT file, and where its Mille binary and its statistics go."""
+    """One ROOT file, and where its Mille binary and its statistics go.
+
+    `judges`: it stays out of the fit, and its statistics tell what constants are judged by.
+    """
 
     number: int
     root: Path
     binary: Path
     statistics: Path
+    judges: bool = False
 
 
 class ConvertRequest(Message):

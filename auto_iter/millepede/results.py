@@ -43,6 +43,7 @@ class ConversionRecord(Message):
     """The content of a statistics file. With an `error` (one line) there is no binary.
 
     `look`: what the tracks show of the change of the prediction with the key `predicted_by`.
+    `judges`: the statistics have what held-out tracks are asked for.
     """
 
     number: int
@@ -54,6 +55,7 @@ class ConversionRecord(Message):
     labels: Labels = Field(default_factory=Labels)
     statistics: Statistics = Field(default_factory=Statistics)
     predicted_by: str = ""
+    judges: bool = False
     look: Look | None = None
     checksum: str = ""
 

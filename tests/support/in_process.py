@@ -152,6 +152,7 @@ def _reconstructed(
                 root=root,
                 binary=stem.with_suffix(".bin"),
                 statistics=stem.with_suffix(".json"),
+                judges=number in setting.held_out,
             )
         )
     return tuple(sources)
@@ -180,7 +181,7 @@ def _converted(
 def _solved(
     place: Path, sources: tuple[Source, ...], stage: Stage, setting: Setting, starts: list[Path]
 ) -> SolutionRecord:
-    fit = [source for source in sources if source.number not in setting.held_out]
+    fit = [source for source in sources if not source.judges]
     request = SolveRequest(
         directory=place,
         binaries=tuple(source.binary for source in fit),

@@ -65,10 +65,15 @@ _GUARDED = (
 
 @dataclass
 class Converter:
-    """Converts chunks of one file and keeps the statistics."""
+    """Converts chunks of one file and keeps the statistics.
+
+    `judges`: those also have what tells good constants from bad ones without a fit, see
+    `evidence.hold_out`. It takes a second fit to tracks, and only held-out files are asked for it.
+    """
 
     scheme: Scheme = field(default_factory=Scheme)
     cuts: TrackCuts = field(default_factory=TrackCuts)
+    judges: bool = False
     statistics: Statistics = field(default_factory=Statistics)
 
     def __post_init__(self) -> None:
@@ -106,7 +111,8 @@ class Converter:
                 values[:, column] = chunk.hits[name]
         kept, hits = self._drop_degenerate(chunk, kept, hits, values)
         self.statistics.add_tracks(chunk.tracks[kf.CHI2], np.diff(chunk.ends), kept)
-        self._add_to_judge_by(chunk, kept)
+        if self.judges:
+            self._add_to_judge_by(chunk, kept)
         self.statistics.add_residuals("after", self._layers[ids], chunk.hits[kf.RESIDUAL], hits)
         self.statistics.add_sides(ids[hits], chunk.hits[kf.RESIDUAL][hits])
         sizes = np.diff(chunk.ends)
@@ -118,7 +124,7 @@ class Converter:
         return self._records(chunk, values, self._labels.take(ids, axis=0), used)
 
     def _add_to_judge_by(self, chunk: kf.Chunk, kept: Bools) -> None:
-        """Add what tells good constants from bad ones without a fit, see `evidence.hold_out`."""
+        """Add how curved the kept tracks are, by charge, and how they match in the IFT."""
         if kf.CHARGE in chunk.tracks:
             passed = kept & (chunk.tracks[kf.PZ] > 0)
             self.statistics.add_curvatures(

@@ -38,14 +38,18 @@ class ConvertedFile:
     digest: str
 
 
-def convert_file(source: Path, binary: Path, scheme: Scheme, cuts: TrackCuts) -> ConvertedFile:
+def convert_file(
+    source: Path, binary: Path, scheme: Scheme, cuts: TrackCuts, *, judges: bool = False
+) -> ConvertedFile:
     """Convert `source` to the Mille file `binary`, which appears whole or not at all.
+
+    `judges`: as in `Converter`.
 
     Raises InputError like `convert_tracks`, OSError when `binary` cannot be written.
     """
     with write_whole(binary) as file:
         sink = HashingSink(file)
-        converter = _converted(source, sink, scheme, cuts)
+        converter = _converted(source, sink, Converter(scheme, cuts, judges=judges))
     return ConvertedFile(converter.statistics, converter.tracks, sink.size, sink.digest)
 
 
@@ -54,12 +58,12 @@ def convert_tracks(source: Path, sink: Sink, scheme: Scheme, cuts: TrackCuts) ->
 
     Memory: some thousand tracks. Raises InputError (file and branch) when `source` is not whole.
     """
-    return _converted(source, sink, scheme, cuts).statistics
+    return _converted(source, sink, Converter(scheme, cuts)).statistics
 
 
-def _converted(source: Path, sink: Sink, scheme: Scheme, cuts: TrackCuts) -> Converter:
-    converter = Converter(scheme, cuts)
-    for chunk in kf.TrackFile(source, converter.branches).chunks():
+def _converted(source: Path, sink: Sink, converter: Converter) -> Converter:
+    tracks = kf.TrackFile(source, converter.branches, with_charge=converter.judges)
+    for chunk in tracks.chunks():
         try:
             sink.write(converter.convert(chunk).data)
         except InputError as error:

@@ -27,7 +27,7 @@ TREE = "tree"
 CHI2 = "fitParam_chi2"
 PZ = "fitParam_pz"
 CHARGE = "fitParam_charge"
-"""Read where it is there: nothing that pede gets depends on it."""
+"""Read where it is asked for and there: nothing that pede gets depends on it."""
 ALIGN_ID = "fitParam_align_id"
 RESIDUAL = "fitParam_align_local_residual_x"
 UNCERTAINTY = "fitParam_align_local_measured_xe"
@@ -68,12 +68,16 @@ class Chunk:
 class TrackFile:
     """A `kfalignment` file, opened and checked. Between chunks nothing of it is open.
 
-    Raises InputError, naming file and branch, when it is not a ROOT file, is truncated, has no
-    tree, no tracks, lacks a branch, or holds a number that is none.
+    `with_charge`: chunks have CHARGE, too, where the file has it. Raises InputError, naming file
+    and branch, when it is not a ROOT file, is truncated, has no tree, no tracks, lacks a branch, or
+    holds a number that is none, in a branch that is read.
     """
 
-    def __init__(self, path: Path, hit_branches: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, hit_branches: Sequence[str], *, with_charge: bool = False
+    ) -> None:
         self.path = path
+        self._with_charge = with_charge
         self._names = list(dict.fromkeys((ALIGN_ID, *hit_branches)))
         self._open()
 
@@ -94,7 +98,8 @@ class TrackFile:
         self.size: int = int(self._tree.num_entries)
         if self.size == 0:
             raise InputError(f"{self.path}: no tracks in {TREE!r}")
-        self._of_tracks = (CHI2, PZ, CHARGE) if self._tells_charge() else (CHI2, PZ)
+        has_charge = self._with_charge and self._tells_charge()
+        self._of_tracks = (CHI2, PZ, CHARGE) if has_charge else (CHI2, PZ)
         self._branches = {name: self._branch(name) for name in (*self._of_tracks, *self._names)}
 
     def _tells_charge(self) -> bool:

@@ -16,7 +16,7 @@ from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.model import Stage
 from auto_iter.config.schema import Config
 from auto_iter.daemon.signals import never
-from auto_iter.errors import TRANSIENT_EXIT_CODE, TransientError
+from auto_iter.errors import TRANSIENT_EXIT_CODE, OutdatedError, TransientError
 from auto_iter.iteration import worker
 from auto_iter.iteration.chain import Chain
 from auto_iter.iteration.workers import Workers
@@ -27,11 +27,14 @@ from auto_iter.workspace.paths import Iteration, Workspace
 RUN = 11705
 
 
-def chain(root: Path, config: Config | None = None) -> Chain:
+def chain(
+    root: Path, config: Config | None = None, held_out: frozenset[int] = frozenset()
+) -> Chain:
     arguments = Arguments(year=2023, run=RUN, files="400-403", iterations=2)
     strategy = load_strategy("3st")
     workers = Workers(Workspace(root), os.environ)
-    return Chain(Workspace(root), arguments, strategy, config or Config(), workers)
+    config = config or Config()
+    return Chain(Workspace(root), arguments, strategy, config, workers, held_out=held_out)
 
 
 def iteration(root: Path) -> Iteration:
@@ -72,6 +75,32 @@ def test_with_other_settings_a_file_is_converted_again(tmp_path: Path, setting: 
         cuts = Config().millepede.cuts.model_dump(mode="json")
         converted(paths, cuts=cuts | {"max_residual_mm": 0.05, "max_chi2": 1.0})
     again = chain(tmp_path)
+    found = again.convert(Stage(1), [400])
+    again.stop()
+    assert (found.converted, found.pending) == (frozenset(), 1)
+
+
+@pytest.mark.parametrize("is_held_out", [True, False])
+def test_a_file_is_converted_again_when_it_goes_in_or_out_of_the_fit(
+    tmp_path: Path, *, is_held_out: bool
+) -> None:
+    """Only the conversion of a held-out file tells what it is there to tell."""
+    paths, out = iteration(tmp_path), frozenset([400] if is_held_out else [])
+    converted(paths, judges=is_held_out)
+    known = chain(tmp_path, held_out=out).convert(Stage(1), [400])
+    assert (known.converted, known.pending) == (frozenset({400}), 0)
+    converted(paths, judges=not is_held_out)
+    again = chain(tmp_path, held_out=out)
+    found = again.convert(Stage(1), [400])
+    again.stop()
+    assert (found.converted, found.pending) == (frozenset(), 1)
+    with pytest.raises(OutdatedError, match="00400"):
+        again.solve(Stage(1), [400])
+
+
+def test_a_record_of_before_files_were_held_out_is_one_of_the_fit(tmp_path: Path) -> None:
+    converted(iteration(tmp_path))
+    again = chain(tmp_path, held_out=frozenset([400]))
     found = again.convert(Stage(1), [400])
     again.stop()
     assert (found.converted, found.pending) == (frozenset(), 1)

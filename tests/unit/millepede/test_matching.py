@@ -21,8 +21,8 @@ IFT_LAYERS = ("00", "01", "02")
 
 
 def statistics(root: Path) -> Statistics:
-    converter = Converter(Scheme(), TrackCuts())
-    for chunk in TrackFile(root, converter.branches).chunks():
+    converter = Converter(Scheme(), TrackCuts(), judges=True)
+    for chunk in TrackFile(root, converter.branches, with_charge=True).chunks():
         converter.convert(chunk)
     return converter.statistics
 
