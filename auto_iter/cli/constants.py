@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from auto_iter.cli.command import Command, option
 from auto_iter.cli.options import WORKSPACE, the_workspace
+from auto_iter.errors import InputError
 
 if TYPE_CHECKING:
     from auto_iter.ledger.sample import Sample
 
 _PLACE = "an inputforalign.txt, an iteration (WORKSPACE/iterNN), or a workspace: its result"
-_FILE = option("file", type=Path, help="an inputforalign.txt")
+_FILE = option("file", type=Path, metavar="FILE", help=_PLACE)
 
 constants = Command(
     """Show, compare or plot alignment constants, and where they come from.
@@ -28,12 +29,13 @@ constants = Command(
 def show(arguments: argparse.Namespace) -> int:
     """Print constants as a table.
 
-    Print the constants of a file as a table, by component.
+    Print constants as a table, by component.
     """
     from auto_iter.detector.constants import read_constants
     from auto_iter.detector.constants_table import format_table
+    from auto_iter.ledger.places import constants_at
 
-    print(format_table(read_constants(arguments.file)))
+    print(format_table(read_constants(constants_at(arguments.file))))
     return 0
 
 
@@ -91,8 +93,12 @@ def diff(arguments: argparse.Namespace) -> int:
         from auto_iter.ledger.text import agreement_lines
 
         print()
-        first, second = (_sample(path) for path in places if path is not None)
-        print("\n".join(wrapped(agreement_lines(agreement(first, second)))))
+        try:
+            first, second = (_sample(path) for path in places if path is not None)
+            told = list(agreement_lines(agreement(first, second)))
+        except InputError as error:  # `clean` takes away what it needs
+            told = [f"whether it is one detector cannot be told: {error}"]
+        print("\n".join(wrapped(told)))
     return 0
 
 
@@ -109,12 +115,14 @@ def _sample(iteration: Path) -> Sample:
 def plot(arguments: argparse.Namespace) -> int:
     """Plot constants per layer and per module.
 
-    Plot the constants of a file, per layer and per module.
+    Plot constants, per layer and per module.
     """
     from auto_iter.detector.constants import read_constants
+    from auto_iter.ledger.places import constants_at
     from auto_iter.report.constants_plot import plot_constants
 
-    output = arguments.output or arguments.file.with_suffix(".png")
-    plot_constants(read_constants(arguments.file), output, str(arguments.file))
+    file = constants_at(arguments.file)
+    output = arguments.output or file.with_suffix(".png")
+    plot_constants(read_constants(file), output, str(file))
     print(output)
     return 0

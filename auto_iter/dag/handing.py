@@ -13,6 +13,7 @@ from auto_iter.alignment import checkpoint
 from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.snapshot import DagRun, Snapshot
 from auto_iter.batch.htcondor.dagman.manager import DagJob, DagManager, dagman_program
+from auto_iter.batch.htcondor.dagman.text import DAG_FILE
 from auto_iter.batch.htcondor.finding import Finder, schedd_in
 from auto_iter.batch.registry import resolve_config
 from auto_iter.config.file import dump_config
@@ -160,6 +161,7 @@ def submit(root: Path) -> DagRun:
 def remove(root: Path) -> tuple[DagJob | None, int]:
     """Take the DAG and all of its jobs off the queue; return it, and how many jobs are left."""
     opened = open_workspace(root)
+    refuse_without_dag(opened)
     run = opened.snapshot.dag
     key = "" if run is None else run.key
     with dag_manager(opened) as manager:
@@ -168,6 +170,15 @@ def remove(root: Path) -> tuple[DagJob | None, int]:
             manager.refuse_elsewhere(job)
             return job, manager.remove(job, key)
         return None, manager.clear(None if run is None else run.cluster, key) if run else 0
+
+
+def refuse_without_dag(opened: Opened) -> None:
+    """Refuse an alignment that nobody has handed to DAGMan. Raises UsageError."""
+    root = opened.workspace.root
+    if opened.snapshot.dag is None and not (root / DAG_FILE).exists():
+        raise UsageError(
+            f"{root}: no DAG has been written here; auto-iter status says how the alignment stands"
+        )
 
 
 def _save(opened: Opened, snapshot: Snapshot, lock: WorkspaceLock) -> None:

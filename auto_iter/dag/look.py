@@ -27,6 +27,7 @@ from auto_iter.config.batch import Holds
 from auto_iter.daemon.handover import dag_manager
 from auto_iter.daemon.lifecycle import Opened, reconstruction
 from auto_iter.dag.files import rescue_files
+from auto_iter.dag.handing import refuse_without_dag
 from auto_iter.dag.status import JOB_STATES, DagStatus, Wrong
 from auto_iter.errors import AutoIterError
 from auto_iter.iteration.evidence import last_lines
@@ -37,6 +38,7 @@ TOLD_LINES = 5
 
 def dag_status(opened: Opened) -> DagStatus:
     """Look at the queue and at the workspace."""
+    refuse_without_dag(opened)
     snapshot, root = opened.snapshot, opened.workspace.root
     run = snapshot.dag
     job, last, queued, trouble = None, None, list[Ad](), None

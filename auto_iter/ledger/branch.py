@@ -61,9 +61,8 @@ def _beginning(parent: Opened, number: int) -> _Beginning:
     record = record_of(parent.snapshot.history, number, f"--at {number}")
     path = parent.workspace.iteration(number, parent.snapshot.arguments.run).new_constants
     if differs(path, record.hashes.constants):
-        raise InputError(
-            f"{path}: does not match its checksum", "restore it from a copy, or branch elsewhere"
-        )
+        what = "does not match its checksum" if path.exists() else "is not there any more"
+        raise InputError(f"{path}: {what}", "restore it from a copy, or branch elsewhere")
     text = path.read_text()
     origin = Origin(
         workspace=parent.workspace.root.name,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from auto_iter.alignment.history import record_of
 from auto_iter.alignment.model import Stage
 from auto_iter.config.file import validated
 from auto_iter.daemon.lifecycle import open_snapshot
@@ -85,10 +86,10 @@ def reproduce(workspace: Workspace, iteration: int, env: Mapping[str, str]) -> R
 
 def _manifest(workspace: Workspace, iteration: int) -> Manifest:
     """Return the manifest of an iteration, having seen that the checkpoint knows it."""
+    history = open_snapshot(workspace.root)[0].history
+    record = record_of(history, iteration, str(workspace.manifest(iteration).parent))
     manifest = read_manifest(workspace, iteration)
-    snapshot, _ = open_snapshot(workspace.root)
-    record = next((each for each in snapshot.history if each.iteration == iteration), None)
-    if record is None or not is_known(workspace, record):
+    if not is_known(workspace, record):
         raise InputError(
             f"{workspace.manifest(iteration)}: is not the one that the checkpoint knows",
             "restore it from a copy",

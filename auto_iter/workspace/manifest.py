@@ -112,7 +112,10 @@ def read_manifest(workspace: Workspace, iteration: int) -> Manifest:
             content = path.read_bytes()
         manifest = Manifest.model_validate_json(content)
     except FileNotFoundError:
-        raise InputError(f"{path}: no manifest; an older auto-iter made this iteration") from None
+        raise InputError(
+            f"{path}: no such file",
+            "restore it from a copy; an iteration of an auto-iter before manifests has none",
+        ) from None
     except ValidationError:
         raise InputError(f"{path}: is no manifest, or damaged", "restore it from a copy") from None
     if not is_intact(json.loads(content)):

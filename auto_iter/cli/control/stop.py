@@ -39,7 +39,11 @@ def stop(arguments: argparse.Namespace) -> int:
         if opened.remark is not None:
             print(opened.remark)
         jobs, left = remove_jobs(opened)
-        print(f"the jobs of {jobs} raw files are removed; `auto-iter resume` submits them again")
+        print(
+            f"the jobs of {jobs} raw files are removed; `auto-iter resume` submits them again"
+            if jobs
+            else "it has no jobs"
+        )
         if left:
             print(f"{left} of them have not been confirmed to end yet; `resume` waits for that")
     return 0

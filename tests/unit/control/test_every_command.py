@@ -26,7 +26,9 @@ from auto_iter.cli import main
 from auto_iter.config.file import dump_config
 from auto_iter.config.schema import Config
 from auto_iter.daemon.lock import locked
-from auto_iter.rawfiles import RawRange
+from auto_iter.detector.constants import format_constants
+from auto_iter.millepede.strategy.file import read_strategy
+from auto_iter.rawfiles import RawRange, raw_name
 from auto_iter.workspace.inbox import FileInbox
 from auto_iter.workspace.paths import Workspace
 from states.decisions.requests import taken_in
@@ -70,6 +72,14 @@ LOOKS: dict[str, Row] = {
     "service install --dry-run": (0, 0, 0, 0),
     "notify": (REFUSED,) * 4,  # nobody is configured
     "watch": (None, None, 0, 0),  # the others it watches on
+    "report": (0, 0, 0, 0),
+    "constants show": (0, 0, 0, 0),
+    "constants plot": (0, 0, 0, 0),
+    "constants diff {}/iter01 {}": (0, 0, 0, 0),
+    "reproduce {}/iter03": (REFUSED,) * 4,  # without a manifest, or not over
+    "survey {} {}.yaml": (REFUSED,) * 4,  # its tracks are not there
+    "dag status": (REFUSED,) * 4,  # nobody has handed it to DAGMan
+    "dag status --json": (REFUSED,) * 4,
 }
 """What only looks: exit codes by standing; None: it would not return."""
 
@@ -87,6 +97,15 @@ TAKES_A_HAND: dict[str, Row] = {
     "fetch 99": (REFUSED,) * 4,
     "stop": (None, 0, 0, 0),  # of a daemon that runs: it would end this process
     "resume": (REFUSED, None, None, 4),
+    "stop --jobs": (None, REFUSED, 0, 0),  # the records of what was killed are not there
+    "stop --lost elsewhere": (REFUSED, 0, 0, 0),
+    "branch --at 1 --set reco.canary=3 -o {}.branch {}": (0, 0, 0, 0),
+    "branch --at 7 -o {}.branch {}": (REFUSED,) * 4,
+    "export -o {}.export {}": (REFUSED,) * 4,  # none has converged
+    "dag rescue": (REFUSED,) * 4,  # the local batch system knows no DAGMan
+    "dag remove": (REFUSED,) * 4,
+    "reco -y 2023 -r 011705 -f 400-403 --work_dir {}/..": (REFUSED, None, None, REFUSED),
+    "dag -y 2023 -r 011705 -f 400-403 --work_dir {}/..": (REFUSED,) * 4,
 }
 
 
@@ -101,11 +120,25 @@ def made(root: Path, standing: str) -> Workspace:
     """Return a workspace with two finished iterations, in its third or with all three."""
     workspace = Workspace(root / "Y2023_R011705_F400-403")
     for number in (1, 2, 3):
-        (workspace.iteration(number, 11705).kfalignment).mkdir(parents=True)
-        workspace.iteration(number, 11705).output(400).write_bytes(b"tracks")
+        iteration = workspace.iteration(number, 11705)
+        iteration.kfalignment.mkdir(parents=True)
+        iteration.output(400).write_bytes(b"tracks")
+        iteration.millepede.mkdir()
+        iteration.new_constants.write_text(format_constants({"20": (0, number / 1e3, 0, 0, 0, 0)}))
     config = Config.model_validate(
-        {"batch": {"system": "local"}, "alignment": {"report": "never", "strategy": "3st"}}
+        {
+            "batch": {"system": "local"},
+            "alignment": {"report": "never", "strategy": "3st"},
+            "paths": {"raw_dir": str(root), "env_script": str(root / "env.sh")},
+        }
     )
+    (root / "env.sh").write_text("true\n")
+    raw = root / "2023/011705"
+    raw.mkdir(parents=True)
+    for number in (400, 401, 402):
+        (raw / raw_name(11705, number)).write_bytes(b"raw")
+    root.joinpath(f"{workspace.root.name}.yaml").write_text("20.y: 0 ± 0.05\n")
+    workspace.strategy.write_text(read_strategy("3st"))
     workspace.config.write_text(dump_config(config))
     workspace.log.write_text('{"event": "alignment", "level": "info", "time": "now"}\n')
     arguments = Arguments(year=2023, run=11705, files=RawRange.parse("400-403"), iterations=3)
@@ -150,7 +183,8 @@ def aligned(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[st
 def answered(words: str, workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> int:
     """Return the exit code of a command whose output is what it has to be."""
     before = workspace.checkpoint.read_bytes()
-    code = main([*words.split(), str(workspace.root)])
+    given = words if "{}" in words else f"{words} {{}}"
+    code = main(given.replace("{}", str(workspace.root)).split())
     said = capsys.readouterr()
     if "--json" in words and not code:
         for line in said.out.splitlines() if words == "logs --json" else [said.out]:
