@@ -44,7 +44,7 @@ from auto_iter.processes.orphans import end_orphans
 from auto_iter.processes.service_manager import ServiceManager
 from auto_iter.rawfiles import spoken
 from auto_iter.workspace.inbox import FileInbox, new_id
-from auto_iter.workspace.paths import Workspace
+from auto_iter.workspace.paths import Workspace, openness
 from states import actions
 from states.decisions import requests
 from states.step import Note
@@ -222,9 +222,9 @@ def _say_what_is_odd(opened: Opened, options: SessionOptions) -> None:
     log = get_logger()
     if opened.remark:
         log.warning("checkpoint", remark=opened.remark)
-    openness = opened.workspace.openness
-    if openness is not None:
-        log.warning("the workspace is not ours alone", reason=openness)
+    others = openness(opened.workspace.root)
+    if others is not None:
+        log.warning("the workspace is not ours alone", reason=others)
     if options.overrides or options.iterations is not None:
         changed = {"settings": list(options.overrides), "iterations": options.iterations}
         log.info("changed by hand", **{key: value for key, value in changed.items() if value})

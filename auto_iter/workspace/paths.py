@@ -28,6 +28,19 @@ def workspace_name(year: int, run: int | None, files: RawFiles) -> str:
     return f"Y{year}_R{run:06d}_F{files.text}"
 
 
+class Below:
+    """A path below the `root` of the object that is asked for it, as a property is."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __truediv__(self, name: str) -> Below:
+        return Below(f"{self._place}/{name}")
+
+    def __get__(self, owner: Iteration | Workspace, _: type) -> Path:
+        return owner.root / self._place
+
+
 @dataclass(frozen=True)
 class Iteration:
     """The directories and files of one iteration; `run`: None where raw files are of several."""
@@ -35,40 +48,26 @@ class Iteration:
     root: Path
     run: int | None
 
-    @property
-    def reco(self) -> Path:
-        """Reconstruction: submit description, constants, logs, per-file directories."""
-        return self.root / "1reco"
-
-    @property
-    def kfalignment(self) -> Path:
-        """The fitted tracks, one ROOT file for each raw file."""
-        return self.root / "2kfalignment"
-
-    @property
-    def millepede(self) -> Path:
-        """Mille binaries, pede's input and output, the new constants."""
-        return self.root / "3millepede"
-
-    @property
-    def constants(self) -> Path:
-        """The constants that this iteration reconstructs with."""
-        return self.reco / "inputforalign.txt"
-
-    @property
-    def new_constants(self) -> Path:
-        """The constants that this iteration found: the next one's input."""
-        return self.millepede / "inputforalign.txt"
-
-    @property
-    def job_script(self) -> Path:
-        """The job script, the same on every batch system."""
-        return self.reco / "run_alignment.sh"
-
-    @property
-    def logs(self) -> Path:
-        """Standard output, error and event log of each job."""
-        return self.reco / "logs"
+    reco = Below("1reco")
+    """Reconstruction: submit description, constants, logs, per-file directories."""
+    kfalignment = Below("2kfalignment")
+    """The fitted tracks, one ROOT file for each raw file."""
+    millepede = Below("3millepede")
+    """Mille binaries, pede's input and output, the new constants."""
+    constants = reco / "inputforalign.txt"
+    """The constants that this iteration reconstructs with."""
+    new_constants = millepede / "inputforalign.txt"
+    """The constants that this iteration found: the next one's input."""
+    job_script = reco / "run_alignment.sh"
+    """The job script, the same on every batch system."""
+    logs = reco / "logs"
+    """Standard output, error and event log of each job."""
+    mille = millepede / "mille"
+    """Mille binaries and conversion statistics, a pair for each ROOT file."""
+    solution = millepede / "solution.json"
+    """What the solving found, as JSON; written last, so its presence means it is complete."""
+    cleaned = Below("cleaned.json")
+    """When its bulky intermediate files were removed; there from before the first one goes."""
 
     def job_log(self, number: int, kind: str) -> Path:
         """Return a job's log; `kind` is `out`, `err` or `log`."""
@@ -97,11 +96,6 @@ class Iteration:
         """Return where a raw file's fitted tracks are delivered."""
         return self.kfalignment / self.output_name(number)
 
-    @property
-    def mille(self) -> Path:
-        """Mille binaries and conversion statistics, a pair for each ROOT file."""
-        return self.millepede / "mille"
-
     def mille_binary(self, number: int) -> Path:
         """Return the Mille binary made from one ROOT file."""
         return self.mille / f"mp2input_{self._stem(number)}.bin"
@@ -113,16 +107,6 @@ class Iteration:
     def _stem(self, number: int) -> str:
         run, file = run_and_number(number, self.run)
         return f"{run:06d}_{file:05d}"
-
-    @property
-    def cleaned(self) -> Path:
-        """When its bulky intermediate files were removed; there from before the first one goes."""
-        return self.root / "cleaned.json"
-
-    @property
-    def solution(self) -> Path:
-        """What the solving found, as JSON; written last, so its presence means it is complete."""
-        return self.millepede / "solution.json"
 
 
 def openness(directory: Path) -> str | None:
@@ -141,6 +125,33 @@ class Workspace:
 
     root: Path
 
+    checkpoint = Below("state.yaml")
+    """The state of the daemon."""
+    config = Below("config.yaml")
+    """The configuration as used."""
+    strategy = Below("strategy.yaml")
+    """The strategy as used: the workspace's own copy, whatever becomes of the original."""
+    survey = Below("survey.yaml")
+    """The survey as used: the workspace's own copy, where `alignment.survey` names one."""
+    initial_constants = Below("initial_constants.txt")
+    """What a branch begins with; elsewhere the configuration names a file, or there is none."""
+    log = Below("log.jsonl")
+    """JSON lines."""
+    old_log = Below("auto_iter.log")
+    """What the log was called in earlier versions."""
+    lock = Below("daemon.lock")
+    """Who runs this workspace."""
+    env_script = Below("reco_condor_env.sh")
+    """The workspace's own copy of the environment script."""
+    requests = Below("requests")
+    """What people ask of the daemon, until it is in the checkpoint."""
+    batch_records = Below("batch")
+    """What the batch system notes of its submissions, apart from the checkpoint."""
+    report = Below("report")
+    """Tables and plots."""
+    report_document = report / "report.json"
+    """The report's numbers for programs; the last file of it that is written."""
+
     @property
     def resume_command(self) -> str:
         """What a person types, from wherever, to go on with this alignment."""
@@ -150,76 +161,6 @@ class Workspace:
         """Return how submission keys begin; other for a copy in another place."""
         place = hashlib.sha256(os.path.realpath(self.root).encode(errors="replace")).hexdigest()
         return f"{workspace_id}{place[:4]}"
-
-    @property
-    def openness(self) -> str | None:
-        """Why others could change what the daemon believes, and runs; None where they cannot."""
-        return openness(self.root)
-
-    @property
-    def checkpoint(self) -> Path:
-        """The state of the daemon."""
-        return self.root / "state.yaml"
-
-    @property
-    def config(self) -> Path:
-        """The configuration as used."""
-        return self.root / "config.yaml"
-
-    @property
-    def strategy(self) -> Path:
-        """The strategy as used: the workspace's own copy, whatever becomes of the original."""
-        return self.root / "strategy.yaml"
-
-    @property
-    def survey(self) -> Path:
-        """The survey as used: the workspace's own copy, where `alignment.survey` names one."""
-        return self.root / "survey.yaml"
-
-    @property
-    def initial_constants(self) -> Path:
-        """What a branch begins with; elsewhere the configuration names a file, or there is none."""
-        return self.root / "initial_constants.txt"
-
-    @property
-    def log(self) -> Path:
-        """JSON lines."""
-        return self.root / "log.jsonl"
-
-    @property
-    def old_log(self) -> Path:
-        """What the log was called in earlier versions."""
-        return self.root / "auto_iter.log"
-
-    @property
-    def lock(self) -> Path:
-        """Who runs this workspace."""
-        return self.root / "daemon.lock"
-
-    @property
-    def env_script(self) -> Path:
-        """The workspace's own copy of the environment script."""
-        return self.root / "reco_condor_env.sh"
-
-    @property
-    def requests(self) -> Path:
-        """What people ask of the daemon, until it is in the checkpoint."""
-        return self.root / "requests"
-
-    @property
-    def batch_records(self) -> Path:
-        """What the batch system notes of its submissions, apart from the checkpoint."""
-        return self.root / "batch"
-
-    @property
-    def report_document(self) -> Path:
-        """The report's numbers for programs; the last file of it that is written."""
-        return self.report / "report.json"
-
-    @property
-    def report(self) -> Path:
-        """Tables and plots."""
-        return self.root / "report"
 
     @property
     def directories(self) -> list[Path]:

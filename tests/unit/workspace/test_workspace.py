@@ -5,15 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from auto_iter.workspace.paths import Workspace
+from auto_iter.workspace.paths import Workspace, openness
 
 
 def test_a_workspace_that_everybody_may_write_to_is_told(tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path)
     tmp_path.chmod(0o775)
-    assert workspace.openness is None
+    assert openness(tmp_path) is None
     tmp_path.chmod(0o777)
-    assert "everybody may write there; chmod o-w" in str(workspace.openness)
+    assert "everybody may write there; chmod o-w" in str(openness(tmp_path))
 
 
 def test_a_copy_has_keys_of_its_own_and_a_link_has_not(tmp_path: Path) -> None:
