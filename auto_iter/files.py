@@ -101,54 +101,30 @@ def naming(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def move_durably(source: Path, target: Path) -> None:
-    """Make `source` appear as `target`, whole and with its content durable, from any file system.
-
-    The caller syncs the directory, once for however many files.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _sync(source)
-    try:
-        source.replace(target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        partial = target.with_name(f".{target.name}.partial")
-        shutil.copyfile(source, partial)
-        _sync(partial)
-        partial.replace(target)
-        source.unlink()
-
-
 def digest(content: bytes) -> str:
     """Return what stands for `content`, to notice that it is another one."""
     return hashlib.sha256(content).hexdigest()
 
 
-def move_whole(source: Path, target: Path) -> None:
+def move_whole(source: Path, target: Path, tag: str = "partial") -> None:
     """Move a file whole, onto another file system if need be; durable but for its name.
 
-    To be followed by `sync_directory`. Raises OSError, and then leaves no part of it at `target`.
+    To be followed by `sync_directory`, once for however many files. Raises OSError, and then leaves
+    no part of it at `target`. `tag`: how the name of a copy ends until it is whole. A daemon that
+    starts removes what is called `partial`; who moves while one may start says something else.
     """
-    # A name of its own: a straggler's second run may bring the same output home just now. And not
-    # one of a leftover: jobs go on while a daemon starts, and removes those.
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    partial = target.with_name(f".{target.name}.{tag}")
     try:
-        _sync_file(source)
+        _sync(source)
         try:
             source.replace(target)
         except OSError:
             shutil.copyfile(source, partial)
-            _sync_file(partial)
+            _sync(partial)
             partial.replace(target)
             source.unlink()
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _sync_file(path: Path) -> None:
-    with naming(path), path.open("rb+") as written:
-        os.fsync(written.fileno())
 
 
 @contextlib.contextmanager

@@ -83,7 +83,7 @@ MUTANTS = (
     Mutant(
         "no fsync of the output before its delivery",
         "auto_iter/files.py",
-        "        _sync_file(source)\n",
+        "        _sync(source)\n",
         "",
         AN_OUTPUT,
     ),

@@ -11,7 +11,7 @@ from auto_iter.alignment.model import Problem, Trouble
 from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.ads import Ad, PendingDelivery
 from auto_iter.batch.htcondor.schedd.protocol import Jobs, make_sure_we_are_known
-from auto_iter.files import move_durably, sync_directory
+from auto_iter.files import move_whole, sync_directory
 
 LOST_AFTER_S = 300.0
 """The history may lag by minutes; a job that is in neither place for so long is lost."""
@@ -78,7 +78,8 @@ class Ends:
         while self._undelivered:
             delivery = self._undelivered[-1]
             if delivery.source.exists():
-                move_durably(delivery.source, delivery.target)
+                delivery.target.parent.mkdir(parents=True, exist_ok=True)
+                move_whole(delivery.source, delivery.target)
                 touched.add(delivery.target.parent)
             self._undelivered.pop()
         for directory in touched:

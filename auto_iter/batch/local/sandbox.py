@@ -96,7 +96,8 @@ class Sandbox:
             return None
         source, target = self._path / name, self._batch.deliver_to / name
         if source.exists():
-            move_whole(source, target)
+            # A straggler's second run may bring the same output home just now.
+            move_whole(source, target, tag=str(os.getpid()))
         elif "--deliver" not in self._job.arguments or not target.exists():
             return f"ended well, but left no {name} in {self._path}"
         return None
