@@ -16,7 +16,7 @@ from auto_iter.errors import JobError
 from auto_iter.rawfiles import spoken
 from states.decisions import canary, held_jobs, hold_out, removed_jobs, stragglers
 from states.decisions.common_causes import avoided, common_cause, failure_notes
-from states.decisions.outputs import convert, count_failures, count_losses, without
+from states.decisions.outputs import convert, counted, without
 from states.decisions.portions import next_portion
 from states.decisions.requests import end_skipped
 from states.step import Fire, Note, Outcome, Ports, Stay
@@ -123,15 +123,10 @@ def _accounted(
         notes += [Note("machine avoided from now on", {"machine": each}, "warning") for each in new]
         snapshot = snapshot.but(avoid_machines=machines)
     snapshot = without(snapshot, attempt.key, () if tally.is_over else missing)
-    attempts = tuple(
-        each.model_copy(update={"left": tally.left, "is_over": tally.is_over})
-        if each.key == attempt.key
-        else each
-        for each in snapshot.attempts
-    )
+    snapshot = snapshot.but_attempts([attempt.key], left=tally.left, is_over=tally.is_over)
     # What the queue had no room for while those jobs were there, it may take now.
     limit = None if tally.is_over else snapshot.queue_limit
-    return snapshot.but(attempts=attempts, queue_limit=limit), notes
+    return snapshot.but(queue_limit=limit), notes
 
 
 def _counted(
@@ -151,16 +146,16 @@ def _counted(
     if innocent:
         notes.append(Note("disk full: not counted as failed", {"files": innocent}, "warning"))
     lost = {number for number in reasons if _is_lost(problems.get(number))}
-    reasons = {number: why for number, why in reasons.items() if number not in settled}
-    counted = count_losses(snapshot, ((n, why) for n, why in reasons.items() if n in lost))
-    counted = count_failures(counted, ((n, why) for n, why in reasons.items() if n not in lost))
-    examples = dict(counted.examples)
+    ours = {number: why for number, why in reasons.items() if number not in settled}
+    snapshot = counted(snapshot, "losses", {n: why for n, why in ours.items() if n in lost})
+    snapshot = counted(snapshot, "failures", {n: why for n, why in ours.items() if n not in lost})
+    examples = dict(snapshot.examples)
     for number, code in exits.items():
         if code not in examples:
             # What the code means is said once, ahead of the example.
             problem = replace(problems[number], exit_code=None)
             examples[code] = ports.reconstruction.evidence(snapshot.iteration, problem)
-    return counted.but(exit_codes={**counted.exit_codes, **exits}, examples=examples), notes
+    return snapshot.but(exit_codes={**snapshot.exit_codes, **exits}, examples=examples), notes
 
 
 def _stopped(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from pydantic import BaseModel, ConfigDict
 
 from auto_iter.alignment.model import Submission
@@ -60,19 +62,8 @@ class Attempt(_Portion):
     @classmethod
     def of(cls, intent: Intent, submission: Submission) -> Attempt:
         """Return what came of an intent."""
-        return cls(
-            number=intent.attempt,
-            first=intent.first,
-            last=intent.last,
-            files=intent.files,
-            recipe=intent.recipe,
-            is_canary=intent.is_canary,
-            key=submission.key,
-            cluster=submission.cluster,
-            jobs=submission.jobs,
-            submitted_at=submission.submitted_at,
-            schedd=submission.schedd,
-        )
+        portion = intent.model_dump(exclude={"key", "attempt"})
+        return cls(number=intent.attempt, **portion, **asdict(submission))
 
     def may_bring(self, number: int) -> bool:
         """Tell whether a job of a raw file may still run, as far as is known."""

@@ -6,6 +6,7 @@ there), and only exceptions - files that failed, were released, are missing - ar
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, model_validator
@@ -178,13 +179,16 @@ class Snapshot(Record):
         """Return a validated copy with some fields changed."""
         return self.model_validate({**vars(self), **changes})
 
-    def all_ended_by_us(self) -> Snapshot:
-        """Return it with all submissions that are not over marked as told to end."""
+    def but_attempts(self, keys: Collection[str], **changes: Any) -> Snapshot:
+        """Return it with some fields changed of the submissions that have these keys."""
         attempts = tuple(
-            each if each.is_over else each.model_copy(update={"is_ended_by_us": True})
-            for each in self.attempts
+            each.model_copy(update=changes) if each.key in keys else each for each in self.attempts
         )
         return self.but(attempts=attempts)
+
+    def all_ended_by_us(self) -> Snapshot:
+        """Return it with all submissions that are not over marked as told to end."""
+        return self.but_attempts([each.key for each in self.live_attempts], is_ended_by_us=True)
 
     @property
     def dag_key(self) -> str | None:

@@ -93,9 +93,9 @@ def abandoned(snapshot: Snapshot) -> Snapshot:
 
     Their files are submitted anew; what comes of the old jobs all the same does no harm.
     """
-    change = {"is_over": True, "is_left_behind": True}
-    left = tuple(each.model_copy(update=change) for each in snapshot.attempts)
-    return snapshot.but(attempts=left, intent=None, hindrance=None)
+    keys = [each.key for each in snapshot.attempts]
+    left = snapshot.but_attempts(keys, is_over=True, is_left_behind=True)
+    return left.but(intent=None, hindrance=None)
 
 
 def the_strategy(opened: Opened) -> Strategy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from auto_iter.alignment.judges.expectation import expected_end
+from auto_iter.alignment.judges.expectation import end_of
 from auto_iter.alignment.ports import Credentials
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import (
@@ -41,14 +41,6 @@ class Passing:
         return float(backoff * random.uniform(0.9, 1.1))  # noqa: S311 - not all daemons at once
 
 
-@dataclass(frozen=True)
-class Lasting:
-    """A person has to do something."""
-
-    reason: str
-    remedy: str
-
-
 def without_ticket(credentials: Credentials, now: float) -> Passing | None:
     """Return why no step is taken: what is read without a ticket may look empty, or refused."""
     lapsed = credentials.lapsed(now) if credentials.is_needed else None
@@ -59,19 +51,15 @@ def without_ticket(credentials: Credentials, now: float) -> Passing | None:
 
 def warned(snapshot: Snapshot, credentials: Credentials, now: float) -> Snapshot:
     """Return the snapshot with a warning, hours ahead, of a ticket that ends too soon."""
-    end = expected_end(
-        now,
-        lengths=[each.finished_at - each.started_at for each in snapshot.history],
-        started_at=snapshot.iteration_started_at,
-        jobs_end=snapshot.progress.expected_end,
-        to_come=snapshot.arguments.iterations - snapshot.iteration,
-    )
+    end = end_of(snapshot.model_dump(mode="json"), now, snapshot.progress.expected_end)
     warning = credentials.warning(now, None if end is None else end.at)
     return snapshot.but(ticket_warning=warning)
 
 
-def judged(error: Exception, credentials: Credentials, now: float) -> Passing | Lasting | None:
-    """Return what becomes of an error; None where it is a bug.
+def judged(
+    error: Exception, credentials: Credentials, now: float
+) -> Passing | PermanentError | None:
+    """Return what becomes of an error, by itself or once a person acts; None where it is a bug.
 
     What goes wrong while our ticket is not valid is no fault of files or schedd.
     """
@@ -87,15 +75,15 @@ def judged(error: Exception, credentials: Credentials, now: float) -> Passing | 
     )
 
 
-def _judged(error: Exception) -> Passing | Lasting | None:
+def _judged(error: Exception) -> Passing | PermanentError | None:
     match error:
         case TransientError():
             return Passing(str(error), kind_of(error), error.delay_s)
         case PermanentError():
-            return Lasting(error.reason, error.remedy)
+            return error
         case AutoIterError():
-            return Lasting(str(error), _GO_ON)
+            return PermanentError(str(error), _GO_ON)
         case OSError():
             what = f"{error.filename or 'system'}: {error.strerror}"
-            return Passing(what, kind_of(error)) if passes(error) else Lasting(what, _GO_ON)
+            return Passing(what, kind_of(error)) if passes(error) else PermanentError(what, _GO_ON)
     return None

@@ -6,6 +6,7 @@ Converting reads every track, so it is also the check that an output is whole.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from auto_iter.alignment.ports import Conversion
 from auto_iter.alignment.snapshot import Snapshot
@@ -22,7 +23,7 @@ def convert(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, Conversion, tup
         ports.reconstruction.reject(snapshot.iteration, number)
         notes.append(Note("bad output", {"file": number, "reason": reason}, "warning"))
         snapshot = brought(snapshot, number)
-    return count_failures(snapshot, bad.items()), conversion, tuple(notes)
+    return counted(snapshot, "failures", bad), conversion, tuple(notes)
 
 
 def brought(snapshot: Snapshot, number: int) -> Snapshot:
@@ -35,32 +36,16 @@ def brought(snapshot: Snapshot, number: int) -> Snapshot:
 
 def without(snapshot: Snapshot, key: str, numbers: Iterable[int]) -> Snapshot:
     """Return the snapshot in which one submission is not expected to bring some raw files."""
-    attempts = tuple(
-        each.model_copy(update={"failed": tuple(sorted({*each.failed, *numbers}))})
-        if each.key == key
-        else each
-        for each in snapshot.attempts
-    )
-    return snapshot.but(attempts=attempts)
+    known = next(each.failed for each in snapshot.attempts if each.key == key)
+    return snapshot.but_attempts([key], failed=tuple(sorted({*known, *numbers})))
 
 
-def count_failures(snapshot: Snapshot, failed: Iterable[tuple[int, str]]) -> Snapshot:
-    """Return the snapshot with one more failed try, and its reason, for each of `failed`."""
-    troubles = dict(failed)
-    if not troubles:
+def counted(
+    snapshot: Snapshot, kind: Literal["failures", "losses"], reasons: Mapping[int, str]
+) -> Snapshot:
+    """Return the snapshot with one more failed try, or loss, of each raw file in `reasons`."""
+    if not reasons:
         return snapshot
-    counts = _one_more(snapshot.failures, troubles)
-    return snapshot.but(failures=counts, troubles={**snapshot.troubles, **troubles})
-
-
-def count_losses(snapshot: Snapshot, lost: Iterable[tuple[int, str]]) -> Snapshot:
-    """Return the snapshot with one more loss, and its reason, for each of `lost`: no failed try."""
-    troubles = dict(lost)
-    if not troubles:
-        return snapshot
-    counts = _one_more(snapshot.losses, troubles)
-    return snapshot.but(losses=counts, troubles={**snapshot.troubles, **troubles})
-
-
-def _one_more(counts: Mapping[int, int], numbers: Iterable[int]) -> dict[int, int]:
-    return {**counts, **{number: counts.get(number, 0) + 1 for number in numbers}}
+    so_far: Mapping[int, int] = getattr(snapshot, kind)
+    counts = {**so_far, **{number: so_far.get(number, 0) + 1 for number in reasons}}
+    return snapshot.but(**{kind: counts}, troubles={**snapshot.troubles, **reasons})

@@ -67,13 +67,9 @@ def remove_jobs(opened: Opened, *, keep_outputs: bool = False) -> tuple[int, int
                     parts.ports.batch.fetch(attempt.submission)
                 parts.ports.batch.remove(attempt.submission, "stopped by the operator")
             left = _confirmed(live, parts.ports.batch)
-        attempts = tuple(
-            each.model_copy(update={"is_over": not left[each.key], "is_ended_by_us": True})
-            if each.key in left
-            else each
-            for each in snapshot.attempts
-        )
-        stopped = snapshot.but(attempts=attempts, intent=None)
+        over = [key for key, jobs in left.items() if not jobs]
+        stopped = snapshot.but(intent=None).but_attempts(left, is_ended_by_us=True)
+        stopped = stopped.but_attempts(over, is_over=True)
         if snapshot.state not in TERMINAL:
             stopped = stopped.but(state=StateMachine(snapshot.state).fire("stop"))
         lock.check()

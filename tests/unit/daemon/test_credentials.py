@@ -16,8 +16,8 @@ from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config.batch import HTCondor
 from auto_iter.credentials.standing import TicketStanding
 from auto_iter.daemon.loop import Daemon, Ending
-from auto_iter.daemon.trouble import Lasting, Passing, judged
-from auto_iter.errors import Hindrance, InputError, JobError, ScheddError
+from auto_iter.daemon.trouble import Passing, judged
+from auto_iter.errors import Hindrance, InputError, JobError, PermanentError, ScheddError
 from tests.support.ccaches import write_ccache
 from tests.support.schedd_twin import ScheddTwin
 from tests.support.world import World
@@ -139,7 +139,7 @@ def test_what_goes_wrong_without_a_ticket_is_the_tickets_fault(
     standing = TicketStanding(tmp_path / "cc", is_needed=is_needed)
     found = judged(error, standing, 2 * HOUR)
     if kind is None:
-        assert isinstance(found, Lasting)
+        assert isinstance(found, PermanentError)
     else:
         assert isinstance(found, Passing)
         assert found.kind is kind
