@@ -22,7 +22,8 @@ class BatchSystem(Protocol):
     """Where jobs run. One object serves all submissions of a workspace.
 
     Every method may raise `TransientError` (try again later) or `PermanentError`; none blocks for
-    longer than a stated time limit; all are idempotent.
+    longer than a stated time limit; all are idempotent. Each is a subclass: what has a body here is
+    right for one whose jobs do without.
     """
 
     name: str
@@ -44,7 +45,7 @@ class BatchSystem(Protocol):
 
     def limits(self) -> tuple[int | None, int | None]:
         """Return how many jobs may be in a submission, and in the queue, as far as is known."""
-        ...
+        return None, None
 
     def submit(self, batch: Batch) -> Submission:
         """Submit all jobs of `batch` under its key, all or none.
@@ -59,7 +60,7 @@ class BatchSystem(Protocol):
 
     def fetch(self, submission: Submission) -> None:
         """Bring home what finished jobs left with the batch system (outputs, logs)."""
-        ...
+        del submission
 
     def remedy(self, problem: Problem, releases: int) -> Remedy:
         """Return what to do about a held job that was released `releases` times before.
@@ -82,18 +83,20 @@ class BatchSystem(Protocol):
 
     def retire(self, submission: Submission) -> None:
         """Drop what the batch system still keeps of a submission that is over and safely home."""
-        ...
+        del submission
 
     def watch(self, submissions: Collection[Submission]) -> Iterable[int]:
         """File descriptors that become readable when a job ends; empty when there are none.
 
         They belong to the batch system and stay valid until the next call.
         """
-        ...
+        del submissions
+        return ()
 
     def has_news(self, submissions: Collection[Submission]) -> bool:
         """Tell cheaply, without asking the schedd, whether a poll would show a change."""
-        ...
+        del submissions
+        return False
 
 
 @dataclass(frozen=True)

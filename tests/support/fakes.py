@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally, Trouble
-from auto_iter.alignment.ports import Clock
+from auto_iter.alignment.ports import BatchSystem, Clock
 from auto_iter.batch.holds import decide
 from auto_iter.batch.htcondor.flavours import more_time
 from auto_iter.config.batch import Holds, HTCondor
@@ -32,8 +32,8 @@ class MemorySubmission:
 
 
 @dataclass
-class MemoryBatch:
-    """A `BatchSystem` on plain sets; a test plays the machine with `start`, `end` and `hold`."""
+class MemoryBatch(BatchSystem):
+    """One on plain sets; a test plays the machine with `start`, `end` and `hold`."""
 
     clock: Clock
     name: str = "memory"
@@ -94,9 +94,6 @@ class MemoryBatch:
             unmatched=self.unmatched if each.idle else "",
         )
 
-    def fetch(self, submission: Submission) -> None:
-        """Do nothing: there are no files."""
-
     def release(
         self, submission: Submission, numbers: Collection[int], resources: Resources | None = None
     ) -> None:
@@ -117,13 +114,6 @@ class MemoryBatch:
         chosen &= chosen if numbers is None else set(numbers)
         for number in chosen - each.ended:
             self._finish(each, number, Problem(number, Trouble.REMOVED, reason))
-
-    def retire(self, submission: Submission) -> None:
-        """Do nothing: `find` has to know the key for ever."""
-
-    def watch(self, submissions: Collection[Submission]) -> Iterable[int]:
-        del submissions
-        return ()
 
     def has_news(self, submissions: Collection[Submission]) -> bool:
         del submissions

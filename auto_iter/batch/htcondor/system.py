@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally, Trouble
+from auto_iter.alignment.ports import BatchSystem
 from auto_iter.batch.holds import decide
 from auto_iter.batch.htcondor.cluster import Cluster
 from auto_iter.batch.htcondor.finding import Finder, Keys, schedd_in, short
@@ -28,8 +29,8 @@ HELD_AT_CERN_H = 24.0
 """Held jobs are removed then."""
 
 
-class HTCondorBatch:
-    """Implements `ports.BatchSystem` on a schedd."""
+class HTCondorBatch(BatchSystem):
+    """One on a schedd. Nothing to `watch`: event logs may be on file systems that cannot tell."""
 
     name = "htcondor"
 
@@ -183,11 +184,6 @@ class HTCondorBatch:
         """Clear completed jobs out of the queue; what runs or is held stays."""
         self._cluster(submission).retire()
         del self._clusters[submission.key]
-
-    def watch(self, submissions: Collection[Submission]) -> Iterable[int]:
-        """Return nothing: event logs may be on file systems that cannot tell; see `has_news`."""
-        del submissions
-        return ()
 
     def has_news(self, submissions: Collection[Submission]) -> bool:
         """Tell from the event logs, where there are any, whether a poll is worth it now."""

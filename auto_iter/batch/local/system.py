@@ -23,7 +23,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import auto_iter
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally
-from auto_iter.alignment.ports import Clock
+from auto_iter.alignment.ports import BatchSystem, Clock
 from auto_iter.batch.holds import decide
 from auto_iter.batch.local.bell import DAEMON, Bell, ring
 from auto_iter.batch.local.limits import Limits
@@ -55,8 +55,11 @@ def _translated(method: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-class LocalBatch:
-    """Jobs of one workspace on this machine; a `BatchSystem`."""
+class LocalBatch(BatchSystem):
+    """Jobs of one workspace on this machine.
+
+    Starters bring outputs home; no submission is retired, for `find` has to know its key for ever.
+    """
 
     name = "local"
 
@@ -94,10 +97,6 @@ class LocalBatch:
                 return Submission(key, cluster, header["jobs"], header["submitted_at"])
         return None
 
-    def limits(self) -> tuple[int | None, int | None]:
-        """Return that there are none."""
-        return None, None
-
     @_translated
     def submit(self, batch: Batch) -> Submission:
         """Submit a batch by one rename; what is there under its key is returned as it is."""
@@ -115,9 +114,6 @@ class LocalBatch:
         ledger.refresh()
         self._ensure_supervisor(ledger)
         return ledger.tally()
-
-    def fetch(self, submission: Submission) -> None:
-        """Do nothing: starters bring outputs home themselves."""
 
     def remedy(self, problem: Problem, releases: int) -> Remedy:
         """Return what is done about a held job: the hold codes here are HTCondor's."""
@@ -168,9 +164,6 @@ class LocalBatch:
                     mark_lost(ledger, number, running, f"{host} was declared gone")
                     count += 1
         return count
-
-    def retire(self, submission: Submission) -> None:
-        """Do nothing: records are small, and `find` has to know the key for ever."""
 
     @_translated
     def watch(self, submissions: Collection[Submission]) -> Iterable[int]:

@@ -9,7 +9,7 @@ them badly. Nothing can be submitted, released or removed from there.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from auto_iter.alignment.model import (
     Tally,
     Trouble,
 )
+from auto_iter.alignment.ports import BatchSystem
 from auto_iter.batch.exitcodes import describe_exit
 from auto_iter.errors import JobError
 from auto_iter.files import move_whole, sync_directory
@@ -98,8 +99,8 @@ def key_of(iteration: int, dag_key: str) -> str:
     return f"iter{iteration:02d}/{dag_key}"
 
 
-class NodeJobs:
-    """Implements `ports.BatchSystem` on the jobs that nodes were, in the workspace at `root`."""
+class NodeJobs(BatchSystem):
+    """The jobs that nodes were, in the workspace at `root`: over, and nothing to be told of."""
 
     name = "htcondor"
 
@@ -114,10 +115,6 @@ class NodeJobs:
     def find(self, key: str) -> Submission | None:
         """Refuse."""
         raise _not_ours()
-
-    def limits(self) -> tuple[int | None, int | None]:
-        """Return that there are none."""
-        return None, None
 
     def submit(self, batch: Batch) -> Submission:
         """Refuse."""
@@ -150,17 +147,6 @@ class NodeJobs:
         self, submission: Submission, reason: str, numbers: Collection[int] | None = None
     ) -> None:
         """Do nothing: there is no job left."""
-
-    def retire(self, submission: Submission) -> None:
-        """Do nothing: DAGMan's jobs leave the queue by themselves."""
-
-    def watch(self, submissions: Collection[Submission]) -> Iterable[int]:
-        """Return nothing."""
-        return ()
-
-    def has_news(self, submissions: Collection[Submission]) -> bool:
-        """Tell that there never is any."""
-        return False
 
 
 def _not_ours() -> JobError:
