@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from auto_iter.alignment.attempt import Record
 from auto_iter.alignment.figures import FIGURES, chi2_ndf_of_tracks, figures_of, largest_pull
 from auto_iter.alignment.judges.hold_out import HoldOut
 
 
-class Hashes(BaseModel):
+class Hashes(Record):
     """What a solution was made of and what it gave, as hashes; empty: not known (older versions).
 
     `constants_before`, `constants`: the text that the tracks were made with, and what was found
     (SHA-256, as in the prediction). `root_files`, `mille_binaries`: of all files, in order.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     constants_before: str = ""
     constants: str = ""
@@ -25,7 +24,7 @@ class Hashes(BaseModel):
     strategy: str = ""
 
 
-class GroupChange(BaseModel):
+class GroupChange(Record):
     """How far the free parameters of one group, e.g. `layer ry` or `side x`, moved in an iteration.
 
     `largest`, `rms` (µm or mrad), `largest_pull`, `rms_pull` (in uncertainties): of what the data
@@ -33,8 +32,6 @@ class GroupChange(BaseModel):
     `raw_rms`: as applied, weak modes and all. `cosine`: between this change and the one before it
     in the group, in units of uncertainties; −1: back again, None: there was none before.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     parameters: int
@@ -58,7 +55,7 @@ class GroupChange(BaseModel):
         return "µm" if self.is_shift else "mrad"
 
 
-class SolutionSummary(BaseModel):
+class SolutionSummary(Record):
     """pede's answer for an iteration.
 
     `chi2_ndf`: after pede's last fit; `track_chi2_ndf`: of the tracks as reconstructed with the
@@ -70,8 +67,6 @@ class SolutionSummary(BaseModel):
     stay where they are for want of tracks or hits. `strategy`, `phase`, `solver`: what it was made
     with. `hold_out`: what tracks say that had no part in it; None: there were none.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     tracks: int
     chi2_ndf: float

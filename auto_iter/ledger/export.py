@@ -14,9 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 import auto_iter
+from auto_iter.alignment.attempt import Record
 from auto_iter.alignment.history import IterationRecord, record_of
 from auto_iter.batch.exitcodes import describe_exit
 from auto_iter.batch.job import job_arguments
@@ -62,14 +61,12 @@ class _Subject:
     doubts: tuple[str, ...]
 
 
-class ExportRecord(BaseModel):
+class ExportRecord(Record):
     """`export.json`: what was exported. `files`: SHA-256 by name. `until`: None: open.
 
     `manifest`: the hash of the iteration's. `read_back`: by which program; empty: by none.
     `doubts`: why it would have been refused, and `forced` the reason given all the same.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int = 1
     workspace: str

@@ -14,8 +14,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
+from auto_iter.alignment.attempt import Record
 from auto_iter.alignment.event import Event
 from auto_iter.config.notify import Notify
 from auto_iter.processes import ends as processes
@@ -27,10 +26,8 @@ LONGEST_ANSWER = 300
 """So many characters of what a command complained of are repeated."""
 
 
-class Delivery(BaseModel):
+class Delivery(Record):
     """What the process that delivers is handed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     event: Event
     settings: Notify

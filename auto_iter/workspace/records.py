@@ -13,18 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
-
+from auto_iter.alignment.attempt import Record
 from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.files import digest, naming
 from auto_iter.workspace.hashes import is_intact
 from auto_iter.workspace.paths import Iteration
 
 
-class FileVersion(BaseModel):
+class FileVersion(Record):
     """What tells a file from the one that replaced it, without reading either."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     size: int
     mtime_ns: int

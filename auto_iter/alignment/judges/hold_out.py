@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydantic import BaseModel, ConfigDict
-
+from auto_iter.alignment.attempt import Record
 from auto_iter.errors import UsageError
 
 
@@ -32,7 +31,7 @@ def held_out(files: Iterable[int], excluded: Iterable[int], fraction: float) -> 
     return frozenset(numbers[(2 * i + 1) * len(numbers) // (2 * count)] for i in range(count))
 
 
-class HoldOut(BaseModel):
+class HoldOut(Record):
     """What held-out tracks show, as reconstructed with the constants of an iteration.
 
     `largest_mean_um`: of the modules' mean residuals, with its sign, in `worst_module`;
@@ -42,8 +41,6 @@ class HoldOut(BaseModel):
     `ift_width_um`: how far tracks are in the interface tracker from where the spectrometer alone
     sees them, where 4 stations are reconstructed; the mean with its error. None: not known.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     files: int
     tracks: int
@@ -59,13 +56,11 @@ class HoldOut(BaseModel):
     ift_width_um: float | None = None
 
 
-class Judgement(BaseModel):
+class Judgement(Record):
     """Held-out tracks before and after: the first and the last iteration of the last phase.
 
     `after` is None where only one of them was judged. `warning`: what they speak against, in words.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     iteration: int
     before: HoldOut
