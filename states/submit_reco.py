@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from auto_iter.alignment.attempt import Attempt, Intent
+from auto_iter.alignment.attempt import Attempt, Intent, Portion
 from auto_iter.alignment.model import Submission
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import LimitError
 from states.decisions import canary
-from states.decisions.portions import Portion, next_portion, not_in_flight, portion_limit, shrunk
+from states.decisions.portions import next_portion, not_in_flight, portion_limit, shrunk
 from states.decisions.whole_constants import in_use
 from states.step import Fire, Note, Outcome, Ports, Stay
 
@@ -46,7 +46,8 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
 def _intent(snapshot: Snapshot, portion: Portion, ports: Ports) -> Intent:
     attempt = snapshot.attempts_before + len(snapshot.attempts) + 1
     key = ports.batch.new_key(snapshot.iteration, attempt)
-    return portion.intent(key, attempt, ports.reconstruction.recipe(snapshot.iteration))
+    recipe = ports.reconstruction.recipe(snapshot.iteration)
+    return Intent(**{**portion.model_dump(), "recipe": recipe}, key=key, attempt=attempt)
 
 
 def _meant(snapshot: Snapshot, intent: Intent, outstanding: frozenset[int]) -> frozenset[int]:

@@ -10,12 +10,12 @@ from auto_iter.alignment.model import Submission
 
 
 class Record(BaseModel):
-    """A part of the checkpoint: immutable, and strict about unknown keys."""
+    """A part of the checkpoint, or another record: immutable, and strict about unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Portion(Record):
+class Portion(Record):
     """Some of the outstanding raw files: `files`, or from `first` to `last`, or else all."""
 
     first: int | None = None
@@ -33,14 +33,14 @@ class _Portion(Record):
         return self.first is None or self.last is None or self.first <= number <= self.last
 
 
-class Intent(_Portion):
+class Intent(Portion):
     """A submission that is about to be made, or was made and not noted: found again by its key."""
 
     key: str
     attempt: int
 
 
-class Attempt(_Portion):
+class Attempt(Portion):
     """One submission of the current iteration."""
 
     number: int

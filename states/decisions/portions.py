@@ -8,9 +8,8 @@ what runs; such submissions list their files, which are few.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
-from auto_iter.alignment.attempt import Intent
+from auto_iter.alignment.attempt import Portion
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import LimitError, PermanentError
 from states.decisions import canary
@@ -20,27 +19,8 @@ MOST_AT_ONCE = 12
 """Each submission that is not over costs the batch system a call at every poll."""
 
 
-@dataclass(frozen=True)
-class Portion:
-    """Raw files to submit, in order: all that are outstanding, a range of them, or a list."""
-
-    numbers: tuple[int, ...]
-    is_all: bool = False
-    is_listed: bool = False
-    is_canary: bool = False
-
-    def intent(self, key: str, attempt: int, recipe: str) -> Intent:
-        """Return the intent to submit it."""
-        intent = Intent(key=key, attempt=attempt, recipe=recipe, is_canary=self.is_canary)
-        if self.is_all:
-            return intent
-        if self.is_listed:
-            return intent.model_copy(update={"files": self.numbers})
-        return intent.model_copy(update={"first": self.numbers[0], "last": self.numbers[-1]})
-
-
 def next_portion(snapshot: Snapshot, outstanding: Collection[int], ports: Ports) -> Portion | None:
-    """Return the raw files to submit now; None when there are none, no room, or in a pause."""
+    """Return which raw files to submit now; None when there are none, no room, or in a pause."""
     if snapshot.paused is not None:
         return None
     ordered = tuple(sorted(outstanding))
@@ -49,7 +29,7 @@ def next_portion(snapshot: Snapshot, outstanding: Collection[int], ports: Ports)
     untried = canary.untried(snapshot, ports.policy.reco.canary, ports.reconstruction)
     if untried is not None:
         one = canary.next_file(snapshot, not_in_flight(snapshot, ordered), untried, ports)
-        return None if one is None else Portion((one,), is_canary=True)
+        return None if one is None else Portion(first=one, last=one, is_canary=True)
     room = _room(snapshot, ports)
     if not snapshot.live_attempts:
         # With nothing in the queue, at least one may always be tried.
@@ -68,7 +48,9 @@ def _some(
     numbers: tuple[int, ...], room: int | None, *, is_all: bool = False, is_listed: bool = False
 ) -> Portion | None:
     chosen = numbers[:room]
-    return Portion(chosen, is_all, is_listed) if chosen else None
+    if is_all or not chosen:
+        return Portion() if chosen else None
+    return Portion(files=chosen) if is_listed else Portion(first=chosen[0], last=chosen[-1])
 
 
 def not_in_flight(snapshot: Snapshot, numbers: Collection[int]) -> tuple[int, ...]:
