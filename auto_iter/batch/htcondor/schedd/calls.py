@@ -7,7 +7,6 @@ minutes; here they may, because the parent can kill us. One JSON object a line i
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -15,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
-PR_SET_PDEATHSIG = 1
+from auto_iter.processes.orphans import die_with_parent
 
 Answer = dict[str, Any]
 
@@ -199,17 +198,10 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
         answers.flush()
 
 
-def _die_with(parent: int) -> None:
-    """Have the kernel kill us when the parent dies: no submission may outlive who asked for it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit(0)
-
-
 def main() -> None:
     """Serve the process that started us, on stdin and what was stdout."""
-    _die_with(int(sys.argv[1]))
+    # No submission may outlive who asked for it.
+    die_with_parent(int(sys.argv[1]), signal.SIGKILL)
     for ours_to_ignore in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(ours_to_ignore, signal.SIG_IGN)
     # The C library below prints when it likes; answers go where it cannot reach.
