@@ -1,4 +1,4 @@
-"""How a solution's numbers are shown, wherever they are: in words and in columns."""
+"""How numbers of solutions and jobs are shown, wherever they are: in words and in columns."""
 
 from __future__ import annotations
 
@@ -61,6 +61,12 @@ def figures_of(record: Mapping[str, Any]) -> dict[str, float]:
     made = {"chi2_ndf_of_tracks": chi2_ndf_of_tracks, "largest_pull": largest_pull}
     values = {**record, **{name: of(record) for name, of in made.items()}}
     return {name: round(values[name], each.decimals) for name, each in FIGURES.items()}
+
+
+def jobs_in_words(progress: Mapping[str, Any]) -> str:
+    """Return how the jobs stand: plain values of a `Progress`."""
+    words = "{running} running, {idle} idle, {held} held".format_map(progress)
+    return f"{words}, {progress['unknown']} not to be found" if progress["unknown"] else words
 
 
 def hold_out_lines(history: Sequence[Mapping[str, Any]]) -> list[str]:

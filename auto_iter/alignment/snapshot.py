@@ -14,6 +14,7 @@ from pydantic import AliasChoices, Field, model_validator
 from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.attempt import Attempt, Intent, Record
 from auto_iter.alignment.event import Notices
+from auto_iter.alignment.figures import jobs_in_words
 from auto_iter.alignment.history import ByHand, Divergence, IterationRecord, Origin, Rollback
 from auto_iter.alignment.judges.verdict import Verdict
 from auto_iter.alignment.model import Stage
@@ -41,8 +42,7 @@ class Progress(Record):
     @property
     def jobs_in_words(self) -> str:
         """Return how the jobs stand, for people."""
-        words = f"{self.running} running, {self.idle} idle, {self.held} held"
-        return f"{words}, {self.unknown} not to be found" if self.unknown else words
+        return jobs_in_words(vars(self))
 
 
 class Failure(Record):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
-from auto_iter.alignment.figures import FIGURES, figures_of, hold_out_lines
+from auto_iter.alignment.figures import FIGURES, figures_of, hold_out_lines, jobs_in_words
 from auto_iter.daemon.screen.layout import COLUMNS, clipped, unbroken, wrapped
 from auto_iter.daemon.status import Record, Status
 from auto_iter.rawfiles import spoken
@@ -32,14 +32,6 @@ def status_text(status: Status, columns: int = COLUMNS) -> str:
         *hold_out_lines(status.record["history"]),
     ]
     return "\n".join(wrapped(lines, columns))
-
-
-def jobs_in_words(progress: Record) -> str:
-    """Return how the jobs stand."""
-    names = {"running": "running", "idle": "idle", "held": "held"}
-    words = ", ".join(f"{progress[key]} {name}" for key, name in names.items())
-    unknown = progress["unknown"]
-    return f"{words}, {unknown} not to be found" if unknown else words
 
 
 def end_in_words(status: Status) -> str | None:

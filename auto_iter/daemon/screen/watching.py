@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from auto_iter.alignment.figures import jobs_in_words
 from auto_iter.daemon.screen.layout import COLUMNS, clipped, wrapped
 from auto_iter.daemon.screen.overview import Seen, Unreadable, overview
-from auto_iter.daemon.screen.status_text import jobs_in_words, status_text
+from auto_iter.daemon.screen.status_text import status_text
 from auto_iter.daemon.status import Status
 from auto_iter.log.line import entry_of, readable
 from auto_iter.times import moment
