@@ -97,7 +97,7 @@ def _refuse_what_cannot_run(campaign: Campaign) -> None:
     from auto_iter.campaign.standing import standing
     from auto_iter.cli.main import build_parser
     from auto_iter.cli.run import alignment_arguments, alignment_config
-    from auto_iter.daemon.session import foreseen
+    from auto_iter.daemon.session import start
     from auto_iter.errors import UsageError
 
     for interval in campaign.intervals:
@@ -106,7 +106,7 @@ def _refuse_what_cannot_run(campaign: Campaign) -> None:
         parsed = build_parser("run").parse_args(["run", *interval.command, *campaign.common])
         config = alignment_config(parsed)
         asked = alignment_arguments(parsed, config, parsed.iterations)
-        opened = foreseen(asked, config, allow_missing=parsed.allow_missing, now=time.time())
+        opened = start(asked, config, allow_missing=parsed.allow_missing, dry_run=True)
         if opened.workspace.root != interval.workspace.root.absolute():
             raise UsageError(
                 f"{campaign.file}: paths.work_dir is set to {opened.workspace.root.parent}; say "

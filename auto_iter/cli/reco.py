@@ -50,7 +50,7 @@ def reco(arguments: argparse.Namespace) -> int:
         from auto_iter.daemon.visits.rehearsal import rehearse_reco
 
         missing = arguments.allow_missing
-        print(rehearse_reco(asked, config, number, allow_missing=missing).as_text())
+        print(rehearse_reco(asked, config, number, allow_missing=missing))
         return 0
     options = links.RecoOptions(number, arguments.wait, arguments.allow_missing)
     opened, code = links.reco(asked, config, options)

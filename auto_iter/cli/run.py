@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -164,7 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
         from auto_iter.daemon.visits.rehearsal import rehearse_run
 
         ahead = rehearse_run(asked, config, allow_missing=arguments.allow_missing)
-        print("it is done: nothing would be submitted" if ahead is None else ahead.as_text())
+        print("it is done: nothing would be submitted" if ahead is None else ahead)
         return 0
-    opened = start(asked, config, allow_missing=arguments.allow_missing, now=time.time())
+    opened = start(asked, config, allow_missing=arguments.allow_missing)
     return run_session(opened, SessionOptions(steal_lock=arguments.steal_lock))

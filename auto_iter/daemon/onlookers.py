@@ -18,11 +18,17 @@ class Onlookers:
     """Shows them how the alignment stands, and that the daemon lives."""
 
     def __init__(
-        self, title: str, stream: TextIO, lock: WorkspaceLock, manager: ServiceManager
+        self,
+        title: str,
+        stream: TextIO,
+        lock: WorkspaceLock,
+        manager: ServiceManager,
+        signals: Signals,
     ) -> None:
         self._display = Display(title, stream)
         self._lock = lock
         self._manager = manager
+        self._signals = signals
 
     def seen(self, snapshot: Snapshot) -> None:
         """Show a new snapshot."""
@@ -34,14 +40,14 @@ class Onlookers:
         self._manager.beat()
         self._lock.refresh()
 
-    def should_stop(self, signals: Signals) -> bool:
+    def should_stop(self) -> bool:
         """Tell whether a signal asked to stop; asking is a sign of life.
 
         It is asked several times a second while a schedd takes minutes to answer.
         """
         with suppress(OSError):
             self.alive()
-        return signals.should_stop()
+        return self._signals.should_stop()
 
     def close(self) -> None:
         """Give the terminal back."""

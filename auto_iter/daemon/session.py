@@ -51,31 +51,21 @@ from states.step import Note
 from states.table import TERMINAL
 
 
-def start(arguments: Arguments, config: Config, *, allow_missing: bool, now: float) -> Opened:
-    """Return the workspace of these arguments, made if it is not there yet."""
-    return _found_or(create_workspace, arguments, config, allow_missing=allow_missing, now=now)
-
-
-def foreseen(arguments: Arguments, config: Config, *, allow_missing: bool, now: float) -> Opened:
-    """Return the same, but nothing is written: what `start` would refuse is refused."""
-    return _found_or(planned, arguments, config, allow_missing=allow_missing, now=now)
-
-
-def _found_or(
-    make: Callable[..., Opened],
-    arguments: Arguments,
-    config: Config,
-    *,
-    allow_missing: bool,
-    now: float,
+def start(
+    arguments: Arguments, config: Config, *, allow_missing: bool, dry_run: bool = False
 ) -> Opened:
+    """Return the workspace of these arguments, made if it is not there yet.
+
+    With `dry_run` nothing is written, but all is refused that would be.
+    """
     config = resolve_config(config, os.environ)
     workspace = app.locate(arguments, config)
     if workspace.checkpoint.exists() or checkpoint.backup_path(workspace.checkpoint).exists():
         opened = app.open_workspace(workspace.root)
         app.refuse_differences(opened, arguments, config)
         return opened
-    return make(workspace, arguments, config, allow_missing=allow_missing, now=now)
+    make = planned if dry_run else create_workspace
+    return make(workspace, arguments, config, allow_missing=allow_missing, now=time.time())
 
 
 @dataclass(frozen=True)
@@ -168,13 +158,9 @@ def _run(
     _say_what_is_changed(opened, snapshot)
     signals = Signals()
     signals.install()
-    onlookers = Onlookers(opened.workspace.root.name, sys.stderr, lock, manager)
+    onlookers = Onlookers(opened.workspace.root.name, sys.stderr, lock, manager, signals)
     stack.callback(onlookers.close)
-
-    def should_stop() -> bool:
-        return onlookers.should_stop(signals)
-
-    parts = stack.enter_context(composed(opened, should_stop))
+    parts = stack.enter_context(composed(opened, onlookers.should_stop))
     _greet(opened, snapshot, parts)
     onlookers.seen(snapshot)
     daemon = Daemon(
@@ -193,8 +179,8 @@ def _run(
     )
     ending = daemon.run(options.until, options.unless_waiting)
     if ending in {Ending.DONE, Ending.FAILED}:
-        parts.chain.finish(should_stop)
-        _tell_the_rest(opened, daemon.snapshot, herald, lock, should_stop)
+        parts.chain.finish(onlookers.should_stop)
+        _tell_the_rest(opened, daemon.snapshot, herald, lock, onlookers.should_stop)
     onlookers.close()
     if signals.stop_requested is not None and ending is Ending.INTERRUPTED:
         jobs = sum(attempt.jobs for attempt in daemon.snapshot.live_attempts)

@@ -45,7 +45,7 @@ def hand_over(arguments: Arguments, config: Config, *, allow_missing: bool) -> O
     resolved = resolve_config(config, os.environ)
     refuse_no_htcondor(resolved)
     refuse_place(locate(arguments, resolved).root)
-    opened = start(arguments, config, allow_missing=allow_missing, now=time.time())
+    opened = start(arguments, config, allow_missing=allow_missing)
     return hand_again(opened.workspace.root)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from auto_iter.config.schema import Config
 from auto_iter.daemon.handover import handed, refuse_live_dag
 from auto_iter.daemon.lifecycle import Opened, locate, reconstruction
 from auto_iter.daemon.lock import refuse_holder
-from auto_iter.daemon.session import foreseen
+from auto_iter.daemon.session import start
 from auto_iter.dag.files import DagFile, dag_files, refuse_place
 from auto_iter.dag.handing import ready_to_go_on, refuse_no_htcondor
 from auto_iter.iteration.forecast import Forecast, forecast
@@ -30,7 +29,7 @@ def rehearse(
     resolved = resolve_config(config, os.environ)
     refuse_no_htcondor(resolved)
     refuse_place(locate(arguments, resolved).root)
-    opened = foreseen(arguments, config, allow_missing=allow_missing, now=time.time())
+    opened = start(arguments, config, allow_missing=allow_missing, dry_run=True)
     refuse_holder(opened.workspace.lock)
     refuse_live_dag(opened)
     going_on = ready_to_go_on(opened)

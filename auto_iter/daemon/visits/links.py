@@ -61,7 +61,7 @@ def reco(arguments: Arguments, config: Config, options: RecoOptions) -> tuple[Op
         opened = _at_iteration(workspace.root, arguments, config, options.iteration)
     elif options.iteration == 1:
         missing = options.allow_missing
-        opened = start(arguments, config, allow_missing=missing, now=time.time())
+        opened = start(arguments, config, allow_missing=missing)
     else:
         raise UsageError(f"{workspace.root}: not there yet; begin with -i 1")
     if opened.snapshot.paused is not None:
