@@ -1,4 +1,6 @@
-"""`python -m tests.mutants`: each defence against crashes taken away, and the test that sees it.
+"""`python -m tests.mutants`: each defence taken away, and the test that sees it.
+
+Defences against crashes, and against what a site does: tickets that end, jobs that it removes.
 
 Works on a copy. A mutant is one replacement of a text that is there exactly once; when it is not
 there any more, that is an error, not a pass. Exit code 1 when a mutant survives.
@@ -21,6 +23,8 @@ LIMIT_S = 600
 
 DURABLE = "tests/integration/test_durable.py::"
 LOCAL = "tests/integration/test_local_batch.py::"
+TICKET = "tests/unit/daemon/test_credentials.py::"
+BY_SITE = "tests/unit/batch/htcondor/test_removed_by_site.py::"
 A_FILE = f"{DURABLE}test_a_file_is_old_or_new_and_new_once_it_is_written"
 AN_OUTPUT = f"{DURABLE}test_a_job_that_has_ended_for_good_has_its_output_for_good"
 A_SUBMISSION = f"{DURABLE}test_a_submission_is_found_once_it_was_made_and_whole_or_not_before"
@@ -216,6 +220,90 @@ MUTANTS = (
         "",
         "tests/integration/test_fence.py::"
         "test_a_daemon_that_waits_for_its_jobs_shows_other_hosts_that_it_lives",
+    ),
+    Mutant(
+        "a ticket that has ended stops no step",
+        "auto_iter/daemon/loop.py",
+        "        if absent is not None:\n            return self._try_again(absent)\n",
+        "",
+        f"{TICKET}test_while_the_ticket_has_ended_it_waits_and_goes_on_by_itself",
+    ),
+    Mutant(
+        "what goes wrong without a ticket is taken for the files' fault, or the schedd's",
+        "auto_iter/daemon/trouble.py",
+        "    if lapsed is None:\n        return known\n",
+        "    return known\n",
+        f"{TICKET}test_what_goes_wrong_without_a_ticket_is_the_tickets_fault",
+    ),
+    Mutant(
+        "nobody is warned of a ticket that ends too soon",
+        "auto_iter/daemon/trouble.py",
+        "    return snapshot.but(ticket_warning=warning)\n",
+        "    return snapshot\n",
+        f"{TICKET}test_hours_before_the_ticket_ends_that_is_told_until_it_is_renewed",
+    ),
+    Mutant(
+        "a first submission that comes before its credential is final",
+        "auto_iter/batch/htcondor/schedd/refusals.py",
+        "    if _lacks_credential(call, kind, message):\n",
+        "    if False:\n",
+        f"{TICKET}test_a_first_submission_that_comes_too_early_is_made_again",
+    ),
+    Mutant(
+        "no fresh credential before a submission",
+        "auto_iter/batch/htcondor/system.py",
+        "            schedd.store_credential()\n",
+        "            pass\n",
+        f"{TICKET}test_a_first_submission_that_comes_too_early_is_made_again",
+    ),
+    Mutant(
+        "a held job that the site removed is told as removed, and no more",
+        "auto_iter/batch/htcondor/ads.py",
+        '    if ad.get("LastJobStatus") == HELD:\n',
+        "    if False:\n",
+        f"{BY_SITE}test_a_held_job_that_the_site_removes_keeps_the_reason_of_its_hold",
+    ),
+    Mutant(
+        "remedies for a hold do not heed when the site removes it",
+        "auto_iter/batch/htcondor/system.py",
+        "        pause_s = min(remedy.pause_s, limit_s / 4)\n",
+        "        pause_s = remedy.pause_s\n",
+        f"{BY_SITE}test_remedies_come_well_before_the_site_removes",
+    ),
+    Mutant(
+        "a job that the site removed is a failed try as any other",
+        "states/decisions/removed_jobs.py",
+        "frozenset({Trouble.EXPIRED, Trouble.OVERRAN})",
+        "frozenset[Trouble]()",
+        "tests/unit/daemon/test_removed_jobs.py",
+    ),
+    Mutant(
+        "a job that overran its flavour is told as removed, and no more",
+        "auto_iter/batch/htcondor/ads.py",
+        "    if limit_s is None or not has_run or ran_s < float(limit_s):\n",
+        "    if True:\n",
+        f"{BY_SITE}test_a_job_that_ran_longer_than_its_flavour_asks_for_the_next_one",
+    ),
+    Mutant(
+        "what overran its flavour is submitted with the same one",
+        "auto_iter/batch/htcondor/submit.py",
+        "        flavour_for(job.time_s, config.job_flavour) if",
+        "        config.job_flavour if",
+        f"{BY_SITE}test_what_needs_more_time_gets_it_in_its_own_job",
+    ),
+    Mutant(
+        "no cap on flavours",
+        "auto_iter/batch/htcondor/flavours.py",
+        "if limit_s < seconds <= most]",
+        "if limit_s < seconds]",
+        f"{BY_SITE}test_beyond_the_cap_a_file_is_given_up",
+    ),
+    Mutant(
+        "no file is tried before all others",
+        "states/decisions/canary.py",
+        "    return None if recipe == snapshot.proven else recipe\n",
+        "    return None\n",
+        "tests/unit/daemon/test_canary.py::test_two_files_that_fail_are_enough",
     ),
 )
 

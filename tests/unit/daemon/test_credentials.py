@@ -88,6 +88,9 @@ def test_while_the_ticket_has_ended_it_waits_and_goes_on_by_itself(site: Kerbero
     assert waiting.kind is Hindrance.CREDENTIALS
     assert f"ticket in {site.cache} ends" in waiting.reason
     assert site.world.saved.state == "wait_reco"
+    asked = len(site.schedd.asked)
+    site.daemon(stop_after=20).run()
+    assert len(site.schedd.asked) == asked  # nobody is asked what he would not tell us
     site.renew(25)
     assert site.daemon().run() is Ending.DONE
     assert site.world.saved.hindrance is None
