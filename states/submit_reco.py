@@ -46,8 +46,11 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
 def _intent(snapshot: Snapshot, portion: Portion, ports: Ports) -> Intent:
     attempt = snapshot.attempts_before + len(snapshot.attempts) + 1
     key = ports.batch.new_key(snapshot.iteration, attempt)
-    recipe = ports.reconstruction.recipe(snapshot.iteration)
-    return Intent(**{**portion.model_dump(), "recipe": recipe}, key=key, attempt=attempt)
+    what = {
+        "recipe": ports.reconstruction.recipe(snapshot.iteration),
+        "had": len(ports.reconstruction.delivered(snapshot.iteration)),
+    }
+    return Intent(**{**portion.model_dump(), **what}, key=key, attempt=attempt)
 
 
 def _meant(snapshot: Snapshot, intent: Intent, outstanding: frozenset[int]) -> frozenset[int]:

@@ -238,11 +238,15 @@ def _with_progress(snapshot: Snapshot, tallies: list[Tally], ports: Ports) -> Sn
 
 
 def _end(snapshot: Snapshot, progress: Progress, ports: Ports) -> float | None:
-    """Extrapolate the rate so far; None before the first output, other than a canary's."""
-    since_then = progress.delivered - sum(each.is_canary for each in snapshot.attempts)
-    if since_then <= 0 or snapshot.begun_at is None:
+    """Extrapolate the rate so far; None before the first output of what was submitted now.
+
+    What was there before is a canary's, or what a daemon or a DAG left behind.
+    """
+    begun = snapshot.begun
+    since_then = 0 if begun is None else progress.delivered - begun.had
+    if begun is None or since_then <= 0:
         return None
-    elapsed_s = ports.clock.now() - snapshot.begun_at
+    elapsed_s = ports.clock.now() - begun.submitted_at
     left = progress.wanted - progress.delivered
     return ports.clock.now() + elapsed_s * left / since_then
 

@@ -25,6 +25,8 @@ class Portion(Record):
     """What stands for all that its jobs are made of, see `Reconstruction.recipe`."""
     is_canary: bool = False
     """One raw file, tried before all others: `first`."""
+    had: int = 0
+    """So many outputs were there before it was made: they tell nothing of its pace."""
 
     def covers(self, number: int) -> bool:
         """Tell whether a raw file is, or was, part of it."""

@@ -224,9 +224,9 @@ class Snapshot(Record):
         return last.first if last is not None and is_tried else None
 
     @property
-    def begun_at(self) -> float | None:
-        """When the iteration's jobs were first submitted; a canary tells nothing of their pace."""
-        return next((each.submitted_at for each in self.attempts if not each.is_canary), None)
+    def begun(self) -> Attempt | None:
+        """The iteration's first submission; a canary tells nothing of the pace of its jobs."""
+        return next((each for each in self.attempts if not each.is_canary), None)
 
     @property
     def live_attempts(self) -> tuple[Attempt, ...]:

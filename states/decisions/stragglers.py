@@ -26,10 +26,11 @@ def are_due(snapshot: Snapshot, ports: Ports) -> bool:
     factor = ports.policy.reco.straggler_factor
     if factor is None or snapshot.rerun != "no" or snapshot.quantile_at is None:
         return False
-    begun = snapshot.begun_at
+    begun = snapshot.begun
     if begun is None or snapshot.paused is not None:
         return False
-    return ports.clock.now() - begun > factor * (snapshot.quantile_at - begun)
+    begun_at = begun.submitted_at
+    return ports.clock.now() - begun_at > factor * (snapshot.quantile_at - begun_at)
 
 
 def end(snapshot: Snapshot, ports: Ports) -> None:
