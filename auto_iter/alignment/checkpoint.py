@@ -8,7 +8,7 @@ noticed; a person who edits on purpose sets `checksum: edited`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ from auto_iter.files import write_atomically
 from auto_iter.wording import first_problem
 
 EDITED = "edited"
+
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+MIGRATIONS: Mapping[int, Migration] = {}
+"""Old schema number → function that turns its snapshot into the next schema's."""
 
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -110,13 +114,14 @@ def _read(path: Path) -> Snapshot:
         raise CheckpointError(
             f"{path}: the checksum does not match, the file is damaged or was edited", _RESTORE
         )
+    for old in range(schema, SCHEMA):
+        body = MIGRATIONS[old](body)
     try:
-        return Snapshot.model_validate(body)
-    except ValidationError as error:
-        what = f"{path}: {first_problem(error)}"
+        return _validate(path, body)
+    except CheckpointError as error:
         if document["checksum"] == EDITED:
-            raise _EditError(what, _MEND_EDIT) from None
-        raise CheckpointError(what, _RESTORE) from None
+            raise _EditError(error.reason, _MEND_EDIT) from None
+        raise
 
 
 _RESTORE = "restore the file from state.yaml.bak, or set `checksum: edited` after a deliberate edit"
@@ -150,3 +155,10 @@ def _parse(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise CheckpointError(f"{path}: empty or not a checkpoint", _RESTORE)
     return document
+
+
+def _validate(path: Path, body: dict[str, Any]) -> Snapshot:
+    try:
+        return Snapshot.model_validate(body)
+    except ValidationError as error:
+        raise CheckpointError(f"{path}: {first_problem(error)}", _RESTORE) from None

@@ -213,6 +213,15 @@ def test_a_newer_schema_is_refused_even_with_a_backup(path: Path) -> None:
         checkpoint.load(path)
 
 
+def test_old_schemas_are_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint.save(path, FRESH)
+    path.write_text(path.read_text().replace("checksum: ", "checksum: edited #"))
+    monkeypatch.setattr(checkpoint, "SCHEMA", 2)
+    monkeypatch.setattr(checkpoint, "MIGRATIONS", {1: lambda body: {**body, "iteration": 7}})
+    snapshot, _ = checkpoint.load(path)
+    assert snapshot.iteration == 7
+
+
 def test_a_full_disk_leaves_the_old_checkpoint(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint.save(path, FRESH)
 
