@@ -16,7 +16,8 @@ import numpy as np
 from auto_iter.millepede.mille.records import Floats, Indices
 from auto_iter.millepede.steering.reader import Combination
 
-_PIVOT = 1e-10
+PIVOT = 1e-10
+"""A pivot below that fraction of its diagonal counts as zero."""
 
 
 @dataclass(frozen=True)
@@ -125,14 +126,14 @@ def _in_order(products: Floats) -> float:
 def sweep_inverse(matrix: Floats) -> tuple[Floats, int]:
     """Inverse and rank of a symmetric matrix, pede's way (sqminl, mpnum.f90): largest pivot first.
 
-    Rows and columns that depend on the others, to 1e-10 of their diagonal, are zero in the result.
+    Rows and columns that depend on the others, to `PIVOT` of their diagonal, are zero in it.
     """
     work = matrix.copy()
     diagonal = np.abs(np.diag(matrix))
     unused = np.ones(len(work), bool)
     for _ in range(len(work)):
         pivots = np.abs(np.diag(work))
-        size = np.where(unused & (pivots > _PIVOT * diagonal), pivots, 0.0)
+        size = np.where(unused & (pivots > PIVOT * diagonal), pivots, 0.0)
         k = int(size.argmax())
         if size[k] == 0:
             break

@@ -17,15 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auto_iter.millepede.mille.records import Floats, Indices, Measurements
+from auto_iter.millepede.solver.elimination import PIVOT, sweep_inverse
 
 HUBER = 1.345
 CAUCHY = 2.3849
 """Where down-weighting begins, in σ: 95 % efficient for normal errors (manual, "Outliers")."""
-_PIVOT = 1e-10
-"""A pivot below that fraction of its diagonal counts as zero, as in pede's global fit.
-
-Its local fit goes down to 16 roundings, and gets noise there; such tracks are cut at conversion.
-"""
 _UNROLLED = 12  # up to here the factorisation is spelled out over the batch, beyond LAPACK does it
 
 
@@ -124,10 +120,13 @@ def _inverse_factors(matrix: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         factor = _unrolled(matrix) if len(matrix) <= _UNROLLED else _lapack(matrix)
         smallest = _smallest_pivots(matrix, factor)
         # no order of elimination meets a smaller pivot; only near the limit rounding errors could
-        # decide otherwise than pede's own order, so there it is followed, record by record
-        regular = (smallest > 10 * _PIVOT) & np.isfinite(smallest)
-    for t in np.flatnonzero(~regular):
-        regular[t] = bool(smallest[t] > 0) and rank(matrix[:, :, t]) == len(matrix)
+        # decide otherwise than pede's own order, so there it is followed, record by record: that of
+        # its global fit. Its local fit goes down to 16 roundings, and gets noise there; such tracks
+        # are cut at conversion
+        regular = (smallest > 10 * PIVOT) & np.isfinite(smallest)
+    for t in np.flatnonzero(~regular & (smallest > 0)):
+        one = matrix[:, :, t]
+        regular[t] = np.isfinite(one).all() and sweep_inverse(one)[1] == len(one)
     factor[:, :, ~regular] = 0.0
     return factor, regular
 
@@ -161,24 +160,3 @@ def _lapack(matrix: Floats) -> Floats:
             except np.linalg.LinAlgError:
                 continue
     return np.moveaxis(inverse, 0, -1).copy()
-
-
-def rank(matrix: Floats) -> int:
-    """Rank of one symmetric matrix (L, L) as pede counts it: largest diagonal pivot first.
-
-    Order of sqminv, limit of sqminl (both mpnum.f90); 0 where an element is not finite.
-    """
-    work, diagonal = matrix.copy(), np.abs(np.diag(matrix))
-    if not np.isfinite(work).all():
-        return 0
-    unused = np.ones(len(work), bool)
-    for used in range(len(work)):
-        size = np.where(
-            unused & (np.abs(np.diag(work)) > _PIVOT * diagonal), np.abs(np.diag(work)), 0
-        )
-        k = int(size.argmax())
-        if size[k] == 0:
-            return used
-        work -= np.outer(work[:, k], work[k]) / work[k, k]
-        unused[k] = False
-    return len(work)
