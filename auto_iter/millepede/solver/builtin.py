@@ -32,15 +32,12 @@ def solve(
     directory: Path | None = None,
     save_matrix: bool = False,
     weakest_modes: int = 0,
-    old_defects: bool = False,
 ) -> SolverResult:
     """Solve as `pede STEERING` does when run in `directory` (default: the current one).
 
     `save_matrix` writes `matrix.npz` (labels (n), data-only Hessian and covariance (n, n), for the
     n fitted labels; units as in `SolverResult`); `weakest_modes` asks for the eigenvalue spectrum
-    and that many of the least determined combinations. `old_defects` reproduces two defects of pede
-    before V04-12-03 and V04-15-00: the printed uncertainties of `method diagonalization` with
-    constraints, and the gradient of `Measurement` of several labels.
+    and that many of the least determined combinations.
 
     Where pede aborts, `millepede.end` says so and the result carries its code. Raises InputError,
     with file and line, for what the solver refuses.
@@ -56,7 +53,7 @@ def solve(
     except InputError:
         write_end(where, 40)
         raise
-    solution = Solution(steering, old_defects=old_defects)
+    solution = Solution(steering)
     try:
         # what is not a number is found by pede's own checks, and told in its own words
         with np.errstate(all="ignore"):

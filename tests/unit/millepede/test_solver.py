@@ -215,6 +215,24 @@ def test_a_measurement_pulls_a_parameter(tmp_path: Path) -> None:
     assert pulled.entries[4] == free.entries[4] + 1
 
 
+def test_measurements_of_several_labels_hold_at_the_minimum_however_many_steps(
+    tmp_path: Path,
+) -> None:
+    m = tracks(300, 4)
+    text = CONSTRAINTS + "Measurement 0.2 0.001\n 5 1.0\n 6 -0.5\n 12 2.0\n"
+    once = run(tmp_path, [m], "linesearch 0\nhugecut 1e9\nmethod inversion 1 0.001", text=text)
+    again = run(tmp_path, [m], INVERSION + "\nhugecut 1e9", text=text)
+    other = run(
+        tmp_path, [m], INVERSION + "\nhugecut 1e9",
+        text=CONSTRAINTS + "Measurement 0.2 0.001\n 12 2.0\n 6 -0.5\n 5 1.0\n",
+    )  # fmt: skip
+    np.testing.assert_allclose(again.values, once.values, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(other.values, once.values, rtol=1e-9, atol=1e-12)
+    at = np.searchsorted(once.labels, [5, 6, 12])
+    free, pulled = (each.values[at] @ [1.0, -0.5, 2.0] for each in (run(tmp_path, [m]), once))
+    assert abs(pulled - 0.2) < 0.5 * abs(free - 0.2)
+
+
 def test_the_weakest_mode_is_the_one_the_data_do_not_fix(tmp_path: Path) -> None:
     steering = write_case(tmp_path, [tracks(300, 4)], INVERSION)
     result = solve(steering, directory=tmp_path, weakest_modes=3, save_matrix=True)
