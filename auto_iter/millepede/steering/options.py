@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 METHODS = (
     "diagonalization",
@@ -57,77 +57,70 @@ class PedeOptions:
 
 
 Numbers = Sequence[float]
-Change = Callable[[PedeOptions, Numbers], PedeOptions]
+Changes = dict[str, float | bool]
+"""New values of `PedeOptions`, by field."""
+Keyword = Callable[[Numbers], Changes]
 
 
-def _chisqcut(options: PedeOptions, numbers: Numbers) -> PedeOptions:
+def _chisqcut(numbers: Numbers) -> Changes:
     if not numbers:
-        return replace(options, chi2_cut=1.0, chi2_cut_second=1.0)
+        return {"chi2_cut": 1.0, "chi2_cut_second": 1.0}
     first = numbers[0] if numbers[0] >= 1 else -1.0
     second = max(numbers[1], 1.0) if len(numbers) > 1 else 1.0
-    if first >= 1:
-        second = min(second, first)
-    return replace(options, chi2_cut=first, chi2_cut_second=second)
+    return {"chi2_cut": first, "chi2_cut_second": min(second, first) if first >= 1 else second}
 
 
-def _entries(options: PedeOptions, numbers: Numbers) -> PedeOptions:
+def _entries(numbers: Numbers) -> Changes:
     given = [round(n) if n > 0.5 else 0 for n in numbers]
-    if given and given[0]:
-        options = replace(options, entries=given[0])
-    if len(given) > 1 and given[1]:
-        options = replace(options, accepted_entries=given[1])
+    asked = zip(("entries", "accepted_entries"), given, strict=False)
+    changes: Changes = {field: value for field, value in asked if value}
     if len(given) > 2 and given[2]:
-        options = replace(options, iterate_entries=round(numbers[0] * numbers[2]))
-    return options
+        changes["iterate_entries"] = round(numbers[0] * numbers[2])
+    return changes
 
 
-def _regularise(options: PedeOptions, numbers: Numbers) -> PedeOptions:
-    options = replace(options, regularise=True, regularisation=numbers[0])
-    return replace(options, default_presigma=numbers[1]) if len(numbers) > 1 else options
+def _regularise(numbers: Numbers) -> Changes:
+    given = zip(("regularisation", "default_presigma"), numbers, strict=False)
+    return {"regularise": True, **dict(given)}
 
 
-def _down_weighting(options: PedeOptions, numbers: Numbers) -> PedeOptions:
+def _down_weighting(numbers: Numbers) -> Changes:
     iterations = round(numbers[0])
     if iterations > MOST_INTERNAL_ITERATIONS:
         raise ValueError(f"{iterations} iterations of down-weighting would never end")
-    return replace(options, down_weighting=max(iterations, 2) if iterations > 0 else iterations)
+    return {"down_weighting": max(iterations, 2) if iterations > 0 else iterations}
 
 
-def _max_records(options: PedeOptions, numbers: Numbers) -> PedeOptions:
-    return (
-        replace(options, max_records=round(numbers[0])) if numbers and numbers[0] > 0 else options
-    )
+def _max_records(numbers: Numbers) -> Changes:
+    return {"max_records": round(numbers[0])} if numbers and numbers[0] > 0 else {}
 
 
-def _scale(options: PedeOptions, numbers: Numbers) -> PedeOptions:
+def _scale(numbers: Numbers) -> Changes:
     if not numbers:
-        return options
-    return replace(options, scale_global=numbers[0], scale_local=numbers[min(1, len(numbers) - 1)])
+        return {}
+    return {"scale_global": numbers[0], "scale_local": numbers[min(1, len(numbers) - 1)]}
 
 
-def _first(field: str, kind: Callable[[float], float], default: float | None) -> Change:
+def _first(field: str, kind: Callable[[float], float], default: float | None = None) -> Keyword:
     """Return a change of one field to the first number (to `default` when there is none)."""
 
-    def change(options: PedeOptions, numbers: Numbers) -> PedeOptions:
+    def change(numbers: Numbers) -> Changes:
         value = kind(numbers[0]) if numbers else default
-        return options if value is None else replace(options, **{field: value})  # type: ignore[arg-type]  # fields are numbers
+        return {} if value is None else {field: value}
 
     return change
 
 
-def _switch(field: str, value: bool) -> Change:
-    def change(options: PedeOptions, _numbers: Numbers) -> PedeOptions:
-        return replace(options, **{field: value})  # type: ignore[arg-type]  # fields are flags
-
-    return change
+def _switch(field: str, *, to: bool = True) -> Keyword:
+    return lambda _: {field: to}
 
 
-def _ignore(options: PedeOptions, _numbers: Numbers) -> PedeOptions:
-    return options
+def _ignore(_: Numbers) -> Changes:
+    return {}
 
 
 # in pede's order, because the first that matches counts
-KEYWORDS: dict[str, Change] = {
+KEYWORDS: dict[str, Keyword] = {
     "print": _ignore,
     "debug": _ignore,
     "entries": _entries,
@@ -135,27 +128,27 @@ KEYWORDS: dict[str, Change] = {
     "maxrecord": _max_records,
     "cache": _ignore,
     "chisqcut": _chisqcut,
-    "hugecut": _first("huge_cut", lambda n: max(n, 1.0), None),
-    "linesearch": _first("line_search", round, None),
+    "hugecut": _first("huge_cut", lambda n: max(n, 1.0)),
+    "linesearch": _first("line_search", round),
     "localfit": _ignore,
     "regularization": _regularise,
     "regularisation": _regularise,
-    "presigma": _first("default_presigma", float, None),
-    "matiter": _first("matrix_iterations", round, None),
+    "presigma": _first("default_presigma", float),
+    "matiter": _first("matrix_iterations", round),
     "matmoni": _ignore,
     "bandwidth": _ignore,
     "outlierdownweighting": _down_weighting,
-    "dwfractioncut": _first("down_weight_cut", lambda n: min(n, 0.5), None),
+    "dwfractioncut": _first("down_weight_cut", lambda n: min(n, 0.5)),
     "pullrange": _ignore,
-    "subito": _switch("subito", value=True),
-    "force": _switch("force", value=True),
+    "subito": _switch("subito"),
+    "force": _switch("force"),
     "memorydebug": _ignore,
-    "globalcorr": _switch("global_correlations", value=True),
+    "globalcorr": _switch("global_correlations"),
     "printcounts": _first("print_counts", lambda n: round(n) if n > 0 else 1, 1),
     "weightedcons": _first("weighted_constraints", lambda n: round(n) > 0, True),
-    "skipemptycons": _switch("skip_empty_constraints", value=True),
-    "withelimination": _switch("elimination", value=True),
-    "withmultipliers": _switch("elimination", value=False),
+    "skipemptycons": _switch("skip_empty_constraints"),
+    "withelimination": _switch("elimination"),
+    "withmultipliers": _switch("elimination", to=False),
     "monitorresiduals": _ignore,
     "monitorpulls": _ignore,
     "monitorprogress": _ignore,
@@ -163,16 +156,16 @@ KEYWORDS: dict[str, Change] = {
     "iterateentries": _first("iterate_entries", round, 2**31 - 1),
     "threads": _ignore,
     "compress": _ignore,
-    "countrecords": _switch("count_records", value=True),
+    "countrecords": _switch("count_records"),
     "errlabels": _ignore,
     "pairentries": _ignore,
     "wolfe": _ignore,
     "mrestol": _ignore,
     "mrestranscond": _ignore,
     "mresmode": _ignore,
-    "nofeasiblestart": _switch("feasible_start", value=False),
+    "nofeasiblestart": _switch("feasible_start", to=False),
     "histprint": _ignore,
-    "readerroraseof": _switch("read_error_is_end", value=True),
+    "readerroraseof": _switch("read_error_is_end"),
     "closeandreopen": _ignore,
     "closeandreprocess": _ignore,
     "lapackwitherrors": _ignore,

@@ -79,31 +79,17 @@ def read_steering(path: Path, directory: Path | None = None) -> Steering:
     reader.read(base / path, rest)
     for text in texts:
         reader.read(base / text, list(enumerate(_read_lines(base / text), start=1)))
-    reader.finish()
+    said = reader.finish()
     if not binaries:
         raise PedeAbortError(f"{path}: names no Mille binary that exists", 14)
-    return Steering(
-        tuple(binaries),
-        tuple(texts),
-        tuple(reader.parameters),
-        tuple(reader.constraints),
-        tuple(reader.measurements),
-        reader.options,
-        tuple(reader.notes),
-    )
+    return replace(said, binaries=tuple(binaries), text_files=tuple(texts))
 
 
 def read_text(path: Path) -> Steering:
     """Sections and options of one parameter or constraint file, without any binary."""
     reader = _Reader()
     reader.read(path, list(enumerate(_read_lines(path), start=1)))
-    reader.finish()
-    return Steering(
-        parameters=tuple(reader.parameters),
-        constraints=tuple(reader.constraints),
-        measurements=tuple(reader.measurements),
-        options=reader.options,
-    )
+    return reader.finish()
 
 
 def _read_lines(path: Path, ending: str | None = None) -> list[str]:
@@ -165,8 +151,8 @@ class _Reader:
             elif line.numbers:
                 self._continue(line)
 
-    def finish(self) -> None:
-        """Refuse what only the end of all files tells."""
+    def finish(self) -> Steering:
+        """Return what was read, without files; refuse what only the end of all files tells."""
         if self.unknown:
             raise PedeAbortError("; ".join(self.unknown), 13)
         for measurement in self.measurements:
@@ -174,6 +160,13 @@ class _Reader:
                 raise InputError(
                     f"{measurement.where}: a measurement without a label (factor 0 is none)"
                 )
+        return Steering(
+            parameters=tuple(self.parameters),
+            constraints=tuple(self.constraints),
+            measurements=tuple(self.measurements),
+            options=self.options,
+            notes=tuple(self.notes),
+        )
 
     def _keyword(self, line: Line) -> None:
         for section in _SECTIONS:
@@ -199,9 +192,10 @@ class _Reader:
             file = NOT_WRITTEN[keyword]
             self.notes.append(f"{line.where}: the built-in solver writes no {file}")
         try:
-            self.options = KEYWORDS[keyword](self.options, line.numbers)
+            changes = KEYWORDS[keyword](line.numbers)
         except ValueError as error:
             raise InputError(f"{line.where}: {error}") from error
+        self.options = replace(self.options, **changes)  # type: ignore[arg-type]  # by their names
 
     def _begin(self, section: str, line: Line) -> None:
         self._section = section

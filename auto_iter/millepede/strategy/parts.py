@@ -148,12 +148,12 @@ class Pede(Part):
     @property
     def entries(self) -> int:
         """How many hits pede wants of a parameter that it is to move: `entries`, or its default."""
-        options = PedeOptions()
+        asked = PedeOptions().entries
         for number, text in enumerate(self.options, 1):
             line = parse_line(Path("pede.options"), number, text)
             if matches(line.keyword, "entries"):
-                options = KEYWORDS["entries"](options, line.numbers)
-        return options.entries
+                asked = int(KEYWORDS["entries"](line.numbers).get("entries", asked))
+        return asked
 
     @property
     def needs_iterations(self) -> bool:
