@@ -19,8 +19,7 @@ from auto_iter.campaign.plan import Campaign, Interval
 from auto_iter.campaign.standing import Standing
 from auto_iter.daemon.lifecycle import open_snapshot
 from auto_iter.errors import InputError
-from auto_iter.ledger.comparison import Agreement, judged
-from auto_iter.ledger.difference import common_labels, common_modes, difference
+from auto_iter.ledger.difference import Difference, common_labels, common_modes, difference
 from auto_iter.ledger.places import NO_RESULT
 from auto_iter.ledger.sample import Sample, sample
 from auto_iter.weakmodes.modes import WeakMode, name_weak_modes
@@ -45,14 +44,9 @@ class IntervalTest:
 
     before: str
     interval: str
-    agreement: Agreement
+    difference: Difference
     moved: bool
     explained: Explained | None = None
-
-    @property
-    def largest_pull(self) -> float:
-        """The largest difference of all independent combinations, in σ."""
-        return max(map(abs, self.agreement.pulls), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -150,10 +144,9 @@ def _doubts(standings: Sequence[Standing], results: Sequence[Result]) -> Iterato
 
 def _test(one: Sample, other: Sample, threshold: float) -> IntervalTest:
     between = difference(one, other)
-    agreement = judged(between)
-    moved = agreement.p_value is not None and agreement.p_value < threshold
+    moved = between.p_value is not None and between.p_value < threshold
     explained = movements(between, threshold) if moved else None
-    return IntervalTest(one.name, other.name, agreement, moved, explained)
+    return IntervalTest(one.name, other.name, between, moved, explained)
 
 
 def _matrix(samples: Sequence[Sample]) -> dict[tuple[str, str], float]:
@@ -162,5 +155,5 @@ def _matrix(samples: Sequence[Sample]) -> dict[tuple[str, str], float]:
     return {
         (one.name, other.name): p_value
         for one, other in combinations(samples, 2)
-        if (p_value := judged(difference(one, other)).p_value) is not None
+        if (p_value := difference(one, other).p_value) is not None
     }

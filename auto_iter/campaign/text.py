@@ -25,7 +25,7 @@ def headline(findings: Findings) -> str:
 
 def outcome(test: IntervalTest) -> str:
     """Return a test's outcome as one word, or why there is none."""
-    if test.agreement.p_value is None:
+    if test.difference.p_value is None:
         return "not independent"
     return "MOVED" if test.moved else "compatible"
 
@@ -41,11 +41,11 @@ def finding_lines(findings: Findings) -> Iterator[str]:
     """Yield the findings as lines for a terminal."""
     yield headline(findings)
     for test in findings.tests:
-        agreement = test.agreement
-        p_value = "" if agreement.p_value is None else f"  p {agreement.p_value:.2g}"
+        found = test.difference
+        p_value = "" if found.p_value is None else f"  p {found.p_value:.2g}"
         yield (
-            f"{test.before} -> {test.interval}: {outcome(test)}  chi2 {agreement.chi2:.1f}"
-            f"/{agreement.dof}{p_value}  largest {test.largest_pull:.1f} σ"
+            f"{test.before} -> {test.interval}: {outcome(test)}  chi2 {found.chi2:.1f}"
+            f"/{found.dof}{p_value}  largest {found.largest_pull:.1f} σ"
         )
         for each in () if test.explained is None else test.explained.movements:
             yield f"  {constant_name(each.key, each.parameter)}: {size(each)}"
@@ -108,11 +108,11 @@ def _test(test: IntervalTest) -> dict[str, Any]:
         "before": test.before,
         "interval": test.interval,
         "outcome": outcome(test),
-        "chi2": test.agreement.chi2,
-        "dof": test.agreement.dof,
-        "weak": test.agreement.weak,
-        "p_value": test.agreement.p_value,
-        "largest_pull": test.largest_pull,
+        "chi2": test.difference.chi2,
+        "dof": test.difference.dof,
+        "weak": test.difference.weak,
+        "p_value": test.difference.p_value,
+        "largest_pull": test.difference.largest_pull,
     }
     if test.explained is not None:
         told["movements"] = [

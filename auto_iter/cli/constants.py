@@ -89,13 +89,13 @@ def diff(arguments: argparse.Namespace) -> int:
 
         use_one_thread()
         from auto_iter.daemon.screen.layout import wrapped
-        from auto_iter.ledger.comparison import agreement
+        from auto_iter.ledger.difference import difference as compared
         from auto_iter.ledger.text import agreement_lines
 
         print()
         try:
             first, second = (_sample(path) for path in places if path is not None)
-            told = list(agreement_lines(agreement(first, second)))
+            told = list(agreement_lines(compared(first, second)))
         except InputError as error:  # `clean` takes away what it needs
             told = [f"whether it is one detector cannot be told: {error}"]
         print("\n".join(wrapped(told)))

@@ -9,8 +9,8 @@ the detector is in `fit`: x̂ = x₀ + R (x − x₀) with the covariance Σ. Of
 
 where both began is known, and taken off. How differently priors pull at samples of different size
 is not, but x is about x₀ as the prior K says. So on the m strong modes, with amplitudes d of the
-left side and D = R_B − R_A, χ² = dᵀ (Σ_A + Σ_B + D K⁻¹ Dᵀ)⁻¹ d has m degrees of freedom when the
-detector is the same and the tracks are independent.
+left side and D = R_B − R_A, χ² = dᵀ (Σ_A + Σ_B + D K⁻¹ Dᵀ)⁻¹ d has m degrees of freedom when both
+describe the same detector and the tracks are independent.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy.stats
 
 from auto_iter.detector.labels import Scheme
 from auto_iter.errors import InputError
@@ -58,6 +59,26 @@ class Difference:
         """Of the independent combinations, one for each mode that is not weak."""
         values, vectors = np.linalg.eigh(self.covariance)
         return np.asarray((vectors.T @ self.amplitudes) / np.sqrt(values))
+
+    @property
+    def largest_pull(self) -> float:
+        """The largest difference of all independent combinations, in σ."""
+        return max(map(abs, self.pulls), default=0.0)
+
+    @property
+    def dof(self) -> int:
+        """The number of combinations that are compared."""
+        return len(self.amplitudes)
+
+    @property
+    def chi2(self) -> float:
+        """Σ of squared pulls; `dof` is expected of one detector."""
+        return float(self.pulls @ self.pulls)
+
+    @property
+    def p_value(self) -> float | None:
+        """None where both have raw files in common (`shared`), so that it would mean nothing."""
+        return None if self.shared else float(scipy.stats.chi2.sf(self.chi2, self.dof))
 
 
 def difference(one: Sample, other: Sample) -> Difference:

@@ -10,7 +10,7 @@ from auto_iter.times import to_the_minute
 from auto_iter.workspace.manifest import Link
 
 if TYPE_CHECKING:
-    from auto_iter.ledger.comparison import Agreement
+    from auto_iter.ledger.difference import Difference
     from auto_iter.ledger.reproduce import Reproduced
 
 HASH = 8
@@ -45,29 +45,28 @@ def _is_first(link: Link) -> bool:
     return link.record.iteration == 1
 
 
-def agreement_lines(agreement: Agreement) -> Iterator[str]:
+def agreement_lines(found: Difference) -> Iterator[str]:
     """Yield what a comparison of two samples amounts to."""
     yield (
-        f"{agreement.dof} independent combinations that both data determine "
-        f"({agreement.weak} weakly constrained ones left out): chi2 {agreement.chi2:.1f}"
+        f"{found.dof} independent combinations that both data determine "
+        f"({found.weak} weakly constrained ones left out): chi2 {found.chi2:.1f}"
     )
-    beyond = sum(abs(each) > LARGEST_PULLS for each in agreement.pulls)
-    largest = max(map(abs, agreement.pulls), default=0.0)
-    yield f"largest difference {largest:.1f} σ; {beyond} beyond {LARGEST_PULLS:g} σ"
-    if agreement.alone:
+    beyond = sum(abs(each) > LARGEST_PULLS for each in found.pulls)
+    yield f"largest difference {found.largest_pull:.1f} σ; {beyond} beyond {LARGEST_PULLS:g} σ"
+    if found.alone:
         yield (
-            f"{agreement.alone} parameters were free in only one of them: if they are wrong in the "
+            f"{found.alone} parameters were free in only one of them: if they are wrong in the "
             "other one, that adds to the difference"
         )
-    if agreement.p_value is None:
+    if found.p_value is None:
         yield (
-            f"{agreement.shared} raw files are in both, so that the two are not independent: these "
+            f"{found.shared} raw files are in both, so that the two are not independent: these "
             "σ are too large for their difference, and there is no p-value"
         )
         return
-    same = agreement.p_value >= CERTAINLY_OTHER
+    same = found.p_value >= CERTAINLY_OTHER
     words = "compatible with one detector" if same else "NOT the same detector"
-    yield f"p-value {agreement.p_value:.2g}: {words}"
+    yield f"p-value {found.p_value:.2g}: {words}"
 
 
 def reproduced_lines(found: Reproduced) -> Iterator[str]:

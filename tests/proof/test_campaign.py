@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.campaign.movements import Explained, movements
-from auto_iter.ledger.comparison import Agreement, judged
-from auto_iter.ledger.difference import difference
+from auto_iter.ledger.difference import Difference, difference
 from auto_iter.ledger.sample import Sample
 from auto_iter.millepede.results import read_solution
 from auto_iter.millepede.strategy.file import load_strategy
@@ -56,7 +55,7 @@ def sample(directory: Path, seed: int, number: int) -> Sample:
 
 @dataclass(frozen=True)
 class Pair:
-    agreement: Agreement
+    difference: Difference
     explained: Explained
 
 
@@ -72,7 +71,7 @@ def pairs(
     found = {}
     for one, other in itertools.combinations(range(RANGES), 2):
         between = difference(samples[one], samples[other])
-        found[one, other] = Pair(judged(between), movements(between, FALSE_ALARM))
+        found[one, other] = Pair(between, movements(between, FALSE_ALARM))
     return found
 
 
@@ -80,8 +79,8 @@ def test_the_range_that_moved_is_found_with_its_size(pairs: dict[tuple[int, int]
     for (one, other), pair in pairs.items():
         if ELSEWHERE not in (one, other):
             continue
-        assert pair.agreement.p_value is not None
-        assert pair.agreement.p_value < 1e-6
+        assert pair.difference.p_value is not None
+        assert pair.difference.p_value < 1e-6
         first, *rest = pair.explained.movements
         assert (first.key, first.parameter) == ("20", "y")
         assert not rest
@@ -95,6 +94,6 @@ def test_the_other_four_are_compatible(pairs: dict[tuple[int, int], Pair]) -> No
     for (one, other), pair in pairs.items():
         if ELSEWHERE in (one, other):
             continue
-        assert pair.agreement.p_value is not None
-        assert pair.agreement.p_value > FALSE_ALARM / (RANGES - 1)
+        assert pair.difference.p_value is not None
+        assert pair.difference.p_value > FALSE_ALARM / (RANGES - 1)
         assert not pair.explained.movements

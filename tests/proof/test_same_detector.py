@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from auto_iter.detector.geometry import build_detector
-from auto_iter.ledger.comparison import Agreement, agreement
+from auto_iter.ledger.difference import Difference, difference
 from auto_iter.ledger.sample import Sample
 from auto_iter.millepede.results import read_solution
 from auto_iter.millepede.strategy.file import load_strategy
@@ -59,7 +59,7 @@ def _as_in_a_workspace(place: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Agreement, Agreement]]:
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Difference, Difference]]:
     """Return for each seed how the detector agrees with itself, and with one that moved."""
     directory = tmp_path_factory.mktemp("pairs")
     pairs = []
@@ -69,12 +69,12 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Agreement, Agr
             place.mkdir()
         first, second = sample(places[0], seed, 400), sample(places[1], seed, 500)
         moved = sample(places[2], seed, 500, MOVED_MM)
-        pairs.append((agreement(first, second), agreement(first, moved)))
+        pairs.append((difference(first, second), difference(first, moved)))
     return pairs
 
 
 def test_a_detector_that_stayed_is_compatible_with_itself(
-    found: list[tuple[Agreement, Agreement]],
+    found: list[tuple[Difference, Difference]],
 ) -> None:
     same = [one for one, _ in found]
     assert all(each.p_value is not None and each.p_value > 1e-3 for each in same)
@@ -84,5 +84,5 @@ def test_a_detector_that_stayed_is_compatible_with_itself(
     assert 0.9 < width < 1.1, width
 
 
-def test_a_layer_that_moved_by_20_um_is_noticed(found: list[tuple[Agreement, Agreement]]) -> None:
+def test_a_layer_that_moved_by_20_um_is_noticed(found: list[tuple[Difference, Difference]]) -> None:
     assert all(moved.p_value is not None and moved.p_value < 1e-6 for _, moved in found)

@@ -17,7 +17,7 @@ import pytest
 
 from auto_iter.detector.labels import Scheme, place_of, places
 from auto_iter.errors import InputError
-from auto_iter.ledger.comparison import agreement
+from auto_iter.ledger.difference import difference
 from auto_iter.ledger.sample import Sample
 from auto_iter.millepede.pede.input import PRIOR
 from auto_iter.millepede.results import ParameterRecord, SolutionRecord
@@ -123,7 +123,7 @@ def _chi2_ndf(one: LinearFit, other: LinearFit, place: Path) -> Iterator[float]:
             fit.sample(place / name, fit.found(truth, random))
             for name, fit in (("one", one), ("other", other))
         ]
-        found = agreement(*samples)
+        found = difference(*samples)
         assert found.dof > 5
         yield found.chi2 / found.dof
 
@@ -164,7 +164,7 @@ def test_what_only_one_of_them_had_free_costs_it_knowledge(tmp_path: Path) -> No
             fit.sample(tmp_path / name, fit.found(truth, random))
             for name, fit in (("one", one), ("other", other))
         ]
-        compared = agreement(*samples)
+        compared = difference(*samples)
         assert compared.alone == 3
         found.append(compared.chi2 / compared.dof)
     assert 0.8 < np.mean(found) < 1.2
@@ -174,4 +174,4 @@ def test_where_the_data_determine_nothing_nothing_is_compared(tmp_path: Path) ->
     fit = LinearFit(information(1, 1e-9), ZERO)
     samples = [fit.sample(tmp_path / name, ZERO) for name in ("one", "other")]
     with pytest.raises(InputError, match="determine nothing"):
-        agreement(*samples)
+        difference(*samples)
