@@ -205,8 +205,7 @@ def _weight(place: Place, name: str, scheme: Scheme) -> float:
     if place.component.depth != "side":
         return 1.0
     if scheme.modules == "x_rz" and name == "y":
-        sign = 1.0 if place.component.module in POSITIVE_STEREO else -1.0
-        return sign * (1.0 if place.component.side else -1.0) / (2 * HALF_STEREO_RAD)
+        return place.component.stereo / (2 * HALF_STEREO_RAD)
     return 0.5
 
 

@@ -28,9 +28,9 @@ from auto_iter.detector.labels import (
     HALF_STEREO_RAD,
     LAYERS,
     MODULES,
-    POSITIVE_STEREO,
     SIDES,
     STATIONS,
+    Component,
 )
 
 Array = npt.NDArray[np.float64]
@@ -102,8 +102,7 @@ def module_offset(module: int) -> Array:
 
 def stereo_angle(module: int, side: int) -> float:
     """Return the angle from x' to the side's measuring direction, about z' (rad)."""
-    positive = (module in POSITIVE_STEREO) == (side == 1)
-    return HALF_STEREO_RAD if positive else -HALF_STEREO_RAD
+    return Component(0, 0, module, side).stereo * HALF_STEREO_RAD
 
 
 def rotation(angles: Array) -> Array:

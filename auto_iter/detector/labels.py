@@ -65,9 +65,8 @@ class Component:
     @property
     def key(self) -> str:
         """The key of the constants: digits, stations from 0. A side has its module's key."""
-        return "".join(
-            str(digit) for digit in (self.station, self.layer, self.module) if digit >= 0
-        )
+        digits = (self.station, self.layer, self.module)
+        return "".join(str(digit) for digit in digits if digit >= 0)
 
     @property
     def number(self) -> str:
@@ -83,17 +82,14 @@ class Component:
         words += [f"{word} {digit}" for word, digit in named if digit >= 0]
         return " ".join(words)
 
+    @property
+    def stereo(self) -> float:
+        """Which way a side is turned about its module's z', times 20 mrad: 1 or −1."""
+        return 1.0 if (self.module in POSITIVE_STEREO) == (self.side == 1) else -1.0
+
     def contains(self, other: Component) -> bool:
         """Tell whether `other` is this component or lies within it."""
-        return all(
-            mine in (-1, theirs)
-            for mine, theirs in (
-                (self.station, other.station),
-                (self.layer, other.layer),
-                (self.module, other.module),
-                (self.side, other.side),
-            )
-        )
+        return other.number.startswith(self.number)
 
 
 @dataclass(frozen=True, order=True)

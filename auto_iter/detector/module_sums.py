@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from auto_iter.detector.labels import LAYERS, POSITIVE_STEREO, Parameter, Place
+from auto_iter.detector.labels import LAYERS, Parameter, Place
 from auto_iter.detector.rigid import folded
 
 Floats = npt.NDArray[np.float64]
@@ -50,10 +50,8 @@ def _factor(place: Place, layer: tuple[int, int], kind: str) -> float:
     if component.depth not in ("module", "side") or not is_in_layer:
         return 0.0
     if kind == "y":
-        if place.parameter != "x" or component.depth != "side":
-            return 0.0
-        is_positive = (component.module in POSITIVE_STEREO) == bool(component.side)
-        return 1.0 if is_positive else -1.0
+        is_of_a_side = place.parameter == "x" and component.depth == "side"
+        return component.stereo if is_of_a_side else 0.0
     return 1.0 if place.parameter == kind else 0.0
 
 

@@ -14,14 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from auto_iter.detector.constants import ZERO, Values
-from auto_iter.detector.labels import (
-    HALF_STEREO_RAD,
-    PARAMETERS,
-    POSITIVE_STEREO,
-    Place,
-    Scheme,
-    place_of,
-)
+from auto_iter.detector.labels import HALF_STEREO_RAD, PARAMETERS, Place, Scheme, place_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -48,6 +41,4 @@ def _value(constants: Mapping[str, Values], where: Place, scheme: Scheme) -> flo
     value = values[PARAMETERS.index(where.parameter)]
     if where.component.depth != "side" or scheme.modules != "x_rz":
         return value
-    sign = 1.0 if where.component.module in POSITIVE_STEREO else -1.0
-    side = 1.0 if where.component.side else -1.0
-    return value + sign * side * HALF_STEREO_RAD * values[PARAMETERS.index("y")]
+    return value + where.component.stereo * HALF_STEREO_RAD * values[PARAMETERS.index("y")]
