@@ -10,6 +10,7 @@ from stat import S_IMODE
 from auto_iter.alignment import checkpoint
 from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.history import Origin, record_of
+from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.batch.registry import resolve_config
 from auto_iter.config.file import load_config
 from auto_iter.daemon.lifecycle import Opened, open_workspace
@@ -35,14 +36,6 @@ class Branch:
     overrides: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Beginning:
-    """The constants that a branch begins with, and where they come from."""
-
-    text: str
-    origin: Origin
-
-
 def branch(root: Path, asked: Branch, now: float) -> Workspace:
     """Make the workspace of a branch and return it; nothing of the alignment at `root` changes.
 
@@ -50,14 +43,17 @@ def branch(root: Path, asked: Branch, now: float) -> Workspace:
     the constants are not there, or not those that were found.
     """
     parent = open_workspace(root)
-    beginning = _beginning(parent, asked.at)
+    constants, origin = _beginning(parent, asked.at)
     place = (asked.place or _usual_place(parent, asked)).absolute()
     with whole_directory(place) as made:
-        _fill(Workspace(made), parent, asked, beginning, now)
+        write_atomically(Workspace(made).initial_constants, constants)
+        begun = _begun(Workspace(made), parent, asked, now)
+        checkpoint.save(Workspace(made).checkpoint, begun.but(origin=origin))
     return Workspace(place)
 
 
-def _beginning(parent: Opened, number: int) -> _Beginning:
+def _beginning(parent: Opened, number: int) -> tuple[str, Origin]:
+    """Return the constants that a branch begins with, and where they come from."""
     record = record_of(parent.snapshot.history, number, f"--at {number}")
     path = parent.workspace.iteration(number, parent.snapshot.arguments.run).new_constants
     if differs(path, record.hashes.constants):
@@ -71,7 +67,7 @@ def _beginning(parent: Opened, number: int) -> _Beginning:
         constants=digest(text.encode()),
         manifest=record.manifest,
     )
-    return _Beginning(text, origin)
+    return text, origin
 
 
 def _usual_place(parent: Opened, asked: Branch) -> Path:
@@ -79,14 +75,8 @@ def _usual_place(parent: Opened, asked: Branch) -> Path:
     return parent.workspace.root.with_name(f"{parent.workspace.root.name}-{asked.at}-{name}")
 
 
-def _fill(
-    made: Workspace,
-    parent: Opened,
-    asked: Branch,
-    beginning: _Beginning,
-    now: float,
-) -> None:
-    write_atomically(made.initial_constants, beginning.text)
+def _begun(made: Workspace, parent: Opened, asked: Branch, now: float) -> Snapshot:
+    """Make the workspace of a branch that has its constants, and return how it begins."""
     strategy = asked.strategy or str(parent.workspace.strategy)
     survey = survey_in_use(parent.workspace, parent.config)
     overrides = [
@@ -105,12 +95,8 @@ def _fill(
     opened = create_workspace(
         made, arguments, config, allow_missing=bool(parent.snapshot.excluded), now=now
     )
-    left_out = {
-        "skipped": dict.fromkeys(parent.snapshot.skipped, 1),
-        "lost": parent.snapshot.lost,
-    }
-    begun = opened.snapshot.but(origin=beginning.origin, **left_out)
-    checkpoint.save(made.checkpoint, begun)
+    skipped = dict.fromkeys(parent.snapshot.skipped, 1)
+    return opened.snapshot.but(skipped=skipped, lost=parent.snapshot.lost)
 
 
 def _arguments(parent: Opened, asked: Branch, name: str) -> Arguments:
