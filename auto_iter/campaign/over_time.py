@@ -35,7 +35,7 @@ def courses(samples: Sequence[Sample], modes: Eigenmodes) -> tuple[ConstantCours
     strong = ~modes.is_weak
     points = []
     for each in samples:
-        fit = Fit.of(each).seen_in(modes)
+        fit = Fit.of(each, modes)
         amplitudes = fit.change(samples[0], each)[strong]
         covariance = fit.covariance[np.ix_(strong, strong)]
         points.append(_by_constant(modes, amplitudes, covariance, each))

@@ -88,7 +88,7 @@ def difference(one: Sample, other: Sample) -> Difference:
     strong = ~modes.is_weak
     if not strong.any():
         raise InputError(f"{one.name} and {other.name}: their data determine nothing in common")
-    first, second = (Fit.of(each).seen_in(modes) for each in (one, other))
+    first, second = (Fit.of(each, modes) for each in (one, other))
     by_priors = _of_priors([one, other], labels, second.response - first.response)
     covariance = first.covariance + second.covariance + by_priors
     return Difference(

@@ -28,38 +28,6 @@ TINY = 1e-12
 
 @dataclass(frozen=True)
 class Fit:
-    """A fit by its free `labels`: `covariance` (mm, rad) and `answer` R, both (labels, labels)."""
-
-    labels: tuple[int, ...]
-    covariance: Floats
-    answer: Floats
-
-    @classmethod
-    def of(cls, sample: Sample) -> Fit:
-        """Return the fit of a sample."""
-        labels, hessian = tuple(sample.free), sample.hessian
-        scale = known_before([], sample.free) if sample.prior is None else sample.prior
-        own = eigenmodes(labels, hessian, scale, constraints=sample.constraints)
-        frame = own.scale @ own.vectors
-        total = frame.T @ (hessian + sample.known) @ frame
-        inverse = frame @ np.linalg.pinv(total, rcond=TINY, hermitian=True) @ frame.T
-        return cls(
-            labels,
-            sample.scale * np.asarray(inverse @ sample.noise @ inverse),
-            np.asarray(inverse @ hessian),
-        )
-
-    def seen_in(self, modes: Eigenmodes) -> SeenFit:
-        """Return it in amplitudes of `modes`, whose labels are free in it."""
-        at = [self.labels.index(label) for label in modes.labels]
-        block = np.ix_(at, at)
-        seen = modes.vectors.T @ np.linalg.inv(modes.scale)
-        covariance = seen @ self.covariance[block] @ seen.T
-        return SeenFit(modes, covariance, seen @ self.answer[block])
-
-
-@dataclass(frozen=True)
-class SeenFit:
     """A fit in amplitudes of modes: `covariance` (modes, modes), `response` (modes, labels).
 
     `response`: the amplitudes that a unit movement of the labels (mm, rad) leads to.
@@ -68,6 +36,21 @@ class SeenFit:
     modes: Eigenmodes
     covariance: Floats
     response: Floats
+
+    @classmethod
+    def of(cls, sample: Sample, modes: Eigenmodes) -> Fit:
+        """Return the fit of a sample in amplitudes of `modes`, whose labels are free in it."""
+        labels, hessian = list(sample.free), sample.hessian
+        scale = known_before([], sample.free) if sample.prior is None else sample.prior
+        own = eigenmodes(labels, hessian, scale, constraints=sample.constraints)
+        frame = own.scale @ own.vectors
+        total = frame.T @ (hessian + sample.known) @ frame
+        inverse = frame @ np.linalg.pinv(total, rcond=TINY, hermitian=True) @ frame.T
+        covariance = sample.scale * np.asarray(inverse @ sample.noise @ inverse)
+        at = [labels.index(label) for label in modes.labels]
+        block = np.ix_(at, at)
+        seen = modes.vectors.T @ np.linalg.inv(modes.scale)
+        return cls(modes, seen @ covariance[block] @ seen.T, seen @ (inverse @ hessian)[block])
 
     def change(self, one: Sample, other: Sample) -> Floats:
         """Return other − one, without what is only that this fit, of `other`, began elsewhere."""
