@@ -7,7 +7,7 @@ not matter either: shifts of 1 mm, rotations of 1 rad, to be compared by directi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,34 +82,28 @@ def _profiles(layers: Sequence[_Layer]) -> tuple[Floats, Floats, Floats]:
 
 
 def _one(name: str, layers: Sequence[_Layer], profile: Floats, **direction: float) -> Family:
-    return _frame_family(
-        name,
-        layers,
-        {
-            layer.key: _six(**{p: float(size) * value for p, value in direction.items()})
-            for layer, size in zip(layers, profile, strict=True)
-        },
-    )
+    return _frame_family(name, layers, profile, lambda _: direction)
 
 
 def _rotation_about_z(name: str, layers: Sequence[_Layer], profile: Floats) -> Family:
     """About the z axis, not about each layer's own centre: those are staggered in y."""
     return _frame_family(
-        name,
-        layers,
-        {
-            layer.key: _six(
-                x=-float(size * layer.centre[1]), y=float(size * layer.centre[0]), rz=float(size)
-            )
-            for layer, size in zip(layers, profile, strict=True)
-        },
+        name, layers, profile, lambda at: {"x": -at.centre[1], "y": at.centre[0], "rz": 1.0}
     )
 
 
-def _frame_family(name: str, layers: Sequence[_Layer], by_layers: Constants) -> Family:
-    """Return the movement as layers make it, and as their modules make it."""
+def _frame_family(
+    name: str,
+    layers: Sequence[_Layer],
+    profile: Floats,
+    direction: Callable[[_Layer], Mapping[str, float]],
+) -> Family:
+    """Return a movement by `profile` along `direction`: as layers, and as their modules make it."""
+    by_layers: Constants = {}
     by_modules: Constants = {}
-    for layer in layers:
+    for layer, size in zip(layers, profile, strict=True):
+        movement = {name: float(size * value) for name, value in direction(layer).items()}
+        by_layers[layer.key] = _six(**movement)
         by_modules |= _carried(layer.key, by_layers[layer.key])
     return Family(name, (by_layers, by_modules))
 
