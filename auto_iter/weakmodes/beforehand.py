@@ -41,10 +41,7 @@ def constraint_rows(places: Sequence[Path], labels: list[int]) -> Floats:
     rows: dict[tuple[int, ...], Floats] = {}
     for path in _step_files(places, CONSTRAINTS):
         for constraint in read_text(path).constraints:
-            row = np.zeros(len(labels))
-            for label, factor in constraint.terms:
-                if label in labels:
-                    row[labels.index(label)] = factor
+            row = factors_over(labels, constraint)
             if row.any():
                 rows[tuple(row)] = row
     return np.array(list(rows.values())).reshape(len(rows), len(labels))
@@ -72,15 +69,17 @@ def information(measurements: Sequence[Combination], labels: Sequence[int]) -> F
 
     Shape (labels, labels); all others are taken to be where they are.
     """
-    position = {label: at for at, label in enumerate(labels)}
     known = np.zeros((len(labels), len(labels)))
     for measured in measurements:
-        row = np.zeros(len(labels))
-        for label, factor in measured.terms:
-            if label in position:
-                row[position[label]] = factor
+        row = factors_over(labels, measured)
         known += np.outer(row, row) / measured.sigma**2
     return known
+
+
+def factors_over(labels: Sequence[int], of: Combination) -> Floats:
+    """Return the factors (labels) of a combination; of labels that it does not hold 0."""
+    factors = dict(of.terms)
+    return np.array([factors.get(label, 0.0) for label in labels], dtype=float)
 
 
 def prior_of(places: Sequence[Path]) -> list[Combination]:

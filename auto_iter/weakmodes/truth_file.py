@@ -27,11 +27,7 @@ def read_truth(path: Path) -> Constants:
         content = content.get("constants", content)
     if not isinstance(content, dict):
         raise InputError(f"{path}: no `constants:` with six numbers for each key")
-    return {key: _values(str(key), values, path) for key, values in _with_text_keys(content)}
-
-
-def _with_text_keys(content: dict[Any, Any]) -> list[tuple[str, Any]]:
-    return [(str(key), values) for key, values in content.items()]
+    return {str(key): _values(str(key), values, path) for key, values in content.items()}
 
 
 def _values(key: str, values: Any, path: Path) -> tuple[float, ...]:

@@ -14,7 +14,7 @@ import scipy.linalg
 
 from auto_iter.detector.labels import Scheme
 from auto_iter.millepede.steering.reader import Combination
-from auto_iter.weakmodes.beforehand import information
+from auto_iter.weakmodes.beforehand import factors_over, information
 from auto_iter.weakmodes.label_space import Floats
 from auto_iter.weakmodes.modes import Eigenmodes, eigenmodes, name_weak_modes
 
@@ -99,7 +99,6 @@ def _largest_member(vector: Floats, modes: Eigenmodes) -> tuple[int, float]:
 def _sigmas(
     measured: Combination, modes: Eigenmodes, covariances: tuple[Floats, Floats]
 ) -> tuple[float, float]:
-    factors = dict(measured.terms)
-    row = np.array([factors.get(label, 0.0) for label in modes.labels]) @ modes.scale
+    row = factors_over(modes.labels, measured) @ modes.scale
     before, after = (float(np.sqrt(row @ each @ row)) for each in covariances)
     return before, after
