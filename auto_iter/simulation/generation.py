@@ -68,16 +68,11 @@ def generate(
     smearing = random.normal(size=len(event)) * ERRORS_MM[strips - 1]
     position = position + smearing if beam.smear else position
     noise = _noise(random, beam, first)
-    event = np.concatenate([event, noise[0]])
-    order = np.lexsort((np.concatenate([sensor, noise[1]]), event))
+    event, sensor = np.append(event, noise[0]), np.append(sensor, noise[1])
+    position, strips = np.append(position, noise[2]), np.append(strips, noise[3])
+    order = np.lexsort((sensor, event))
     return SimulatedRaw(
-        run,
-        number,
-        events,
-        event[order],
-        np.concatenate([sensor, noise[1]])[order],
-        np.concatenate([position, noise[2]])[order],
-        np.concatenate([strips, noise[3]])[order],
+        run, number, events, event[order], sensor[order], position[order], strips[order]
     )
 
 

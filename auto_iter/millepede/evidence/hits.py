@@ -7,7 +7,7 @@ same question and a person reads the same answer.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -140,16 +140,13 @@ class Evidence:
         if not self.statistics.sides:
             return ""
         ordered = sorted(places, key=lambda place: (self.hits(place.component), place))
-        return self._examples(ordered)
+        told = [f"{place.name}: {self.hits(place.component)}" for place in ordered[:EXAMPLES]]
+        return ", ".join([*told, "…"] if len(ordered) > EXAMPLES else told)
 
     @property
     def losses(self) -> Losses:
         """What tracks and hits were lost to."""
         return Losses(self.statistics, self.cuts)
-
-    def _examples(self, places: Sequence[Place]) -> str:
-        told = [f"{place.name}: {self.hits(place.component)}" for place in places[:EXAMPLES]]
-        return ", ".join([*told, "…"] if len(places) > EXAMPLES else told)
 
     def _dead(self, short: Collection[Component], strategy: Strategy) -> Iterator[Component]:
         """Yield components without hits, the outermost of each, that hold something to be moved."""
