@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
+from auto_iter.report.units import SCALE
+from auto_iter.times import to_the_minute
+
 
 def environment() -> jinja2.Environment:
-    """Return what fills the templates in: strict, escaping, with filters for times."""
+    """Return what fills the templates in: strict, escaping, with filters for times and numbers."""
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("auto_iter.report.page"),
         autoescape=True,
@@ -18,8 +20,12 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    made.filters["when"] = _when
-    made.filters["lasted"] = _lasted
+    made.filters |= {
+        "when": to_the_minute,
+        "lasted": _lasted,
+        "number": _number,
+        "thousandths": lambda value: "" if value is None else _number(SCALE * value, ".3f"),
+    }
 
     def included(name: str) -> Markup:
         loader: Any = made.loader
@@ -29,8 +35,9 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def _when(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+def _number(value: float | None, how: str) -> str:
+    """Return a number with a real minus; a dash where there is none."""
+    return "–" if value is None else f"{value:{how}}".replace("-", "−")
 
 
 def _lasted(seconds: float) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from auto_iter.report.assessment import Assessment
-from auto_iter.report.history import ConstantName, History
+from auto_iter.report.history import History
 from auto_iter.report.page.environment import environment
 from auto_iter.report.page.headline import headline, tiles
 from auto_iter.report.page.held_out import judged
 from auto_iter.report.page.provenance import as_used, provenance
 from auto_iter.report.page.troubles import file_troubles, read_log
 from auto_iter.report.ranges import ranges_of
-from auto_iter.report.units import SCALE, constant_name, unit_of
+from auto_iter.report.units import constant_name, unit_of
 from auto_iter.workspace.paths import Workspace
 
 TEMPLATE = "report.html.j2"
@@ -31,20 +31,6 @@ class Shown:
     svg: str = ""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One constant in the table, in µm or mrad; texts, empty where nothing is known."""
-
-    key: str
-    name: str
-    unit: str
-    value: str
-    sigma: str
-    change: str
-    truth: str
-    pull: str
-
-
 def page(
     history: History,
     assessment: Assessment,
@@ -53,6 +39,7 @@ def page(
     workspace: Workspace,
 ) -> str:
     """Return the text of `report.html`."""
+    against = assessment.against_truth
     told = read_log(workspace.log if workspace.log.exists() else workspace.old_log)
     return (
         environment()
@@ -68,13 +55,15 @@ def page(
             ranges=ranges_of(history),
             modes=assessment.weak,
             pairs=pairs,
-            rows=[_row(history, assessment, name) for name in history.free_constants],
+            constant_name=constant_name,
+            unit_of=unit_of,
             provenance=provenance(history, told, workspace.root),
             configuration=as_used(workspace.config),
             strategy=as_used(workspace.strategy),
             notes=(*history.notes, *assessment.notes),
             made_at=time.strftime("%Y-%m-%d %H:%M:%S %Z"),
-            has_truth=assessment.against_truth is not None,
+            has_truth=against is not None,
+            pulls={} if against is None else against.pulls,
         )
     )
 
@@ -84,23 +73,3 @@ def _by_section(shown: Iterable[Shown]) -> dict[str, list[Shown]]:
     for each in shown:
         sections.setdefault(each.section, []).append(each)
     return sections
-
-
-def _row(history: History, assessment: Assessment, name: ConstantName) -> Row:
-    values = history.values(name)
-    against = assessment.against_truth
-    pull = None if against is None else against.pulls.get(name)
-    return Row(
-        name[0],
-        constant_name(*name),
-        unit_of(name[1]),
-        _number(values[-1]),
-        _number(history.free_constants[name].sigma),
-        _number(values[-1] - values[-2]),
-        _number(history.true_value(name)),
-        "" if pull is None else f"{pull:+.2f}",
-    )
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{SCALE * value:.3f}".replace("-", "−")
