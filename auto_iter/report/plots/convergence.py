@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from auto_iter.detector.labels import component_of_key
+from auto_iter.detector.labels import Component, component_of_key
 from auto_iter.report.assessment import AgainstTruth, Assessment
 from auto_iter.report.history import ConstantName, History
 from auto_iter.report.plots.drawn import Drawn, Margins, error_bars, panels, tag
 from auto_iter.report.plots.modules import modules_figure
-from auto_iter.report.plots.scales import iteration_axis, mark_phases, plain_log, typical_band
-from auto_iter.report.style import (
-    FIRST,
-    GREY,
-    LAYER_LINES,
-    LAYER_MARKERS,
-    STATION_COLOURS,
+from auto_iter.report.plots.scales import (
+    iteration_axis,
+    mark_phases,
+    named_line,
+    plain_log,
+    typical_band,
 )
-from auto_iter.report.units import SCALE, constant_name, kind_of, unit_of
+from auto_iter.report.style import FIRST, LAYER_LINES, LAYER_MARKERS, STATION_COLOURS
+from auto_iter.report.units import SCALE, by_kind, constant_name, unit_of
 
 _MARGINS = Margins(right=1.75, bottom=0.75, between=0.9)
 
 
 def convergence_figures(history: History, assessment: Assessment) -> Iterator[Drawn]:
     """Yield `convergence_<depth>_<parameter>` for each kind of constant that was ever free."""
-    kinds: dict[str, list[ConstantName]] = {}
-    for name in history.free_constants:
-        kinds.setdefault(kind_of(*name), []).append(name)
-    for kind, names in sorted(kinds.items()):
-        if kind.startswith("module"):
-            yield modules_figure(kind, names, history, assessment.against_truth)
-        else:
-            yield _figure(kind, names, history, assessment.against_truth)
+    for kind, names in sorted(by_kind(history.free_constants).items()):
+        draw = modules_figure if kind.startswith("module") else _figure
+        yield draw(kind, names, history, assessment.against_truth)
 
 
 def _figure(
@@ -105,17 +102,7 @@ def _changes(axes: Axes, names: Sequence[ConstantName], history: History) -> Non
     sigmas = [SCALE * sigma for name in names if (sigma := history.free_constants[name].sigma)]
     if sigmas:
         typical = float(np.median(sigmas))
-        axes.axhline(typical, color=GREY, linestyle=(0, (6, 3)), linewidth=1.2)
-        axes.text(
-            0.99,
-            typical,
-            "median uncertainty",
-            transform=axes.get_yaxis_transform(),
-            ha="right",
-            va="bottom",
-            fontsize=9,
-            color=GREY,
-        )
+        named_line(axes, typical, "median uncertainty")
     plain_log(axes)
     if sigmas:
         # steps of a thousandth of the uncertainty are none
@@ -126,32 +113,26 @@ def _changes(axes: Axes, names: Sequence[ConstantName], history: History) -> Non
 
 def component_line(
     axes: Axes,
-    x: np.ndarray[tuple[int], np.dtype[np.float64]] | np.ndarray[tuple[int], np.dtype[np.int64]],
-    y: np.ndarray[tuple[int], np.dtype[np.float64]],
+    x: npt.NDArray[np.float64] | npt.NDArray[np.int64],
+    y: npt.NDArray[np.float64],
     name: ConstantName,
 ) -> None:
     """Draw a constant's values, with the colour, line and marker of its layer."""
-    component = component_of_key(name[0])
-    (line,) = axes.plot(
-        x,
-        y,
-        color=STATION_COLOURS[component.station],
-        linestyle=LAYER_LINES[component.layer] if component.layer >= 0 else "-",
-        marker=LAYER_MARKERS[component.layer],
-    )
+    (line,) = axes.plot(x, y, **_look(component_of_key(name[0])))
     tag(line, name[0], constant_name(*name))
 
 
 def component_legend(names: Sequence[ConstantName]) -> list[Line2D]:
     """Return what tells the components of these constants apart."""
     return [
-        Line2D(
-            [],
-            [],
-            color=STATION_COLOURS[component.station] if component.station >= 0 else FIRST,
-            linestyle=LAYER_LINES[component.layer] if component.layer >= 0 else "-",
-            marker=LAYER_MARKERS[component.layer],
-            label=component.name.replace(" layer", ", layer"),
-        )
+        Line2D([], [], **_look(component), label=component.name.replace(" layer", ", layer"))
         for component in sorted({component_of_key(key) for key, _ in names})
     ]
+
+
+def _look(component: Component) -> dict[str, Any]:
+    return {
+        "color": STATION_COLOURS[component.station] if component.station >= 0 else FIRST,
+        "linestyle": LAYER_LINES[component.layer] if component.layer >= 0 else "-",
+        "marker": LAYER_MARKERS[component.layer],
+    }

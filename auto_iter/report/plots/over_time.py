@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from auto_iter.detector.labels import component_of_key
 from auto_iter.report.history import ConstantName
 from auto_iter.report.plots.convergence import component_legend, component_line
 from auto_iter.report.plots.drawn import Drawn, Margins, error_bars, panels, tag
 from auto_iter.report.style import MODULE_COLOURS, STATION_COLOURS
-from auto_iter.report.units import SCALE, constant_name, kind_of, unit_of
+from auto_iter.report.units import SCALE, by_kind, constant_name, unit_of
 
 Courses = Mapping[ConstantName, tuple[Sequence[float], Sequence[float]]]
 """Values and uncertainties (mm, rad) of constants, one for each interval."""
@@ -27,50 +26,41 @@ def over_time_figures(
     intervals: Sequence[str], courses: Courses, moved: Sequence[ConstantName]
 ) -> Iterator[Drawn]:
     """Yield a figure for each parameter of layers and stations, and one of modules that moved."""
-    kinds: dict[str, list[ConstantName]] = {}
-    for name in courses:
-        if not kind_of(*name).startswith("module"):
-            kinds.setdefault(kind_of(*name), []).append(name)
-    for kind, names in kinds.items():
-        yield _of_components(kind, names, intervals, courses)
-    modules: dict[str, list[ConstantName]] = {}
-    for name in moved:
-        if name in courses and kind_of(*name).startswith("module"):
-            modules.setdefault(kind_of(*name), []).append(name)
-    for kind, names in modules.items():
-        yield _of_modules(kind, names, intervals, courses)
+    modules = [name for name in moved if name in courses and _is_of_module(name)]
+    others = [name for name in courses if not _is_of_module(name)]
+    for kind, names in by_kind([*others, *modules]).items():
+        yield _figure(kind, names, intervals, courses)
 
 
-def _of_components(
+def _is_of_module(name: ConstantName) -> bool:
+    return component_of_key(name[0]).depth == "module"
+
+
+def _figure(
     kind: str, names: Sequence[ConstantName], intervals: Sequence[str], courses: Courses
 ) -> Drawn:
-    figure, (axes,) = panels(_SIZE, (1, 1), (f"{kind} over time", ""), _MARGINS)
-    _interval_axis(axes, intervals)
-    axes.set_ylabel(f"{kind} − first interval [{unit_of(names[0][1])}]")
-    for number, name in enumerate(names):
-        x, y, sigma = _points(number, len(names), *courses[name])
-        colour = STATION_COLOURS[component_of_key(name[0]).station]
-        tag(error_bars(axes, x, y, sigma, colour), name[0], constant_name(*name))
-        component_line(axes, x, y, name)
-    figure.legend(handles=component_legend(names), loc="center right", bbox_to_anchor=(1.0, 0.5))
-    caption = "With the uncertainty of each interval, and without what the data leave open."
-    return Drawn(f"over_time_{kind.replace(' ', '_')}", f"{kind} over time", caption, figure)
-
-
-def _of_modules(
-    kind: str, names: Sequence[ConstantName], intervals: Sequence[str], courses: Courses
-) -> Drawn:
-    title = f"{kind} of the modules that moved"
+    of_modules = _is_of_module(names[0])
+    title = f"{kind} of the modules that moved" if of_modules else f"{kind} over time"
     figure, (axes,) = panels(_SIZE, (1, 1), (title, ""), _MARGINS)
-    _interval_axis(axes, intervals)
+    shown = [each if len(each) <= _LONGEST else "…" + each[1 - _LONGEST :] for each in intervals]
+    axes.set_xticks(range(len(shown)), shown, rotation=20, ha="right")
     axes.set_ylabel(f"{kind} − first interval [{unit_of(names[0][1])}]")
     for number, name in enumerate(names):
         x, y, sigma = _points(number, len(names), *courses[name])
-        colour = MODULE_COLOURS[number % len(MODULE_COLOURS)]
+        component = component_of_key(name[0])
+        modules_colour = MODULE_COLOURS[number % len(MODULE_COLOURS)]
+        colour = modules_colour if of_modules else STATION_COLOURS[component.station]
         tag(error_bars(axes, x, y, sigma, colour), name[0], constant_name(*name))
-        (line,) = axes.plot(x, y, marker="o", color=colour, label=component_of_key(name[0]).name)
-        tag(line, name[0], constant_name(*name))
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        if of_modules:
+            (line,) = axes.plot(x, y, marker="o", color=colour, label=component.name)
+            tag(line, name[0], constant_name(*name))
+        else:
+            component_line(axes, x, y, name)
+    if of_modules:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    else:
+        handles = component_legend(names)
+        figure.legend(handles=handles, loc="center right", bbox_to_anchor=(1.0, 0.5))
     caption = "With the uncertainty of each interval, and without what the data leave open."
     return Drawn(f"over_time_{kind.replace(' ', '_')}", title, caption, figure)
 
@@ -82,8 +72,3 @@ def _points(
     aside = 0.4 * ((number + 0.5) / of - 0.5)
     x = np.arange(len(values), dtype=float) + aside
     return x, SCALE * np.array(values), SCALE * np.array(sigmas)
-
-
-def _interval_axis(axes: Axes, intervals: Sequence[str]) -> None:
-    shown = [each if len(each) <= _LONGEST else "…" + each[1 - _LONGEST :] for each in intervals]
-    axes.set_xticks(range(len(shown)), shown, rotation=20, ha="right")

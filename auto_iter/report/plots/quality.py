@@ -9,7 +9,7 @@ from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.report.assessment import AgainstTruth
 from auto_iter.report.history import Finished, History
 from auto_iter.report.plots.drawn import Drawn, Margins, panels, tag
-from auto_iter.report.plots.scales import iteration_axis, mark_phases, plain_log
+from auto_iter.report.plots.scales import iteration_axis, mark_phases, named_line, plain_log
 from auto_iter.report.style import ACCENT, GREY, HELD_OUT, LAST, MODULE_COLOURS, PAPER
 from auto_iter.weakmodes.label_space import Floats
 
@@ -109,17 +109,7 @@ def movement_figure(history: History, limit: float) -> Drawn | None:
             label=group,
         )
         tag(line, group, group)
-    axes.axhline(limit, color=GREY, linestyle=(0, (6, 3)), linewidth=1.2)
-    axes.text(
-        0.995,
-        limit,
-        f"limit {limit:g} σ",
-        transform=axes.get_yaxis_transform(),
-        ha="right",
-        va="bottom",
-        fontsize=9,
-        color=GREY,
-    )
+    named_line(axes, limit, f"limit {limit:g} σ")
     plain_log(axes)
     axes.set_ylabel("|change| / σ")
     iteration_axis(axes, history, start=False)

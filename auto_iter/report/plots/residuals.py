@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from itertools import product
+from typing import Literal, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +20,8 @@ from auto_iter.report.style import ACCENT, FIRST, GREY, INK, LAST
 _LEAST_UM, _MOST_UM = 1.0, 300.0
 """What is drawn palest and strongest in maps: between them by the logarithm."""
 _SHOWN_UM = 150
+_Quantity = Literal["mean", "width"]
+_QUANTITIES: tuple[_Quantity, ...] = get_args(_Quantity)
 
 
 def ends(history: History) -> list[tuple[str, Finished]]:
@@ -27,20 +30,6 @@ def ends(history: History) -> list[tuple[str, Finished]]:
     return [
         (f"iteration {each.number}", each) for each in history.iterations if each.number in chosen
     ]
-
-
-@dataclass(frozen=True)
-class _Quantity:
-    """What a map shows: its name, and how it is read off a module's residuals."""
-
-    name: str
-    read: Callable[[Spread], float]
-
-
-_QUANTITIES = (
-    _Quantity("mean", lambda spread: spread.mean_um),
-    _Quantity("width", lambda spread: spread.width_um),
-)
 
 
 def maps_figure(history: History) -> Drawn | None:
@@ -59,11 +48,8 @@ def maps_figure(history: History) -> Drawn | None:
     figure, axes = panels(
         (10.5, 2.3 + 2 * tall), (2, len(shown)), (title, history.subject), margins, share=True
     )
-    places = iter(axes)
-    for quantity in _QUANTITIES:
-        for name, modules in shown:
-            _map(next(places), f"{quantity.name}, {name}", layers, modules, quantity)
-    for panel in axes:
+    for panel, (quantity, (name, modules)) in zip(axes, product(_QUANTITIES, shown), strict=True):
+        _map(panel, f"{quantity}, {name}", layers, modules, quantity)
         panel.label_outer()
     caption = (
         "Of the hits that pede uses, in the first and the last iteration. Means: orange above, "
@@ -99,8 +85,8 @@ def _cell(
     axes: Axes, at: tuple[int, int], number: str, spread: Spread, quantity: _Quantity
 ) -> None:
     x, y = at
-    value = quantity.read(spread)
-    colour = ACCENT if value > 0 and quantity.name == "mean" else LAST
+    value = spread.mean_um if quantity == "mean" else spread.width_um
+    colour = ACCENT if value > 0 and quantity == "mean" else LAST
     cell = Rectangle(
         (x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour, alpha=_strength(value), linewidth=0
     )
@@ -111,7 +97,7 @@ def _cell(
     )
     axes.add_patch(cell)
     tag(cell, component.key, told)
-    text = f"{value:.0f}".replace("-0", "0") if quantity.name == "width" else _signed(value)
+    text = f"{value:.0f}".replace("-0", "0") if quantity == "width" else _signed(value)
     axes.text(x, y, text, ha="center", va="center", fontsize=8.5, color=INK)
 
 
@@ -142,7 +128,9 @@ def layers_figure(history: History) -> Drawn:
     )
     for panel, (name, read) in zip(axes, sights, strict=True):
         values = [_read(each, layers, read) for _, each in shown]
-        _connect(panel, values)
+        if len(values) > 1:
+            for row, ends_of in enumerate(zip(*values, strict=True)):
+                panel.plot(ends_of, [row, row], color=FIRST, alpha=0.5, linewidth=2, zorder=1)
         for (label, _), value, style in zip(shown, values, ("o", "D"), strict=False):
             colour = LAST if label == shown[-1][0] else FIRST
             panel.plot(value, range(len(layers)), style, color=colour, markersize=7, label=label)
@@ -168,13 +156,6 @@ def _read(
 ) -> list[float]:
     known = iteration.solution.statistics.layers
     return [read(known[number]) if number in known else math.nan for number in layers]
-
-
-def _connect(axes: Axes, values: list[list[float]]) -> None:
-    if len(values) < 2:
-        return
-    for row, (before, after) in enumerate(zip(*values, strict=True)):
-        axes.plot([before, after], [row, row], color=FIRST, alpha=0.5, linewidth=2, zorder=1)
 
 
 def distributions_figure(history: History) -> Drawn | None:

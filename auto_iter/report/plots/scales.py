@@ -33,6 +33,13 @@ def mark_phases(axes: Axes, history: History) -> None:
             axes.axvline(after.number - 0.5, color=GREY, linestyle=":", linewidth=1.0, zorder=0.6)
 
 
+def named_line(axes: Axes, at: float, words: str) -> None:
+    """Draw a dashed line across at a value of y, with words on its right end."""
+    axes.axhline(at, color=GREY, linestyle=(0, (6, 3)), linewidth=1.2)
+    place = axes.get_yaxis_transform()
+    axes.text(0.99, at, words, transform=place, ha="right", va="bottom", fontsize=9, color=GREY)
+
+
 def typical_band(axes: Sequence[Axes], typical: float, largest: float, unit: str) -> None:
     """Draw ±`typical` in grey; logarithmic outside where `largest` is far from it.
 
