@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from auto_iter.config.file import place, read_tree, validated
 from auto_iter.config.section import Positive, Section, Stations
-from auto_iter.config.yamlfile import YamlError, compose, construct, read_bounded
 from auto_iter.detector.stations import OPTIONS
 from auto_iter.errors import UsageError
 from auto_iter.rawfiles import RawRange, parse_run, parse_year
-from auto_iter.wording import in_words
 from auto_iter.workspace.paths import Workspace, workspace_name
 
 _AS_TEXT = frozenset({"year", "run", "files", "name"})
@@ -114,36 +112,21 @@ class Campaign:
 
 def read_campaign(path: Path) -> Campaign:
     """Return the campaign in a file. Raises UsageError with file, line and key."""
-    try:
-        node = compose(read_bounded(path).decode())
-        lines = dict(_lines_and_texts(node, ()))
-        tree = construct(node)
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: not a text file") from None
-    except YamlError as error:
-        line = "" if error.line is None else f":{error.line}"
-        raise UsageError(f"{path}{line}: {error}") from None
+    tree, origins = read_tree(path, _AS_TEXT)
     if not isinstance(tree, dict):
         raise UsageError(
             f"{path}: must be settings, one of them `intervals:`; see docs/campaign.md"
         )
-    try:
-        settings = Settings.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{_at(path, lines, first['loc'])}: {in_words(first)}") from None
-    return _planned(path.absolute(), settings, lines)
-
-
-def _planned(path: Path, settings: Settings, lines: dict[tuple[Any, ...], int]) -> Campaign:
-    intervals = []
+    settings = validated(tree, origins, Settings)
+    file, intervals = path.absolute(), []
     for number, each in enumerate(settings.intervals):
         try:
-            intervals.append(_interval(path, settings, each))
+            intervals.append(_interval(file, settings, each))
         except UsageError as error:
-            raise UsageError(f"{_at(path, lines, ('intervals', number))}: {error}") from None
-    _refuse_common(path, intervals)
-    return Campaign(path, settings, tuple(intervals))
+            where = place(("intervals", str(number)), origins)
+            raise UsageError(f"{where}: {error}") from None
+    _refuse_common(file, intervals)
+    return Campaign(file, settings, tuple(intervals))
 
 
 def _interval(path: Path, settings: Settings, each: IntervalSettings) -> Interval:
@@ -165,27 +148,3 @@ def _refuse_common(path: Path, intervals: Sequence[Interval]) -> None:
                     f"{path}: {other.name} and {one.name} have raw files in common: they would "
                     "not be independent, and nothing could be tested"
                 )
-
-
-def _lines_and_texts(
-    node: yaml.Node | None, where: tuple[Any, ...]
-) -> Iterator[tuple[tuple[Any, ...], int]]:
-    """Yield the line of each key and item; have numbers read as text where they mean names."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            name = (*where, str(key.value))
-            yield name, key.start_mark.line + 1
-            if isinstance(value, yaml.ScalarNode) and key.value in _AS_TEXT:
-                value.tag = "tag:yaml.org,2002:str"
-            yield from _lines_and_texts(value, name)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            yield (*where, number), value.start_mark.line + 1
-            yield from _lines_and_texts(value, (*where, number))
-
-
-def _at(path: Path, lines: dict[tuple[Any, ...], int], where: tuple[Any, ...]) -> str:
-    known = next((where[:n] for n in range(len(where), 0, -1) if where[:n] in lines), ())
-    line = f":{lines[known]}" if known else ""
-    key = ".".join(str(each) for each in where if not isinstance(each, int))
-    return f"{path}{line}: {key}"

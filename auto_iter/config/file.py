@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from auto_iter.config.imported import is_dag_config
+from auto_iter.config.imported import is_dag_config, leaves
 from auto_iter.config.schema import Config
+from auto_iter.config.section import SectionT
 from auto_iter.config.yamlfile import YamlError, compose, construct, parse_yaml, read_bounded
 from auto_iter.errors import UsageError
 from auto_iter.wording import in_words
@@ -44,7 +45,7 @@ def load_config(
 ) -> Config:
     """Return the validated configuration. Raises UsageError."""
     file = path or next((Path(name) for name in FOUND_BY_DEFAULT if Path(name).is_file()), None)
-    tree, origins = _read(file) if file is not None else ({}, {})
+    tree, origins = _settings(file) if file is not None else ({}, {})
     if is_dag_config(tree):
         raise UsageError(
             f"{file}: the collaboration's config.json; `auto-iter config import {file} "
@@ -55,14 +56,24 @@ def load_config(
         _put(tree, origins, keys, value, f"environment {name}")
     for text in overrides:
         _override(tree, origins, text)
-    return validated(tree, origins)
+    return validated(tree, origins, Config)
 
 
-def validated(tree: Mapping[str, Any], origins: Origins) -> Config:
-    """Return the configuration that a tree of settings means. Raises UsageError."""
-    _refuse_unknown(tree, Config, (), origins)
+def _settings(path: Path) -> tuple[dict[str, Any], Origins]:
     try:
-        return Config.model_validate(tree)
+        tree, origins = read_tree(path)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; check --config") from None
+    if not isinstance(tree, dict | None):
+        raise UsageError(f"{path}: must be sections with settings, like `auto-iter config show`")
+    return tree or {}, origins
+
+
+def validated(tree: Mapping[str, Any], origins: Origins, model: type[SectionT]) -> SectionT:
+    """Return what a tree of settings means, as a `model`. Raises UsageError."""
+    _refuse_unknown(tree, model, (), origins)
+    try:
+        return model.model_validate(tree)
     except ValidationError as error:
         raise UsageError(_explain(error, origins)) from None
 
@@ -74,46 +85,39 @@ def dump_config(config: Config) -> str:
 
 def differences(ours: Config, theirs: Config) -> list[tuple[str, Any, Any]]:
     """Return (key, our value, their value) of every setting that differs."""
-    a, b = (
-        dict(_leaves(ours.model_dump(mode="json"))),
-        dict(_leaves(theirs.model_dump(mode="json"))),
-    )
+    a, b = (dict(leaves(each.model_dump(mode="json"))) for each in (ours, theirs))
     return [(key, a.get(key), b.get(key)) for key in sorted({*a, *b}) if a.get(key) != b.get(key)]
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+def read_tree(path: Path, texts: frozenset[str] = frozenset()) -> tuple[Any, Origins]:
+    """Return the value of a YAML file, and where each key and item stands.
 
-
-def _read(path: Path) -> tuple[dict[str, Any], Origins]:
-    """Return the file's content and where each key stands. JSON is YAML, near enough."""
+    JSON is YAML, near enough. `texts`: keys whose values are text, also where YAML would see a
+    number. Raises UsageError with file and line, OSError.
+    """
     try:
         node = compose(read_bounded(path).decode())
-        tree = construct(node)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; check --config") from None
+        lines = dict(_lines(node, (), texts))
+        return construct(node), {key: f"{path}:{line}" for key, line in lines.items()}
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a text file") from None
     except YamlError as error:
         line = "" if error.line is None else f":{error.line}"
         raise UsageError(f"{path}{line}: {error}") from None
-    if tree is None:
-        return {}, {}
-    if not isinstance(tree, dict):
-        raise UsageError(f"{path}: must be sections with settings, like `auto-iter config show`")
-    return tree, {name: f"{path}:{line}" for name, line in _line_numbers(node, ())}
 
 
-def _line_numbers(node: yaml.Node | None, prefix: Key) -> Iterator[tuple[Key, int]]:
+def _lines(node: yaml.Node | None, prefix: Key, texts: frozenset[str]) -> Iterator[tuple[Key, int]]:
+    """Yield the line of each key and item, and make text of what `texts` says."""
+    items: list[tuple[str, yaml.Node, yaml.Node]] = []
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            name = (*prefix, str(key.value))
-            yield name, key.start_mark.line + 1
-            yield from _line_numbers(value, name)
+        items = [(str(key.value), key, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        items = [(str(number), value, value) for number, value in enumerate(node.value)]
+    for key, begin, value in items:
+        if key in texts and isinstance(value, yaml.ScalarNode):
+            value.tag = "tag:yaml.org,2002:str"
+        yield (*prefix, key), begin.start_mark.line + 1
+        yield from _lines(value, (*prefix, key), texts)
 
 
 def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
@@ -155,9 +159,10 @@ def _put(tree: dict[str, Any], origins: Origins, keys: Key, value: Any, origin: 
 def _refuse_unknown(
     tree: Mapping[str, Any], model: type[BaseModel], prefix: Key, origins: Origins
 ) -> None:
+    known = {field.alias or name: field for name, field in model.model_fields.items()}
     for key, value in tree.items():
         where = (*prefix, str(key))
-        field = model.model_fields.get(str(key))
+        field = known.get(str(key))
         if field is None:
             raise UsageError(_unknown(where, model, origins))
         inner = field.annotation
@@ -173,23 +178,26 @@ REPLACED = {
 
 def _unknown(where: Key, model: type[BaseModel], origins: Origins) -> str:
     if where in REPLACED:
-        return f"{_at(where, origins)}: {REPLACED[where]}"
+        return f"{place(where, origins)}: {REPLACED[where]}"
     close = difflib.get_close_matches(where[-1], model.model_fields, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(model.model_fields)}"
-    return f"{_at(where, origins)}: unknown key; {hint}"
+    return f"{place(where, origins)}: unknown key; {hint}"
 
 
-def _at(where: Key, origins: Origins) -> str:
-    return f"{origins.get(where, 'configuration')}: {'.'.join(where)}"
+def place(where: Key, origins: Origins) -> str:
+    """Return where a setting, or what it is in, was set, and its key; items have no name."""
+    known = (where[:n] for n in range(len(where), 0, -1) if where[:n] in origins)
+    origin = origins.get(next(known, ()), "configuration")
+    return f"{origin}: {'.'.join([*where[:1], *(key for key in where[1:] if not key.isdecimal())])}"
 
 
 def _explain(error: ValidationError, origins: Origins) -> str:
     first = error.errors()[0]
     where = tuple(str(part) for part in first["loc"])
-    while where and where not in origins and where[:-1] in origins:
+    while first["type"] != "missing" and where not in origins and where[:-1] in origins:
         where = where[:-1]
     value = "" if isinstance(first["input"], dict) else f", got {_shortened(first['input'])}"
-    return f"{_at(where, origins)}: {in_words(first)}{value}"
+    return f"{place(where, origins)}: {in_words(first)}{value}"
 
 
 def _shortened(value: object) -> str:

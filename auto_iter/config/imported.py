@@ -8,7 +8,7 @@ does not is named, with the reason.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ class _KeyByKey:
 
     def __init__(self, path: Path, tree: dict[str, Any]) -> None:
         self._path = path
-        self._left = dict(_leaves(tree, ""))
+        self._left = dict(leaves(tree))
         self._imported = Imported()
 
     def read(self) -> Imported:
@@ -216,11 +216,13 @@ class _KeyByKey:
             self._remark(key, "unknown here, not taken")
 
 
-def _leaves(value: Any, key: str) -> list[tuple[str, Any]]:
-    if not isinstance(value, dict) or not value:
-        return [(key, value)]
-    inner = ((f"{key}.{name}" if key else str(name), each) for name, each in value.items())
-    return [leaf for name, each in inner for leaf in _leaves(each, name)]
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted key and value of each setting in a tree of sections."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _by_number(key: str) -> tuple[int, str]:

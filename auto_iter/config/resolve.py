@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
 
 from auto_iter.config.schema import Config, Reco
-from auto_iter.config.section import Section
-
-SectionT = TypeVar("SectionT", bound=Section)
+from auto_iter.config.section import SectionT
 
 
 def with_absolute_paths(config: Config) -> Config:

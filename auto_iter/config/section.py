@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -56,6 +56,9 @@ class Section(BaseModel):
         if any(_CONTROL.search(text) for text in _texts(value)):
             raise ValueError("holds a line break or another control character")
         return value
+
+
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 def _texts(value: object) -> Iterable[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from auto_iter.alignment.history import record_of
 from auto_iter.alignment.model import Stage
 from auto_iter.config.file import validated
+from auto_iter.config.schema import Config
 from auto_iter.daemon.lifecycle import open_snapshot
 from auto_iter.detector.constants import Constants, read_constants
 from auto_iter.detector.constants_table import difference
@@ -70,7 +71,7 @@ def reproduce(workspace: Workspace, iteration: int, env: Mapping[str, str]) -> R
             held_out=frozenset(manifest.held_out),
         )
         place = IterationPlace(paths.root, _tracks(paths, manifest, here), workspace.root)
-        config = validated(manifest.config, {})
+        config = validated(manifest.config, {}, Config)
         run_iteration(place, output, config, choices, env)
         found = output / "inputforalign.txt"
         same = digest(found.read_bytes()) == manifest.constants

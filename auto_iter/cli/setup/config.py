@@ -98,6 +98,7 @@ def import_(arguments: argparse.Namespace) -> int:
     """
     from auto_iter.config.file import validated
     from auto_iter.config.imported import as_yaml, read_dag_config
+    from auto_iter.config.schema import Config
     from auto_iter.errors import UsageError
     from auto_iter.files import write_atomically
     from auto_iter.millepede.strategy.file import parse_strategy
@@ -110,7 +111,7 @@ def import_(arguments: argparse.Namespace) -> int:
         texts[strategy] = f"# from {arguments.old}\n{as_yaml(imported.strategy)}"
         parse_strategy(texts[strategy], str(arguments.old))
         imported.put("alignment", "strategy", str(strategy.absolute()))
-    validated(imported.settings, {})
+    validated(imported.settings, {}, Config)
     texts[file] = f"# from {arguments.old}\n{as_yaml(imported.settings, short_lists=False)}"
     for path, text in texts.items():
         if arguments.file is not None and path.exists():
