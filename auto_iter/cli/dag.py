@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,10 +103,9 @@ def status(arguments: argparse.Namespace) -> int:
     """
     from auto_iter.daemon.lifecycle import open_workspace
     from auto_iter.dag.look import dag_status
-    from auto_iter.dag.status import print_status
 
     found = dag_status(open_workspace(the_workspace(arguments.workspace)))
-    print_status(found, as_json=arguments.json)
+    print(json.dumps(found.as_json(), indent=2) if arguments.json else found.as_text())
     return 0
 
 

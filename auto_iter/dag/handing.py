@@ -26,7 +26,6 @@ from auto_iter.daemon.handover import (
     schedd_of,
 )
 from auto_iter.daemon.lifecycle import Opened, change, locate, open_workspace, revive
-from auto_iter.daemon.lock import WorkspaceLock
 from auto_iter.daemon.session import SessionOptions, run_session, start
 from auto_iter.daemon.signals import restore_signals
 from auto_iter.daemon.visits.links import held
@@ -154,7 +153,8 @@ def submit(root: Path) -> DagRun:
                 manager = DagManager(root, schedd.at(schedd_in(run.key)))
                 cluster = manager.submit(run.key, options, config.htcondor).cluster
         submitted = run.model_copy(update={"cluster": cluster, "submitted_at": time.time()})
-        _save(opened, opened.snapshot.but(dag=submitted), lock)
+        snapshot = opened.snapshot.but(dag=submitted)
+        checkpoint.save(opened.workspace.checkpoint, snapshot, lock.check)
         return submitted
 
 
@@ -179,7 +179,3 @@ def refuse_without_dag(opened: Opened) -> None:
         raise UsageError(
             f"{root}: no DAG has been written here; auto-iter status says how the alignment stands"
         )
-
-
-def _save(opened: Opened, snapshot: Snapshot, lock: WorkspaceLock) -> None:
-    checkpoint.save(opened.workspace.checkpoint, snapshot, lock.check)

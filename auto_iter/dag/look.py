@@ -152,10 +152,8 @@ def _ended_badly(node: str, end: NodeEnd, log: Path) -> Wrong:
 def _queued(queued: list[Ad], counts: Counts, holds: Holds) -> Iterator[Wrong]:
     """Count the jobs in the queue; yield those that are held."""
     for ad in queued:
-        name, state = (
-            str(ad.get("DAGNodeName", "")),
-            JOB_STATES.get(int(ad["JobStatus"]), "running"),
-        )
+        name = str(ad.get("DAGNodeName", ""))
+        state = JOB_STATES.get(int(ad["JobStatus"]), "running")
         try:
             iteration, number = node_of(name)
         except ValueError:

@@ -33,15 +33,12 @@ def rehearse(
     refuse_holder(opened.workspace.lock)
     refuse_live_dag(opened)
     going_on = ready_to_go_on(opened)
-    snapshot = handed(going_on, f"{_key_prefix(opened)}-dag-{going_on.dags + 1:02d}@SCHEDD")
+    prefix = opened.workspace.key_prefix(opened.snapshot.workspace_id)
+    snapshot = handed(going_on, f"{prefix}-dag-{going_on.dags + 1:02d}@SCHEDD")
     solved, _ = frozen(opened.config, snapshot.history, os.environ)
     opened = replace(opened, snapshot=snapshot, config=solved)
     ahead = forecast(reconstruction(opened), snapshot.stage, snapshot.arguments.iterations)
     return list(_shown(opened)), ahead
-
-
-def _key_prefix(opened: Opened) -> str:
-    return opened.workspace.key_prefix(opened.snapshot.workspace_id)
 
 
 def _shown(opened: Opened) -> Iterator[DagFile]:

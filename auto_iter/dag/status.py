@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,8 +175,3 @@ class DagStatus:
         if self.job is None and self.trouble is None and self.snapshot.state != "done":
             lines.append(f"go on with: auto-iter dag rescue {self.root}")
         return lines
-
-
-def print_status(status: DagStatus, *, as_json: bool) -> None:
-    """Print it."""
-    print(json.dumps(status.as_json(), indent=2) if as_json else status.as_text())
