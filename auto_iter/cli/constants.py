@@ -17,20 +17,12 @@ if TYPE_CHECKING:
 _PLACE = "an inputforalign.txt, an iteration (WORKSPACE/iterNN), or a workspace: its result"
 _FILE = option("file", type=Path, metavar="FILE", help=_PLACE)
 
-constants = Command(
-    """Show, compare or plot alignment constants, and where they come from.
-
-    Look at alignment constants, in µm and mrad, and at where they come from.
-    """
-)
+constants = Command("Show, compare or plot constants, in µm and mrad, and where they come from.")
 
 
 @constants.command(_FILE)
 def show(arguments: argparse.Namespace) -> int:
-    """Print constants as a table.
-
-    Print constants as a table, by component.
-    """
+    """Print constants as a table, by component."""
     from auto_iter.detector.constants import read_constants
     from auto_iter.detector.constants_table import format_table
     from auto_iter.ledger.places import constants_at
@@ -113,10 +105,7 @@ def _sample(iteration: Path) -> Sample:
     option("-o", "--output", type=Path, help="*.png, *.pdf or *.svg (default: a PNG beside FILE)"),
 )
 def plot(arguments: argparse.Namespace) -> int:
-    """Plot constants per layer and per module.
-
-    Plot constants, per layer and per module.
-    """
+    """Plot constants, per layer and per module."""
     from auto_iter.detector.constants import read_constants
     from auto_iter.ledger.places import constants_at
     from auto_iter.report.constants_plot import plot_constants

@@ -97,10 +97,7 @@ def _submit(opened: Opened) -> int:
 
 @dag.command(WORKSPACE, AS_JSON)
 def status(arguments: argparse.Namespace) -> int:
-    """Say how the DAG stands, node by node.
-
-    Say how the DAG stands: nodes by state, and what is wrong with which.
-    """
+    """Say how the DAG stands: nodes by state, and what is wrong with which."""
     from auto_iter.daemon.lifecycle import open_workspace
     from auto_iter.dag.look import dag_status
 
@@ -123,10 +120,7 @@ def rescue(arguments: argparse.Namespace) -> int:
 
 @dag.command(WORKSPACE)
 def remove(arguments: argparse.Namespace) -> int:
-    """Take the DAG and all of its jobs off the queue.
-
-    Take the DAG and all of its jobs off the queue; `dag rescue` goes on.
-    """
+    """Take the DAG and all of its jobs off the queue; `dag rescue` goes on."""
     from auto_iter.dag import handing
 
     root = the_workspace(arguments.workspace)

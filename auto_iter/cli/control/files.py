@@ -36,10 +36,7 @@ def files(_: argparse.Namespace) -> int:
 
 @files.command(WORKSPACE, AS_JSON)
 def list_(arguments: argparse.Namespace) -> int:
-    """List them with their states (also: just `files`).
-
-    List the raw files of this iteration with their states.
-    """
+    """List the raw files of this iteration with their states (also: just `files`)."""
     return _list(arguments.workspace, as_json=arguments.json)
 
 

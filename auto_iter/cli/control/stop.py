@@ -19,10 +19,7 @@ from auto_iter.cli.options import WORKSPACE, amount, the_workspace
     option("--timeout", type=amount, default=90.0, help="seconds to wait for it (90)"),
 )  # fmt: skip
 def stop(arguments: argparse.Namespace) -> int:
-    """Stop the daemon of an alignment.
-
-    Stop the daemon. Its jobs keep running; `auto-iter resume` picks them up.
-    """
+    """Stop the daemon; its jobs keep running, and `auto-iter resume` picks them up."""
     from auto_iter.daemon.lifecycle import open_to_stop
     from auto_iter.daemon.visits.stopping import declare_lost, remove_jobs, stop_daemon
 

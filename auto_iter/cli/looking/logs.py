@@ -20,10 +20,7 @@ LOOK_EVERY_S = 0.5
     option("--json", action="store_true", help="print the lines as they are: JSON"),
 )
 def logs(arguments: argparse.Namespace) -> int:
-    """Show the log of an alignment.
-
-    Show the end of an alignment's log in readable lines.
-    """
+    """Show the end of an alignment's log in readable lines."""
     from auto_iter.errors import InputError
     from auto_iter.workspace.paths import Workspace
 

@@ -57,10 +57,7 @@ def millepede(arguments: argparse.Namespace) -> int:
 
 @millepede.command(*run_options(is_required=True), below=EPILOG)
 def run(arguments: argparse.Namespace) -> int:
-    """Solve the ROOT files of one iteration.
-
-    Convert and solve one iteration, whoever reconstructed it.
-    """
+    """Convert and solve the ROOT files of one iteration, whoever reconstructed it."""
     return solve_iteration(arguments)
 
 
@@ -77,10 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     _CUTS,
 )  # fmt: skip
 def convert(arguments: argparse.Namespace) -> int:
-    """ROOT files to one Mille binary.
-
-    Convert fitted tracks (kfalignment ROOT files) to one Mille binary.
-    """
+    """Convert fitted tracks (kfalignment ROOT files) to one Mille binary."""
     import os
 
     use_one_thread()
@@ -160,10 +154,7 @@ def solve(arguments: argparse.Namespace) -> int:
     *_LABELS,
 )  # fmt: skip
 def constants(arguments: argparse.Namespace) -> int:
-    """Previous constants + millepede.res.
-
-    Add what pede found (millepede.res) to the constants behind the tracks.
-    """
+    """Add what pede found (millepede.res) to the constants behind the tracks."""
     from auto_iter.millepede.by_hand import add_result
     from auto_iter.millepede.strategy.file import load_strategy
 
@@ -178,10 +169,7 @@ def constants(arguments: argparse.Namespace) -> int:
     _BINARY, option("-n", "--records", type=count, metavar="N", help="only the first N")
 )
 def dump(arguments: argparse.Namespace) -> int:
-    """Print the records of a Mille binary.
-
-    Print the records of a Mille binary, track by track.
-    """
+    """Print the records of a Mille binary, track by track."""
     from auto_iter.millepede.mille.text import dump_lines
 
     for line in dump_lines(arguments.file, arguments.records):
@@ -191,10 +179,7 @@ def dump(arguments: argparse.Namespace) -> int:
 
 @millepede.command(_BINARY)
 def check(arguments: argparse.Namespace) -> int:
-    """Read a whole Mille binary and sum it up.
-
-    Read a whole Mille binary; say how many records and labels it has.
-    """
+    """Read a whole Mille binary, and say how many records and labels it has."""
     from auto_iter.millepede.mille import text
 
     print(text.check(arguments.file))

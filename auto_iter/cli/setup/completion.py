@@ -14,10 +14,7 @@ DIRECTORIES = frozenset({"DIR", "DIRECTORY", "WORKSPACE"})
 
 @command(option("shell", choices=("bash", "zsh"), help="which shell"))
 def completion(arguments: argparse.Namespace) -> int:
-    """Print what completes commands and options in bash or zsh.
-
-    Print a script with which a shell completes commands, options and files.
-    """
+    """Print a script with which bash or zsh completes commands, options and files."""
     import shtab
 
     from auto_iter.cli.main import build_parser

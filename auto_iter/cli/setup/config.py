@@ -25,10 +25,7 @@ config = Command(
     )
 )  # fmt: skip
 def init(arguments: argparse.Namespace) -> int:
-    """Write a commented configuration with all defaults.
-
-    Write all settings with their defaults and what they mean.
-    """
+    """Write a configuration with all settings, their defaults and what they mean."""
     from auto_iter.config.file import default_text
     from auto_iter.errors import UsageError
     from auto_iter.files import write_atomically
@@ -42,10 +39,7 @@ def init(arguments: argparse.Namespace) -> int:
 
 @config.command(CONFIG, SET)
 def show(arguments: argparse.Namespace) -> int:
-    """Print the configuration as it would be used.
-
-    Print all settings as they would be used here.
-    """
+    """Print all settings as they would be used here."""
     from auto_iter.config.file import dump_config, load_config
 
     print(dump_config(load_config(arguments.config, arguments.overrides, os.environ)), end="")
@@ -54,10 +48,7 @@ def show(arguments: argparse.Namespace) -> int:
 
 @config.command(CONFIG, SET)
 def validate(arguments: argparse.Namespace) -> int:
-    """Check a configuration and the paths in it.
-
-    Check a configuration and the paths in it; say what is wrong in one line.
-    """
+    """Check a configuration and the paths in it; say what is wrong in one line."""
     from auto_iter.batch.registry import driver_of, resolve_config
     from auto_iter.config.file import load_config
     from auto_iter.config.presets import tag_chain
