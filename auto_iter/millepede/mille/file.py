@@ -26,6 +26,7 @@ from auto_iter.millepede.mille.records import (
     MilleError,
     StrayBytesError,
     decode,
+    mask_of,
 )
 
 DEFAULT_BLOCK_BYTES = 1 << 20  # the products of a block then stay in the cache
@@ -76,20 +77,16 @@ def detect_flavour(path: Path) -> Flavour:
     """Flavour of the first record. Raises MilleError when it can be neither."""
     with _open(path) as stream:
         head = stream.read(8)
+    if not head:
+        return Flavour()
     if len(head) < 8:
-        return _flavour_of_stub(path, head)
+        raise MilleError(f"{path}: truncated after {len(head)} bytes, within the first record")
     marker, length = np.frombuffer(head, "<i4").tolist()
     if length != 0 and marker == 4 + 4 * _payload_words(length):
         return Flavour(fortran=True, double=length < 0)
     if marker % 2 or marker == 0:
         raise MilleError(f"{path}: the first word, {marker}, starts neither a C nor a Fortran file")
     return Flavour(double=marker < 0)
-
-
-def _flavour_of_stub(path: Path, head: bytes) -> Flavour:
-    if not head:
-        return Flavour()
-    raise MilleError(f"{path}: truncated after {len(head)} bytes, within the first record")
 
 
 def read_blocks(
@@ -186,28 +183,12 @@ def _blocks(
     for low, high in pairwise(cuts):
         start, size = positions[low:high], np.abs(lengths[low:high]) // 2
         is_double = bool(double[low])
-        first = np.zeros(high - low + 1, np.int64)
-        np.cumsum(size, out=first[1:])
-        is_real, is_integer = _kinds(start, size, len(words), 2 if is_double else 1)
+        middle = start + 1 + (2 if is_double else 1) * size
+        _, is_real = mask_of(start + 1, middle, len(words))
+        first, is_integer = mask_of(middle, middle + size, len(words))
         reals = words[is_real].view("<f8" if is_double else "<f4")
         at = byte + 4 * (int(start[0]) - (1 if fortran else 0))
         yield Block(reals, words[is_integer], first, record + low, at, is_double)
-
-
-def _kinds(
-    start: Indices, size: Indices, total: int, per_real: int
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Masks of the words that are reals and integers; masks select faster than indices."""
-    bounds = np.empty((len(start), 3), np.int64)
-    bounds[:, 0] = start + 1
-    bounds[:, 1] = bounds[:, 0] + per_real * size
-    bounds[:, 2] = bounds[:, 1] + size
-    lengths = np.diff(bounds.ravel(), prepend=0, append=total)
-    pattern = np.zeros(len(lengths), bool)
-    pattern[1::3] = True
-    is_real = np.repeat(pattern, lengths)
-    pattern[1::3], pattern[2::3] = False, True
-    return is_real, np.repeat(pattern, lengths)
 
 
 def _open(path: Path) -> IO[bytes]:
