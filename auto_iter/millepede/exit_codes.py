@@ -106,6 +106,7 @@ class PedeAbortError(InputError):
     """The input is such that pede ends with `pede_code` (10 and above) and gives no result."""
 
     exit_code = 1
+    rejects = Rejects()
 
     def __init__(
         self,

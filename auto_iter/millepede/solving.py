@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from auto_iter.detector.labels import pairs_within_modules
 from auto_iter.errors import PhysicsError
-from auto_iter.millepede.exit_codes import PedeEnding, Use, ending_of
+from auto_iter.millepede.exit_codes import PedeAbortError, PedeEnding, Use, ending_of
 from auto_iter.millepede.pede.log import FitFigures, read_log, read_output
 from auto_iter.millepede.pede.program import OUTPUT, RunLimits, find_pede, require_pede, run_pede
 from auto_iter.millepede.pede.result_files import read_ending
@@ -140,24 +140,21 @@ def _run_builtin(directory: Path, steering: str, *, modes: int) -> StepEnd:
     # scipy takes a moment to import, and pede needs none of it
     from auto_iter.millepede.solver import builtin as solver
 
-    result = solver.solve(
-        Path(steering),
-        directory=directory,
-        save_matrix=True,
-        weakest_modes=modes,
-    )
-    ending = ending_of(result.exit_code)
-    if not result.succeeded:
+    try:
+        result = solver.solve(
+            Path(steering), directory=directory, save_matrix=True, weakest_modes=modes
+        )
+    except PedeAbortError as abort:
         return StepEnd(
-            ending,
+            ending_of(abort.pede_code),
             FitFigures(),
-            said="; ".join(result.warnings),
-            remedy=result.remedy,
-            rejects=result.reject_kinds,
+            said=abort.reason,
+            remedy=abort.remedy,
+            rejects=abort.rejects,
         )
     labels = result.variable.tolist()
     return StepEnd(
-        ending,
+        ending_of(result.exit_code),
         FitFigures(result.records, result.rejects, result.chi2, result.ndf),
         {
             (labels[one], labels[other]): float(result.covariance[one, other])

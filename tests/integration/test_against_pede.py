@@ -17,8 +17,7 @@ import pytest
 from auto_iter.detector.labels import Parameter
 from auto_iter.millepede.exit_codes import Use, ending_of
 from auto_iter.millepede.pede.result_files import read_ending, read_result
-from auto_iter.millepede.solver.builtin import solve
-from tests.support.tracks import LABELS, RENAMINGS, TEXTS, tracks, write_case, write_renamed
+from tests.support.tracks import LABELS, RENAMINGS, TEXTS, ending, tracks, write_case, write_renamed
 
 DATA = Path(__file__).parents[1] / "data/pede"
 PEDE = shutil.which("pede")
@@ -114,7 +113,7 @@ def is_old(tmp_path_factory: pytest.TempPathFactory) -> bool:
 def run_both(places: tuple[Path, Path]) -> None:
     """Solve `steer.txt` with pede in the first place, with ours in the second."""
     run_pede(places[0])
-    solve(Path("steer.txt"), directory=places[1])
+    ending(Path("steer.txt"), places[1])
 
 
 def run_pede(place: Path) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from auto_iter.millepede.exit_codes import PedeAbortError
 from auto_iter.millepede.mille.file import Flavour
 from auto_iter.millepede.mille.records import Measurements, select_records
+from auto_iter.millepede.solver.builtin import SolverResult, solve
 from auto_iter.millepede.solver.data_loop import LoopRequest
 from tests.support.mille_writer import write_file
 
@@ -310,3 +312,12 @@ def broken_lines(count: int, seed: int) -> Measurements:
         np.array([label for each in globals_ for label, _ in each], np.int32),
         _single([value for each in globals_ for _, value in each]),
     )
+
+
+def ending(steering: Path, directory: Path) -> tuple[int, SolverResult | PedeAbortError]:
+    """Solve; return pede's exit code with the result, or with why there is none."""
+    try:
+        result = solve(steering, directory=directory)
+    except PedeAbortError as abort:
+        return abort.pede_code, abort
+    return result.exit_code, result

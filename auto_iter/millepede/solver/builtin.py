@@ -15,9 +15,8 @@ import numpy as np
 
 from auto_iter.errors import InputError
 from auto_iter.files import write_atomically
-from auto_iter.millepede.exit_codes import PedeAbortError, TooManyRejectsError
+from auto_iter.millepede.exit_codes import PedeAbortError
 from auto_iter.millepede.pede.result_files import set_aside, write_end, write_result
-from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.solver.log import log, log_of_abort
 from auto_iter.millepede.solver.outcome import SolverResult
 from auto_iter.millepede.solver.solution import Solution
@@ -39,27 +38,23 @@ def solve(
     n fitted labels; units as in `SolverResult`); `weakest_modes` asks for the eigenvalue spectrum
     and that many of the least determined combinations.
 
-    Where pede aborts, `millepede.end` says so and the result carries its code. Raises InputError,
-    with file and line, for what the solver refuses.
+    Raises PedeAbortError where pede aborts, InputError, with file and line, for what the solver
+    refuses; `millepede.end` says so.
     """
     where = directory or Path()
     for name in ("millepede.res", "millepede.log", "millepede.end"):
         set_aside(where, name)
     write_end(where, -1)
+    solution = None
     try:
-        steering = read_steering(steering_path, where)
-    except PedeAbortError as abort:
-        return _aborted(where, abort, [])
-    except InputError:
-        write_end(where, 40)
-        raise
-    solution = Solution(steering)
-    try:
+        solution = Solution(read_steering(steering_path, where))
         # what is not a number is found by pede's own checks, and told in its own words
         with np.errstate(all="ignore"):
             result = solution.run(weakest_modes)
     except PedeAbortError as abort:
-        return _aborted(where, abort, log_of_abort(solution, abort))
+        _write_log(where, [str(abort)] if solution is None else log_of_abort(solution, abort))
+        write_end(where, abort.pede_code, abort.pede_text)
+        raise
     except InputError:
         write_end(where, 40)
         raise
@@ -71,26 +66,16 @@ def solve(
     return result
 
 
-def _aborted(where: Path, abort: PedeAbortError, lines: Iterable[str]) -> SolverResult:
-    _write_log(where, list(lines) or [str(abort)])
-    write_end(where, abort.pede_code, abort.pede_text)
-    return SolverResult(
-        abort.pede_code,
-        abort.pede_text,
-        (abort.reason,),
-        remedy=abort.remedy,
-        reject_kinds=abort.rejects if isinstance(abort, TooManyRejectsError) else Rejects(),
-    )
-
-
 def _write_log(where: Path, lines: Iterable[str]) -> None:
     write_atomically(where / "millepede.log", "\n".join(lines) + "\n")
 
 
 def _save_matrix(path: Path, result: SolverResult) -> None:
-    hessian = np.empty((0, 0)) if result.data_hessian is None else result.data_hessian
     content = io.BytesIO()
     np.savez_compressed(
-        content, labels=result.variable, hessian=hessian, covariance=result.covariance
+        content,
+        labels=result.variable,
+        hessian=result.data_hessian,
+        covariance=result.covariance,
     )
     write_atomically(path, content.getvalue())

@@ -2,61 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from auto_iter.millepede.mille.records import Floats, Indices
-from auto_iter.millepede.rejects import Rejects
 from auto_iter.millepede.solver.iteration import Descent
 from auto_iter.millepede.solver.spectrum import Spectrum
 from auto_iter.millepede.steering.options import PedeOptions
-
-_NO_INDICES: Indices = np.empty(0, np.int64)
-_NO_FLOATS: Floats = np.empty(0)
-_NO_MATRIX: Floats = np.empty((0, 0))
 
 
 @dataclass(frozen=True)
 class SolverResult:
     """The outcome; arrays run over all labels in increasing order, NaN where nothing is fitted.
 
-    `exit_code` and `text` are those of `millepede.end`; from 10 on there is no result and the
-    arrays are empty. `difference` is value - start. `entries` counts accepted measurements.
-    `covariance` and, on request, `data_hessian` (no presigma, no constraints) and `spectrum` run
-    over `variable`, the labels that are fitted. `ndf` is reduced by the fitted parameters.
-    `remedy`: what to do when there is no result. `reasons`: for an exit code other than 0.
+    `exit_code` and `text` are those of `millepede.end`. `difference` is value - start. `entries`
+    counts accepted measurements. `covariance`, `data_hessian` (no presigma, no constraints) and, on
+    request, `spectrum` run over `variable`, the labels that are fitted. `ndf` is reduced by the
+    fitted parameters. `reasons`: for an exit code other than 0.
     Units: mm and rad, their squares and products in `covariance`, inverse in `data_hessian`.
     Uncertainties are roots of the covariance's diagonal, not scaled by chi2/ndf.
     """
 
     exit_code: int
     text: str
-    warnings: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
-    labels: Indices = field(default_factory=lambda: _NO_INDICES)
-    values: Floats = field(default_factory=lambda: _NO_FLOATS)
-    presigma: Floats = field(default_factory=lambda: _NO_FLOATS)
-    difference: Floats = field(default_factory=lambda: _NO_FLOATS)
-    uncertainties: Floats = field(default_factory=lambda: _NO_FLOATS)
-    global_correlations: Floats = field(default_factory=lambda: _NO_FLOATS)
-    entries: Indices = field(default_factory=lambda: _NO_INDICES)
-    variable: Indices = field(default_factory=lambda: _NO_INDICES)
-    covariance: Floats = field(default_factory=lambda: _NO_MATRIX)
-    data_hessian: Floats | None = None
-    spectrum: Spectrum | None = None
-    chi2: float = float("nan")
-    ndf: int = 0
-    records: int = 0
-    rejects: int = 0
-    reject_kinds: Rejects = field(default_factory=Rejects)
-    remedy: str = ""
-    loops: int = 0
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether there is a result."""
-        return 0 <= self.exit_code <= 4
+    warnings: tuple[str, ...]
+    reasons: tuple[str, ...]
+    labels: Indices
+    values: Floats
+    presigma: Floats
+    difference: Floats
+    uncertainties: Floats
+    global_correlations: Floats
+    entries: Indices
+    variable: Indices
+    covariance: Floats
+    data_hessian: Floats
+    spectrum: Spectrum | None
+    chi2: float
+    ndf: int
+    records: int
+    rejects: int
+    loops: int
 
 
 @dataclass(frozen=True)

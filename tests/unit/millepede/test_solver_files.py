@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from auto_iter.millepede.exit_codes import PedeAbortError
 from auto_iter.millepede.mille.file import Flavour
 from auto_iter.millepede.mille.records import Measurements, select_records
 from auto_iter.millepede.solver.builtin import SolverResult, solve
@@ -20,6 +21,7 @@ from tests.support.tracks import (
     Minimum,
     broken_lines,
     dense_minimum,
+    ending,
     naive_loop,
     tracks,
     write_case,
@@ -140,9 +142,11 @@ def test_a_file_that_is_cut_ends_as_pede_ends(
     content = (tmp_path / "part0.bin").read_bytes()
     changed = content[:-lost] if lost > 0 else content + bytes(-lost)
     (tmp_path / "part0.bin").write_bytes(changed)
-    result = solve(steering, directory=tmp_path)
-    assert (result.exit_code, result.records) == (code, records)
-    assert (lost == 0) == (not result.warnings)
+    ended, result = ending(steering, tmp_path)
+    assert ended == code
+    if not isinstance(result, PedeAbortError):
+        assert result.records == records
+        assert (lost == 0) == (not result.warnings)
 
 
 def test_read_errors_end_the_file_on_request_with_code_4(tmp_path: Path) -> None:
@@ -188,9 +192,11 @@ def test_lines_that_name_files_end_as_pede_ends(
     tmp_path: Path, line: str, code: int, told: str
 ) -> None:
     write_case(tmp_path, [tracks(60, 1)], "")
-    result = run(tmp_path, ["con.txt", "Cfiles", *line.split("\n"), INVERSION])
-    assert result.exit_code == code
-    assert told in "".join(result.warnings)
+    lines = ["con.txt", "Cfiles", *line.split("\n"), INVERSION, "end", ""]
+    (tmp_path / "steer.txt").write_text("\n".join(lines))
+    ended, result = ending(Path("steer.txt"), tmp_path)
+    assert ended == code
+    assert told in str(result)
 
 
 def test_only_the_first_records_are_used_on_request(tmp_path: Path) -> None:
@@ -305,6 +311,7 @@ def test_entries_can_be_counted_by_record(tmp_path: Path) -> None:
     one = replace(one, global_label=label)
     write_case(tmp_path, [one], "", text="")
     lines = ["Cfiles", "part0.bin", INVERSION, "entries 40", "printcounts 2"]
-    by_measurement, by_record = run(tmp_path, lines), run(tmp_path, [*lines, "countrecords"])
-    assert by_measurement.variable.tolist() == [1, 11]
-    assert by_record.exit_code == 22
+    assert run(tmp_path, lines).variable.tolist() == [1, 11]
+    with pytest.raises(PedeAbortError) as by_record:
+        run(tmp_path, [*lines, "countrecords"])
+    assert by_record.value.pede_code == 22

@@ -5,6 +5,7 @@ Sources: Millepede II built from its public source; each folder holds what pede 
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import shutil
 from dataclasses import replace
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from auto_iter.millepede.exit_codes import PedeAbortError
 from auto_iter.millepede.mille.file import Flavour, read_blocks
 from auto_iter.millepede.pede.result_files import read_result
 from auto_iter.millepede.solver.builtin import SolverResult, solve
@@ -54,7 +56,8 @@ def solve_in(directory: Path) -> SolverResult:
 
 @pytest.mark.parametrize("name", [*PEDE_SETS, "inversion_c"])
 def test_result_and_end_equal_pede_s_byte_for_byte(detector: Path, name: str) -> None:
-    solve_in(detector / name)
+    with contextlib.nullcontext() if name != "too_many_rejects" else pytest.raises(PedeAbortError):
+        solve_in(detector / name)
     for file in ("millepede.res", "millepede.end"):
         expected = DATA / "pede" / name / file
         written = detector / name / file
