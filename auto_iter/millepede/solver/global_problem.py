@@ -243,21 +243,21 @@ class Evaluator:
 
         As of the last loop with a matrix: no presigma, no `Measurement`.
         """
-        if self.hessian is None:
-            raise RuntimeError("no data loop with matrix has been made")
-        return self.hessian[np.ix_(self.unknowns.variable, self.unknowns.variable)]
+        return self._of_variable([])
 
     def matrix(self) -> Floats:
         """Return C (n, n) of the n variable parameters with presigmas and extra measurements.
 
         Half the second derivative of F (1/mm², 1/rad²); both add to it (`loopn` in pede.f90).
         """
+        matrix = self._of_variable(self.extras)
+        matrix[np.diag_indices_from(matrix)] += self.unknowns.weights(self.options)
+        return matrix
+
+    def _of_variable(self, extras: Sequence[Extra]) -> Floats:
         if self.hessian is None:
             raise RuntimeError("no data loop with matrix has been made")
         full = self.hessian.copy()
-        for extra in self.extras:
+        for extra in extras:
             extra.add_to(full)
-        variable = self.unknowns.variable
-        matrix = full[np.ix_(variable, variable)]
-        matrix[np.diag_indices_from(matrix)] += self.unknowns.weights(self.options)
-        return matrix
+        return full[np.ix_(self.unknowns.variable, self.unknowns.variable)]

@@ -92,6 +92,12 @@ class Descent:
             mode = self._turn(mode)
 
     @property
+    def fitted(self) -> int:
+        """How many parameters the fit has: multipliers come on top, eliminated ones are none."""
+        bound = len(self.constraints)
+        return len(self.variable) + (bound if self.elimination is None else -bound)
+
+    @property
     def not_decreasing(self) -> bool:
         """Whether the function did not fall along the solution."""
         return self.again != 0

@@ -16,8 +16,8 @@ from auto_iter.millepede.steering.reader import Steering
 
 def log(solution: Solution, result: SolverResult) -> Iterator[str]:
     """Yield the lines of `millepede.log`."""
-    sums, facts = solution.end.evaluation.sums, solution.facts
-    kinds = sums.kinds
+    end = solution.end
+    sums, kinds = end.evaluation.sums, end.evaluation.sums.kinds
     source, constraints = solution.source, solution.constraints
     yield from _header(solution.steering)
     rows = (
@@ -26,7 +26,7 @@ def log(solution: Solution, result: SolverResult) -> Iterator[str]:
         ("NTGB", len(result.labels), "total number of parameters"),
         ("NPRESG", int((result.presigma > 0).sum()), "number of pre-sigmas"),
         ("NVGB", len(result.variable), "number of variable parameters"),
-        ("NFGB", facts.fitted, "number of fit parameters"),
+        ("NFGB", end.fitted, "number of fit parameters"),
         ("NCGB", len(constraints), "number of constraints"),
         ("NALCN", source.local_parameters, "max number of local parameters in a record"),
         ("NAEQN", source.most_measurements, "max number of equations in a record"),
@@ -37,17 +37,17 @@ def log(solution: Solution, result: SolverResult) -> Iterator[str]:
         yield f" rank of the constraints is {constraints.rank} for {len(constraints)}"
     yield ""
     yield from _cut_table(source.most_measurements)
-    feasible = "are" if solution.end.feasible_at_start else "were made"
+    feasible = "are" if end.feasible_at_start else "were made"
     yield f" start values {feasible} feasible (satisfy the constraints)"
     yield ""
     yield from _iteration_table(solution.rows)
-    ratio = chi2_ratio(solution.end, facts, solution.options)
+    ratio = chi2_ratio(end)
     yield f" Sum(Chi^2)/Sum(Ndf) = {result.chi2:.17g}"
-    yield f"                     / ( {sums.ndf:11d} - {facts.fitted:11d} )"
+    yield f"                     / ( {sums.ndf:11d} - {end.fitted:11d} )"
     yield f"                     = {ratio:.7g}"
     yield ""
     if len(constraints):
-        missing = np.abs(constraints.discrepancies(solution.end.parameters)).max()
+        missing = np.abs(constraints.discrepancies(end.parameters)).max()
         yield f" constraints are satisfied to {missing:.2g}"
         yield ""
     yield " Data rejected in last iteration:"
@@ -56,7 +56,7 @@ def log(solution: Solution, result: SolverResult) -> Iterator[str]:
         f"{kinds.huge:12d}  (huge) {kinds.large:12d}  (large)"
     )
     yield ""
-    yield f" {facts.loops} loops, {solution.evaluator.read_loops} of them through the data"
+    yield f" {result.loops} loops, {solution.evaluator.read_loops} of them through the data"
     yield from (f" warning: {warning}" for warning in result.warnings)
     yield f" exit code {result.exit_code}: {result.text}"
 

@@ -9,7 +9,6 @@ import numpy as np
 from auto_iter.millepede.mille.records import Floats, Indices
 from auto_iter.millepede.solver.iteration import Descent
 from auto_iter.millepede.solver.spectrum import Spectrum
-from auto_iter.millepede.steering.options import PedeOptions
 
 
 @dataclass(frozen=True)
@@ -46,51 +45,36 @@ class SolverResult:
     loops: int
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What pede's judgement depends on, besides where the iteration ended."""
-
-    fitted: int
-    records: int
-    loops: int
-    empty_constraints: int
-    dependent_constraints: int
-    read_errors: int
-
-
-def chi2_ratio(end: Descent, facts: Facts, options: PedeOptions) -> float:
+def chi2_ratio(end: Descent) -> float:
     """Chi2/ndf in single precision, corrected for Huber down-weighting, as pede prints it."""
     sums = end.evaluation.sums
     mean_weight = sums.weighted_ndf / sums.ndf if sums.ndf else 1.0
     with np.errstate(all="ignore"):
         chi2 = np.float64(end.evaluation.chi2)
-        ratio = np.float32(chi2 / mean_weight / np.float64(sums.ndf - facts.fitted))
-        if facts.loops != 1 and options.down_weighting:
+        ratio = np.float32(chi2 / mean_weight / np.float64(sums.ndf - end.fitted))
+        if end.evaluator.loops != 1 and end.options.down_weighting:
             ratio = np.float32(ratio / np.float32(0.9326))
     return float(ratio)
 
 
-def judge(end: Descent, facts: Facts, options: PedeOptions) -> tuple[int, list[str]]:
+def judge(end: Descent, empty_constraints: int) -> tuple[int, list[str]]:
     """Exit code 0 to 4 and the reasons: the most severe counts (end of xloopn, pede.f90)."""
-    ratio = chi2_ratio(end, facts, options)
-    rejected = end.evaluation.sums.rejects / max(facts.records, 1)
+    ratio, source = chi2_ratio(end), end.evaluator.source
+    rejected = end.evaluation.sums.rejects / max(source.records, 1)
+    read_errors = len(source.read_errors)
     reasons = (
         (not 90 <= _nearest(100 * ratio) <= 110, 1, f"chi2/ndf is {ratio:.3f}, not close to 1"),
         (_nearest(1e4 * rejected) > 100, 1, f"{100 * rejected:.2f} % of the records are rejected"),
-        (
-            facts.empty_constraints > 0,
-            1,
-            f"{facts.empty_constraints} constraints have no variable parameter",
-        ),
+        (empty_constraints > 0, 1, f"{empty_constraints} constraints have no variable parameter"),
         (
             end.low_entries > 0,
             2,
-            f"parameters with fewer than {options.accepted_entries} accepted entries",
+            f"parameters with fewer than {end.options.accepted_entries} accepted entries",
         ),
-        (facts.dependent_constraints > 0, 3, "the constraints are linearly dependent"),
+        (end.constraints.rank < len(end.constraints), 3, "the constraints are linearly dependent"),
         (end.not_decreasing, 3, "the function does not decrease along the solution"),
         (end.defect > 0, 3, f"rank defect {end.defect} of the global matrix"),
-        (facts.read_errors > 0, 4, f"{facts.read_errors} binaries end with a read error"),
+        (read_errors > 0, 4, f"{read_errors} binaries end with a read error"),
     )
     code = max((code for holds, code, _ in reasons if holds), default=0)
     return code, [reason for holds, _, reason in reasons if holds]

@@ -28,7 +28,6 @@ from auto_iter.millepede.solver.global_problem import (
 )
 from auto_iter.millepede.solver.iteration import Descent, LoopRow
 from auto_iter.millepede.solver.outcome import (
-    Facts,
     SolverResult,
     global_correlation,
     judge,
@@ -61,30 +60,20 @@ class Solution:
         self.evaluator = Evaluator(self.source, _NOTHING, self.options, extras)
         self.constraints: Constraints
         self.end: Descent
-        self.facts: Facts
 
     def run(self, weakest_modes: int = 0) -> SolverResult:
         """Solve. Raises PedeAbortError where pede aborts, InputError for what is too large."""
         self._first_loop()
-        combinations, empty = self._constraints()
+        combinations = self._constraints()
         unknowns = self.evaluator.unknowns
         position = {label: at for at, label in enumerate(self.source.table.labels.tolist())}
         self.constraints = build_constraints(
             combinations, position, unknowns.variable, len(self.source.table)
         )
         elimination = self._elimination()
-        bound = len(self.constraints)
         self._announce()
         self.end = Descent(self.evaluator, self.constraints, elimination, self.rows)
         self.end.run()
-        self.facts = Facts(
-            len(unknowns.variable) + (bound if elimination is None else -bound),
-            self.source.records,
-            self.evaluator.loops,
-            empty,
-            bound - self.constraints.rank,
-            len(self.source.read_errors),
-        )
         return self._result(weakest_modes)
 
     def _first_loop(self) -> None:
@@ -127,8 +116,8 @@ class Solution:
             for c in self.steering.constraints
         )
 
-    def _constraints(self) -> tuple[list[Combination], int]:
-        """Constraints to be used, and how many have no variable parameter."""
+    def _constraints(self) -> list[Combination]:
+        """Constraints to be used; warn of those that have no variable parameter."""
         combinations = list(self.steering.constraints)
         unknowns, labels = self.evaluator.unknowns, self.source.table.labels
         if self.options.weighted_constraints:
@@ -143,7 +132,7 @@ class Solution:
         self.warnings += self.empty
         if self.options.skip_empty_constraints:
             combinations = [c for c in combinations if c not in empty]
-        return combinations, len(empty)
+        return combinations
 
     def _elimination(self) -> Elimination | None:
         if not len(self.constraints) or not self.options.elimination:
@@ -168,7 +157,7 @@ class Solution:
 
     def _result(self, weakest_modes: int) -> SolverResult:
         end, unknowns = self.end, self.evaluator.unknowns
-        code, reasons = judge(end, self.facts, self.options)
+        code, reasons = judge(end, len(self.empty))
         labels, variable = self.source.table.labels, unknowns.variable
         order = np.argsort(labels, kind="stable")
         covariance = end.inverse.covariance
@@ -198,7 +187,7 @@ class Solution:
             if weakest_modes
             else None,
             chi2=end.evaluation.chi2,
-            ndf=end.evaluation.sums.ndf - self.facts.fitted,
+            ndf=end.evaluation.sums.ndf - end.fitted,
             records=self.source.records,
             rejects=end.evaluation.sums.rejects,
             loops=self.evaluator.loops,
