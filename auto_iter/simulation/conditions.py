@@ -54,9 +54,7 @@ def parse_property(argument: str) -> Constants:
     return {key: list(values) for key, values in parsed.items()}
 
 
-def write_alignment(
-    directory: Path, geometry: str, constants: Constants, *, dbname: str = "CONDBR3"
-) -> None:
+def write_alignment(directory: Path, geometry: str, constants: Constants) -> None:
     """Write the pool file, its catalogue and its database into `directory`."""
     payload = json.dumps(constants, sort_keys=True)
     pool_id = hashlib.sha256(payload.encode()).hexdigest()[:32].upper()
@@ -67,7 +65,7 @@ def write_alignment(
     ET.SubElement(physical, "pfn", filetype="ROOT_All", name=pool.name)
     ET.ElementTree(catalogue).write(directory / "PoolFileCatalog.xml")
     # The writer's own tag comes from the geometry's name; AtlCoolCopy -ot gives another.
-    _store(directory / f"FASER-{geometry}_ALLP200.db", dbname, "TRACKER-ALIGNNU-04", pool_id)
+    _store(directory / f"FASER-{geometry}_ALLP200.db", "CONDBR3", "TRACKER-ALIGNNU-04", pool_id)
 
 
 def write_release(path: Path) -> None:
@@ -75,9 +73,8 @@ def write_release(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database, database:
         database.executescript(_TABLES.format("CONDBR3"))
         for number in map(int, GEOMETRIES):
-            names = (f"OFLCOND-FASER-{number:02d}", f"TRACKER-{number:02d}", _align_tag(number))
-            nodes = (0, _TRACKER, _ALIGN)
-            tags = [(node, number, name) for node, name in zip(nodes, names, strict=True)]
+            names = ((0, "OFLCOND-FASER"), (_TRACKER, "TRACKER"), (_ALIGN, "TRACKER-ALIGN"))
+            tags = [(node, number, f"{name}-{number:02d}") for node, name in names]
             database.executemany("INSERT OR IGNORE INTO CONDBR3_TAGS VALUES (?, ?, ?)", tags)
             links = [(0, number, _TRACKER, number), (_TRACKER, number, _ALIGN, number)]
             database.executemany("INSERT OR IGNORE INTO CONDBR3_TAG2TAG VALUES (?, ?, ?, ?)", links)
@@ -89,10 +86,6 @@ def write_release(path: Path) -> None:
 
 def _reference(pool_id: str) -> str:
     return f"[DB={pool_id}][CNT=ConditionsContainer]"
-
-
-def _align_tag(number: int) -> str:
-    return f"TRACKER-ALIGN-{number:02d}"
 
 
 def copy_tag(source: str, target: str, tag: str) -> None:

@@ -38,13 +38,12 @@ class Hits:
 class Crossings:
     """Where tracks cross sensors; n rows.
 
-    `point`, `direction` (n, 3): in global axes, mm, the direction with dz = 1. `u`, `v` (n,):
-    along and across the measuring direction. `lever` (n, 3): du = lever·d(track at this place),
-    so a sensor displaced by d sees du = −lever·d. `by_track` (n, 5): du by the track parameters.
+    `point` (n, 3): in global axes, mm. `u`, `v` (n,): along and across the measuring direction.
+    `lever` (n, 3): du = lever·d(track at this place), so a sensor displaced by d sees du =
+    −lever·d. `by_track` (n, 5): du by the track parameters.
     """
 
     point: Array
-    direction: Array
     u: Array
     v: Array
     lever: Array
@@ -70,7 +69,7 @@ def cross(tracks: Array, hits: Hits, detector: Detector) -> Crossings:
     jacobian = flight.jacobian[hits.track, plane]
     moved = jacobian[:, :2] + distance[:, None, None] * jacobian[:, 2:]
     by_track = np.einsum("ni,nij->nj", lever[:, :2], moved)
-    return Crossings(point, direction, local[:, 0], local[:, 1], lever, by_track)
+    return Crossings(point, local[:, 0], local[:, 1], lever, by_track)
 
 
 def step(

@@ -39,6 +39,14 @@ from auto_iter.simulation import calypso
 
 sys.exit(calypso.{call})
 """
+_CALLS = {
+    "faser_reco_alignment.py": "faser_reco_alignment(sys.argv[1:])",
+    # as the collaboration's, since March 2026: the name says 04, the files 05
+    "WriteAlignmentConfig_Faser04.py": 'write_alignment_config("05", sys.argv[1:])',
+    "ReadAlignmentConfig.py": "read_alignment_config(sys.argv[1:])",
+    "AtlCoolConsole.py": "atl_cool_console(sys.argv[1:])",
+    "AtlCoolCopy": "atl_cool_copy(sys.argv[1:])",
+}
 
 
 def write_install(install: Path) -> None:
@@ -53,18 +61,6 @@ def write_install(install: Path) -> None:
     write_atomically(install / "asetup.faser", _ASETUP_INPUT)
     write_release(release / "ALLP200.db")
     interpreter = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n'
-    scripts = {"python": interpreter, "asetup": _ASETUP} | _programs()
-    for name, text in scripts.items():
+    stand_ins = {name: _PROGRAM.format(call=call) for name, call in _CALLS.items()}
+    for name, text in ({"python": interpreter, "asetup": _ASETUP} | stand_ins).items():
         write_atomically(programs / name, text, mode=0o755)
-
-
-def _programs() -> dict[str, str]:
-    calls = {
-        "faser_reco_alignment.py": "faser_reco_alignment(sys.argv[1:])",
-        # as the collaboration's, since March 2026: the name says 04, the files 05
-        "WriteAlignmentConfig_Faser04.py": 'write_alignment_config("05", sys.argv[1:])',
-        "ReadAlignmentConfig.py": "read_alignment_config(sys.argv[1:])",
-        "AtlCoolConsole.py": "atl_cool_console(sys.argv[1:])",
-        "AtlCoolCopy": "atl_cool_copy(sys.argv[1:])",
-    }
-    return {name: _PROGRAM.format(call=call) for name, call in calls.items()}

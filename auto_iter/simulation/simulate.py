@@ -102,7 +102,11 @@ def simulate(
         raise InputError(f"{directory.parent}: no such directory", "mistyped? else make it first")
     simulated = _layout(directory, options)
     elsewhere = moved(simulated.constants, options.moves)
-    described = _description(options)
+    described = {
+        "seed": options.seed,
+        "beam": asdict(options.beam),
+        "sizes": asdict(options.sizes),
+    }
     before = _before(simulated.truth, described)
     for path in simulated.raw_files:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,10 +145,6 @@ def _layout(directory: Path, options: Options) -> Simulated:
             np.random.default_rng([options.seed, 0]), options.beam.stations, options.sizes
         ),
     )
-
-
-def _description(options: Options) -> dict[str, Any]:
-    return {"seed": options.seed, "beam": asdict(options.beam), "sizes": asdict(options.sizes)}
 
 
 def _before(truth: Path, described: dict[str, Any]) -> dict[str, Any]:
