@@ -31,18 +31,14 @@ def log_lines(chain: Sequence[Link]) -> Iterator[str]:
             f"{record.chi2_ndf_of_tracks:8.4f}  {record.largest_pull:8.2f}  "
             f"{record.hashes.constants[:HASH]:<9}  {record.manifest[:HASH]}".rstrip()
         )
-        if link.manifest is not None and link.manifest.origin is not None and _is_first(link):
-            origin = link.manifest.origin
+        origin = None if link.manifest is None else link.manifest.origin
+        if origin is not None and record.iteration == 1:
             yield f"      branched from {origin.workspace} iteration {origin.iteration}"
         if record.by_hand is not None:
             yield f"      {record.by_hand}"
         yield from (f"      {each}" for each in record.warnings if each.startswith("rolled back"))
         if link.fault:
             yield "      " + (f"BROKEN: {link.fault}" if record.manifest else link.fault)
-
-
-def _is_first(link: Link) -> bool:
-    return link.record.iteration == 1
 
 
 def agreement_lines(found: Difference) -> Iterator[str]:

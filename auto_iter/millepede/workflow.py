@@ -100,6 +100,7 @@ def solve(
     strategy = load_strategy(request.strategy)
     survey = () if request.survey is None else load_survey(request.survey, strategy)
     previous = read_constants(request.previous)
+    centre = {} if request.centre is None else read_constants(request.centre)
     before = digest(request.previous.read_bytes())
     records = [read_record(path) for path in request.statistics]
     judges = [read_record(source.statistics) for source in request.hold_out]
@@ -137,7 +138,7 @@ def solve(
         strategy,
         strategy.phases[request.phase],
         evidence,
-        Knowledge(_centre(request), previous, survey),
+        Knowledge(centre, previous, survey),
         engine,
     )
     refuse_lost_records(steps.ends[0].figures.records, records)
@@ -176,11 +177,6 @@ def _held_out(judges: Sequence[ConversionRecord]) -> dict[str, object]:
         return {}
     statistics = total(record.statistics for record in judges)
     return {"held_out": statistics, "hold_out": hold_out_figures(statistics, len(judges))}
-
-
-def _centre(request: SolveRequest) -> Constants:
-    """Return what the prior pulls to: where the alignment began; the nominal places otherwise."""
-    return {} if request.centre is None else read_constants(request.centre)
 
 
 def _keep_last_step(directory: Path, last: int) -> None:

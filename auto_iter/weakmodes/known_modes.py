@@ -30,14 +30,13 @@ class Family:
 @dataclass(frozen=True)
 class _Layer:
     key: str
-    station: str
     centre: Floats
 
 
 def families(stations: Sequence[int]) -> list[Family]:
     """Return known movements of `stations` (from 0), first those that move no sensor."""
     layers = [
-        _Layer(f"{station}{layer}", f"{station}", layer_centre(station, layer))
+        _Layer(f"{station}{layer}", layer_centre(station, layer))
         for station in stations
         for layer in range(LAYERS)
     ]
@@ -125,16 +124,15 @@ def _carried(layer: str, movement: Sequence[float], sign: float = 1.0) -> Consta
 
 def _between_depths(layers: Sequence[_Layer]) -> list[Family]:
     """Move a component one way and all that it holds the other way: nothing moves."""
-    stations: dict[str, list[str]] = {}
-    for layer in layers:
-        stations.setdefault(layer.station, []).append(layer.key)
+    keys = [layer.key for layer in layers]
+    stations = {key[0]: [other for other in keys if other[0] == key[0]] for key in keys}
     found = [
         Family(
             f"station {parameter} against its layers'",
             tuple(
                 {station: _six(**{parameter: 1.0})}
-                | {key: _six(**{parameter: -1.0}) for key in keys}
-                for station, keys in stations.items()
+                | {key: _six(**{parameter: -1.0}) for key in its}
+                for station, its in stations.items()
             ),
         )
         for parameter in PARAMETERS
