@@ -34,12 +34,7 @@ def resolve_config(config: Config, env: Mapping[str, str]) -> Config:
     config = with_absolute_paths(config)
     if config.batch.system != "auto":
         return config
-    return with_system(config, next(each.name for each in DRIVERS if each.is_set_up(env)))
-
-
-def with_system(config: Config, name: str) -> Config:
-    """Return `config` with this batch system."""
-    return config.model_copy(update={"batch": config.batch.model_copy(update={"system": name})})
+    return config.but("batch", system=next(each.name for each in DRIVERS if each.is_set_up(env)))
 
 
 def system_of(keys: Collection[str]) -> str:

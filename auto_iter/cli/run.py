@@ -103,10 +103,7 @@ def _with_strategy(config: Config, stations: int | None) -> Config:
 
     if config.alignment.strategy != AUTO:
         return config
-    alignment = config.alignment.model_copy(
-        update={"strategy": default_strategy(stations or WITHOUT_IFT)}
-    )
-    return config.model_copy(update={"alignment": alignment})
+    return config.but("alignment", strategy=default_strategy(stations or WITHOUT_IFT))
 
 
 def alignment_arguments(

@@ -162,3 +162,7 @@ class Config(Section):
     notify: Notify = Field(default_factory=Notify)
     simulation: Simulation = Field(default_factory=Simulation)
     log: Log = Field(default_factory=Log)
+
+    def but(self, section: str, **changes: object) -> Config:
+        """Return it with some settings of one section changed."""
+        return self.model_copy(update={section: getattr(self, section).model_copy(update=changes)})

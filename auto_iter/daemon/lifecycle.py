@@ -11,7 +11,7 @@ from auto_iter.alignment import checkpoint
 from auto_iter.alignment.arguments import Arguments, refuse_iterations
 from auto_iter.alignment.judges.hold_out import held_out
 from auto_iter.alignment.snapshot import Snapshot
-from auto_iter.batch.registry import resolve_config, system_of, with_system
+from auto_iter.batch.registry import resolve_config, system_of
 from auto_iter.config.file import differences, dump_config, load_config
 from auto_iter.config.schema import Config
 from auto_iter.errors import CheckpointError, InputError, UsageError
@@ -84,7 +84,7 @@ def open_to_stop(root: Path) -> Opened:
         snapshot, _ = checkpoint.load(workspace.checkpoint)
         keys = [attempt.key for attempt in snapshot.attempts]
         keys += [snapshot.intent.key] if snapshot.intent is not None else []
-        config = with_system(Config(), system_of(keys))
+        config = Config().but("batch", system=system_of(keys))
         return Opened(workspace, snapshot, config, f"{error}; the jobs are found without it")
 
 

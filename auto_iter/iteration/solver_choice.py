@@ -26,14 +26,15 @@ def frozen(
         return config, None
     before, install, path = _so_far(history), config.paths.pede_install, env.get("PATH")
     if before == "builtin":
-        return _with_solver(config, "builtin"), "builtin, as in the iterations so far"
+        return config.but("millepede", solver="builtin"), "builtin, as in the iterations so far"
     find = require_pede if before == "pede" else find_pede
     program = find(install, path)
     if program is None:
-        return _with_solver(config, "builtin"), "builtin, for there is no pede on PATH here"
-    paths = config.paths.model_copy(update={"pede_install": install or program})
-    config = config.model_copy(update={"paths": paths})
-    return _with_solver(config, "pede"), f"pede, {program}"
+        return config.but(
+            "millepede", solver="builtin"
+        ), "builtin, for there is no pede on PATH here"
+    config = config.but("paths", pede_install=install or program)
+    return config.but("millepede", solver="pede"), f"pede, {program}"
 
 
 def change_in_words(
@@ -68,16 +69,10 @@ def as_frozen(asked: Config, there: Config) -> Config:
     if asked.millepede.solver != "auto" or there.millepede.solver == "auto":
         return asked
     install = asked.paths.pede_install or there.paths.pede_install
-    paths = asked.paths.model_copy(update={"pede_install": install})
-    return _with_solver(asked.model_copy(update={"paths": paths}), there.millepede.solver)
+    return asked.but("paths", pede_install=install).but("millepede", solver=there.millepede.solver)
 
 
 def _so_far(history: Sequence[IterationRecord]) -> str:
     """Return what solved the iterations; empty where none is, or none knows (older versions)."""
     own = (each.solver for each in reversed(history) if each.by_hand is None and each.solver)
     return next(own, "")
-
-
-def _with_solver(config: Config, solver: str) -> Config:
-    millepede = config.millepede.model_copy(update={"solver": solver})
-    return config.model_copy(update={"millepede": millepede})
