@@ -6,10 +6,8 @@ last), an iteration is solved when its `solution.json` is. So nothing here needs
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
-from pathlib import Path
 
 from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.history import IterationRecord
@@ -21,7 +19,7 @@ from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.config.schema import Config
 from auto_iter.detector.stations import WITH_IFT, WITHOUT_IFT
 from auto_iter.errors import InputError, OutdatedError, PhysicsError
-from auto_iter.files import TEMPORARY, digest, write_atomically
+from auto_iter.files import digest, write_atomically
 from auto_iter.iteration.conversions import Conversions, source_of
 from auto_iter.iteration.predictions import Predictions
 from auto_iter.iteration.sealing import manifest_of
@@ -107,7 +105,7 @@ class Chain:
         request = self._solve_request(paths, stage, numbers)
         solution = _own_solution(paths, request)
         if solution is None:
-            self._solving = self._workers.start("solve", _request_file(paths), request)
+            self._solving = self._workers.start("solve", paths.millepede, request)
             self._solved = stage.iteration
         return solution
 
@@ -233,10 +231,6 @@ def check_chain(
     if config.millepede.solver != "builtin":
         find = require_pede if config.millepede.solver == "pede" else find_pede
         find(config.paths.pede_install, env.get("PATH"))
-
-
-def _request_file(paths: Iteration) -> Path:
-    return paths.millepede / f".solve-{os.getpid()}.json{TEMPORARY}"
 
 
 def _own_solution(paths: Iteration, request: SolveRequest) -> SolutionSummary | None:

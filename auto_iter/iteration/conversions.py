@@ -14,7 +14,6 @@ from auto_iter.alignment.ports import Conversion
 from auto_iter.config.cuts import TrackCuts
 from auto_iter.config.schema import Millepede
 from auto_iter.errors import OutdatedError
-from auto_iter.files import TEMPORARY
 from auto_iter.iteration.predictions import ExpectedChange, Predictions
 from auto_iter.iteration.workers import Workers
 from auto_iter.log.setup import get_logger
@@ -93,7 +92,6 @@ class Conversions:
         self._workers = workers
         self._held_out = held_out
         self._known: dict[Path, Converted] = {}
-        self._requests = 0
         self._said = ""
         self.children: list[Child] = []
 
@@ -187,20 +185,16 @@ class Conversions:
         while todo and free > 0:
             portion = min(LARGEST_PORTION, -(-len(todo) // free))
             numbers, todo = todo[:portion], todo[portion:]
-            path = self._request_file(look.paths)
             request = ConvertRequest(
                 sources=tuple(source_of(look.paths, each, look.held_out) for each in numbers),
                 cuts=look.cuts,
                 labels=look.labels,
                 prediction=None if look.prediction is None else look.prediction.path,
             )
-            self.children.append(self._workers.start("convert", path, request, frozenset(numbers)))
+            look.paths.mille.mkdir(parents=True, exist_ok=True)
+            child = self._workers.start("convert", look.paths.mille, request, frozenset(numbers))
+            self.children.append(child)
             free -= 1
-
-    def _request_file(self, paths: Iteration) -> Path:
-        paths.mille.mkdir(parents=True, exist_ok=True)
-        self._requests += 1
-        return paths.mille / f".convert-{os.getpid()}-{self._requests}.json{TEMPORARY}"
 
     def _reap(self) -> None:
         for child in [each for each in self.children if each.has_ended]:

@@ -47,6 +47,7 @@ def _run(what: str = "", request: str = "", *rest: str) -> None:
     from pydantic import ValidationError
 
     from auto_iter.errors import UsageError
+    from auto_iter.millepede.requests import ConvertRequest, SolveRequest
     from auto_iter.wording import first_problem
 
     if what not in ("convert", "solve") or not request or rest:
@@ -54,26 +55,16 @@ def _run(what: str = "", request: str = "", *rest: str) -> None:
     try:
         content = Path(request).read_bytes()
         if what == "convert":
-            _convert(content)
+            from auto_iter.millepede.converting import convert_sources
+
+            convert_sources(ConvertRequest.model_validate_json(content))
         else:
-            _solve(content)
+            from auto_iter.millepede.workflow import solve
+            from auto_iter.weakmodes.review import review
+
+            solve(SolveRequest.model_validate_json(content), os.environ, review)
     except ValidationError as error:
         raise UsageError(f"{request}: {first_problem(error)}") from error
-
-
-def _convert(content: bytes) -> None:
-    from auto_iter.millepede.converting import convert_sources
-    from auto_iter.millepede.requests import ConvertRequest
-
-    convert_sources(ConvertRequest.model_validate_json(content))
-
-
-def _solve(content: bytes) -> None:
-    from auto_iter.millepede.requests import SolveRequest
-    from auto_iter.millepede.workflow import solve
-    from auto_iter.weakmodes.review import review
-
-    solve(SolveRequest.model_validate_json(content), os.environ, review)
 
 
 if __name__ == "__main__":

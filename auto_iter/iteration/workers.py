@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from auto_iter.errors import (
     PhysicsError,
     TransientError,
 )
-from auto_iter.files import write_atomically
+from auto_iter.files import TEMPORARY, write_atomically
 from auto_iter.millepede.requests import Message
 from auto_iter.processes.children import Child, start_child
 from auto_iter.workspace.paths import Workspace
@@ -36,17 +37,20 @@ class Workers:
         self.env = env
         self._workspace = workspace
         self._starter = starter
+        self._requests = 0
         self._killed = 0
         self._damaged = 0
 
     def start(
         self,
         what: str,
-        path: Path,
+        directory: Path,
         request: Message,
         numbers: frozenset[int] = frozenset(),
     ) -> Child:
-        """Start a worker on `request`, which is handed over in the file `path`."""
+        """Start a worker on `request`, which is handed over in a file in `directory`."""
+        self._requests += 1
+        path = directory / f".{what}-{os.getpid()}-{self._requests}.json{TEMPORARY}"
         command = [sys.executable, "-m", "auto_iter.iteration.worker", what, str(path)]
         try:
             write_atomically(path, request.model_dump_json(indent=1))
