@@ -7,7 +7,7 @@ twins.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -242,6 +242,10 @@ class MillepedeChain(Protocol):
 
     def report(self, iteration: int) -> None:
         """Refresh tables and plots with what is known up to `iteration`."""
+        ...
+
+    def finish(self, should_stop: Callable[[], bool]) -> None:
+        """Make the report of what is there now, and wait for it, unless somebody asks to stop."""
         ...
 
     def watch(self) -> Iterable[int]:

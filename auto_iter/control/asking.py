@@ -134,8 +134,8 @@ def _without_jobs(opened: Opened, snapshot: Snapshot) -> tuple[Snapshot, str]:
     if not unwanted:
         return snapshot, ""
     try:
-        with composed(opened, patience_s=CALL_LIMIT_S) as parts:
-            while (after := end_skipped(snapshot, parts.ports)) != snapshot:
+        with composed(opened, patience_s=CALL_LIMIT_S) as ports:
+            while (after := end_skipped(snapshot, ports)) != snapshot:
                 snapshot = after
     except AutoIterError as error:
         # They are left out all the same: that is written down, and not taken back by this.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 from auto_iter.alignment.policy import Policy
-from auto_iter.batch.driver import BatchDriver, Home
+from auto_iter.batch.driver import Home
 from auto_iter.batch.registry import driver_of
 from auto_iter.config.schema import Reco
 from auto_iter.credentials.ccache import cache_of
@@ -22,28 +21,21 @@ from auto_iter.millepede.strategy.plan import plan_of
 from states.step import Ports
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What a daemon runs on."""
-
-    ports: Ports
-    chain: Chain
-
-
 @contextmanager
 def composed(
     opened: Opened, should_stop: Callable[[], bool] = never, patience_s: float | None = None
-) -> Iterator[Parts]:
-    """Give the parts for one workspace; their processes and descriptors end with it, no job does.
+) -> Iterator[Ports]:
+    """Give the parts of one workspace; their processes and descriptors end with it, no job does.
 
     Calls to a batch system give up when `should_stop`, and after `patience_s` where a person waits.
     """
-    driver, clock, chain = _driver(opened), SystemClock(), chain_of(opened)
+    driver = driver_of(opened.config, opened.snapshot.dag_key)
+    clock, chain = SystemClock(), chain_of(opened)
     prefix = opened.workspace.key_prefix(opened.snapshot.workspace_id)
     home = Home(prefix, opened.workspace.batch_records, clock)
     with ExitStack() as resources:
         resources.callback(chain.stop)
-        ports = Ports(
+        yield Ports(
             batch=resources.enter_context(driver.opened(home, should_stop, patience_s)),
             reconstruction=reconstruction(opened),
             millepede=chain,
@@ -52,7 +44,6 @@ def composed(
             plan=plan_of(the_strategy(opened), opened.config),
             credentials=credentials_of(opened, os.environ),
         )
-        yield Parts(ports, chain)
 
 
 def credentials_of(opened: Opened, env: Mapping[str, str]) -> TicketStanding:
@@ -66,10 +57,6 @@ def credentials_of(opened: Opened, env: Mapping[str, str]) -> TicketStanding:
         is_needed=asks_who_we_are or sends,
         is_expected="KRB5CCNAME" in env,
     )
-
-
-def _driver(opened: Opened) -> BatchDriver:
-    return driver_of(opened.config, opened.snapshot.dag_key)
 
 
 def _limits(opened: Opened) -> Reco:

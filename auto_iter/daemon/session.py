@@ -20,7 +20,7 @@ from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.batch.registry import resolve_config
 from auto_iter.config.schema import Config
 from auto_iter.daemon import lifecycle as app
-from auto_iter.daemon.compose import Parts, chain_of, composed
+from auto_iter.daemon.compose import chain_of, composed
 from auto_iter.daemon.handover import for_a_daemon, refuse_live_dag
 from auto_iter.daemon.lifecycle import Opened
 from auto_iter.daemon.lock import PATIENCE_S, WorkspaceLock, locked
@@ -47,7 +47,7 @@ from auto_iter.workspace.inbox import FileInbox, new_id
 from auto_iter.workspace.paths import Workspace, openness
 from states import actions
 from states.decisions import requests
-from states.step import Note
+from states.step import Note, Ports
 from states.table import TERMINAL
 
 
@@ -160,13 +160,13 @@ def _run(
     signals.install()
     onlookers = Onlookers(opened.workspace.root.name, sys.stderr, lock, manager, signals)
     stack.callback(onlookers.close)
-    parts = stack.enter_context(composed(opened, onlookers.should_stop))
-    _greet(opened, snapshot, parts)
+    ports = stack.enter_context(composed(opened, onlookers.should_stop))
+    _greet(opened, snapshot, ports)
     onlookers.seen(snapshot)
     daemon = Daemon(
         snapshot,
         actions.ALL,
-        parts.ports,
+        ports,
         signals,
         SnapshotSink(
             save=lambda new: checkpoint.save(opened.workspace.checkpoint, new, lock.check),
@@ -179,7 +179,7 @@ def _run(
     )
     ending = daemon.run(options.until, options.unless_waiting)
     if ending in {Ending.DONE, Ending.FAILED}:
-        parts.chain.finish(onlookers.should_stop)
+        ports.millepede.finish(onlookers.should_stop)
         _tell_the_rest(opened, daemon.snapshot, herald, lock, onlookers.should_stop)
     onlookers.close()
     if signals.stop_requested is not None and ending is Ending.INTERRUPTED:
@@ -235,8 +235,8 @@ def _report_is_outdated(workspace: Workspace) -> bool:
     return not document.is_file() or document.stat().st_mtime < last
 
 
-def _greet(opened: Opened, snapshot: Snapshot, parts: Parts) -> None:
-    wanted = sorted(parts.ports.reconstruction.wanted())
+def _greet(opened: Opened, snapshot: Snapshot, ports: Ports) -> None:
+    wanted = sorted(ports.reconstruction.wanted())
     get_logger().info(
         "alignment",
         workspace=str(opened.workspace.root),
@@ -244,7 +244,7 @@ def _greet(opened: Opened, snapshot: Snapshot, parts: Parts) -> None:
         first=spoken(wanted[0]),
         last=spoken(wanted[-1]),
         iterations=snapshot.arguments.iterations,
-        batch=parts.ports.batch.name,
+        batch=ports.batch.name,
         command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         host=socket.gethostname(),
         version=auto_iter.__version__,

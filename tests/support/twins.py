@@ -225,6 +225,9 @@ class TwinMillepede:
     def report(self, iteration: int) -> None:
         self.reports.append(iteration)
 
+    def finish(self, should_stop: Callable[[], bool]) -> None:
+        del should_stop
+
     def watch(self) -> Iterable[int]:
         return ()
 

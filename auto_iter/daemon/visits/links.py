@@ -226,7 +226,7 @@ def fetch_cluster(opened: Opened, cluster: str) -> tuple[int, int]:
         here = ", ".join(known) or "none"
         raise UsageError(f"cluster {cluster}: not of this iteration; its clusters: {here}")
     # A daemon fetches by itself; two at once would take files from each other.
-    with locked(opened.workspace.lock, briefly=True), composed(opened) as parts:
-        parts.ports.batch.fetch(known[cluster].submission)
-        done = parts.ports.reconstruction.delivered(opened.snapshot.iteration)
-        return len(done), len(parts.ports.reconstruction.wanted())
+    with locked(opened.workspace.lock, briefly=True), composed(opened) as ports:
+        ports.batch.fetch(known[cluster].submission)
+        done = ports.reconstruction.delivered(opened.snapshot.iteration)
+        return len(done), len(ports.reconstruction.wanted())

@@ -49,8 +49,8 @@ def look(opened: Opened, *, fetch: bool) -> JobsSeen:
     Nothing is written down.
     """
     snapshot, trouble, tallies = opened.snapshot, None, []
-    with composed(opened, patience_s=LOOK_TIMEOUT_S) as parts:
-        batch = parts.ports.batch
+    with composed(opened, patience_s=LOOK_TIMEOUT_S) as ports:
+        batch = ports.batch
         try:
             for attempt in snapshot.live_attempts:
                 tallies.append(batch.poll(attempt.submission))

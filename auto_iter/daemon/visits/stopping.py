@@ -58,15 +58,15 @@ def remove_jobs(opened: Opened, *, keep_outputs: bool = False) -> tuple[int, int
     workspace = opened.workspace
     with locked(workspace.lock, briefly=True, patience_s=PATIENCE_S) as lock:
         opened = app.open_to_stop(workspace.root)
-        with composed(opened) as parts:
-            snapshot = _with_pending(opened.snapshot, parts.ports.batch)
+        with composed(opened) as ports:
+            snapshot = _with_pending(opened.snapshot, ports.batch)
             live = snapshot.live_attempts
             for attempt in live:
                 if keep_outputs:
-                    parts.ports.batch.poll(attempt.submission)
-                    parts.ports.batch.fetch(attempt.submission)
-                parts.ports.batch.remove(attempt.submission, "stopped by the operator")
-            left = _confirmed(live, parts.ports.batch)
+                    ports.batch.poll(attempt.submission)
+                    ports.batch.fetch(attempt.submission)
+                ports.batch.remove(attempt.submission, "stopped by the operator")
+            left = _confirmed(live, ports.batch)
         over = [key for key, jobs in left.items() if not jobs]
         stopped = snapshot.but(intent=None).but_attempts(left, is_ended_by_us=True)
         stopped = stopped.but_attempts(over, is_over=True)
@@ -84,8 +84,8 @@ def declare_lost(opened: Opened, host: str) -> int:
     """
     holder = live_holder(opened.workspace.lock)
     steal = holder is not None and holder.host == host and not holder.is_here
-    with locked(opened.workspace.lock, steal=steal, briefly=True), composed(opened) as parts:
-        batch = parts.ports.batch
+    with locked(opened.workspace.lock, steal=steal, briefly=True), composed(opened) as ports:
+        batch = ports.batch
         if not isinstance(batch, LocalBatch):
             raise UsageError(f"--lost {host}: {batch.name} itself notices machines that are gone")
         return batch.declare_lost(host)
