@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from auto_iter.alignment.model import Batch, Job, Problem, Resources, Stage
@@ -81,15 +82,12 @@ class WorkspaceReconstruction:
 
     def mend_found(self, iteration: int, expected: str) -> str | None:
         """See `Heritage.mend_found`."""
-        mended = self._heritage.mend_found(iteration, expected)
-        return None if mended is None else str(mended)
+        return self._heritage.mend_found(iteration, expected)
 
     def mend_start(self, stage: Stage, expected: str) -> Mended | None:
         """See `Heritage.mend_start`."""
-        mended = self._heritage.mend_start(
-            stage.iteration, expected, lambda: self._starting_constants(stage)
-        )
-        return None if mended is None else Mended(str(mended[0]), mended[1])
+        usual = partial(self._starting_constants, stage)
+        return self._heritage.mend_start(stage.iteration, expected, usual)
 
     @property
     def _heritage(self) -> Heritage:
@@ -186,16 +184,16 @@ class WorkspaceReconstruction:
         avoid_machines: Collection[str],
     ) -> Batch:
         """Return the batch of `numbers`; `memory_mb` (raw file → need) counts where it is more."""
-        paths = self._paths(stage.iteration)
+        paths, reco = self._paths(stage.iteration), self.config.reco
         stations = self.strategy.stations_in(stage, self.stations)
         return Batch(
             key=key,
             directory=paths.reco,
             executable=paths.job_script,
-            inputs=payload.inputs(paths, self.config.reco),
+            inputs=payload.inputs(paths, reco),
             deliver_to=self.outputs(stage.iteration).directory,
             jobs=tuple(self._job(paths, number, stations, memory_mb) for number in sorted(numbers)),
-            resources=self._resources(),
+            resources=Resources(self.cpus, reco.memory_mb, reco.disk_mb, reco.time_limit_s),
             avoid_machines=tuple(sorted(avoid_machines)),
         )
 
@@ -246,28 +244,15 @@ class WorkspaceReconstruction:
         self, paths: Iteration, number: int, stations: int, memory_mb: Mapping[int, int]
     ) -> Job:
         needed_mb = memory_mb.get(number, 0)
+        run, file = run_and_number(number, self.run)
+        raw = raw_path(self.config.paths.raw_dir.absolute(), self.year, run, file)
+        readable = through(self.config.paths.raw_url, raw)
         return Job(
             number=number,
-            arguments=self._arguments(number, stations),
+            arguments=job_arguments(readable, run, file, stations, self.config.reco),
             output=paths.output_name(number),
             directory=str(paths.job_directory(number).relative_to(paths.reco)),
             memory_mb=needed_mb if needed_mb > self.config.reco.memory_mb else None,
-        )
-
-    def _arguments(self, number: int, stations: int) -> tuple[str, ...]:
-        raw_dir = self.config.paths.raw_dir.absolute()
-        run, file = run_and_number(number, self.run)
-        raw = raw_path(raw_dir, self.year, run, file)
-        readable = through(self.config.paths.raw_url, raw)
-        return job_arguments(readable, run, file, stations, self.config.reco)
-
-    def _resources(self) -> Resources:
-        reco = self.config.reco
-        return Resources(
-            cpus=self.cpus,
-            memory_mb=reco.memory_mb,
-            disk_mb=reco.disk_mb,
-            time_limit_s=reco.time_limit_s,
         )
 
     def _starting_constants(self, stage: Stage) -> str:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from auto_iter.alignment.ports import Mended
 from auto_iter.detector.constants import (
     Change,
     accumulate,
@@ -33,7 +34,7 @@ class Heritage:
     workspace: Workspace
     run: int | None
 
-    def mend_found(self, iteration: int, expected: str) -> Path | None:
+    def mend_found(self, iteration: int, expected: str) -> str | None:
         """See that the constants that `iteration` found are those whose hash is `expected`.
 
         Returns the file when it had to be written again; None when all was well. Where nobody
@@ -48,16 +49,14 @@ class Heritage:
         for candidate in self._found(iteration) if expected else ():
             if digest(candidate.encode()) == expected:
                 _write(path, candidate)
-                return path
+                return str(path)
         raise LostConstantsError(
             f"{path}: {fault}",
             f"restore it from a copy; or, where the outputs of iteration {iteration} are still "
             f"good, `auto-iter millepede -i {path.parent.parent} --accept` finds constants again",
         )
 
-    def mend_start(
-        self, iteration: int, expected: str, usual: Callable[[], str]
-    ) -> tuple[Path, frozenset[int]] | None:
+    def mend_start(self, iteration: int, expected: str, usual: Callable[[], str]) -> Mended | None:
         """See that the constants that `iteration` reconstructs with are those with that hash.
 
         `usual`: gives what it would start from now. Returns the file when it had to be written
@@ -74,7 +73,7 @@ class Heritage:
             if digest(candidate.encode()) == expected:
                 suspects = _younger_outputs(paths)
                 _write(path, candidate)
-                return path, suspects
+                return Mended(str(path), suspects)
         raise LostConstantsError(
             f"{path}: {fault}; iteration {iteration} was begun with other constants",
             "restore it from a copy, or begin another alignment: alignment.initial_constants",
