@@ -145,7 +145,7 @@ def _counted(
     notes = failure_notes(reasons, problems)
     if innocent:
         notes.append(Note("disk full: not counted as failed", {"files": innocent}, "warning"))
-    lost = {number for number in reasons if _is_lost(problems.get(number))}
+    lost = {number for number, each in problems.items() if each.trouble is Trouble.LOST}
     ours = {number: why for number, why in reasons.items() if number not in settled}
     snapshot = counted(snapshot, "losses", {n: why for n, why in ours.items() if n in lost})
     snapshot = counted(snapshot, "failures", {n: why for n, why in ours.items() if n not in lost})
@@ -202,10 +202,6 @@ def _victims_of_the_disk(
     if snapshot.disk_full_at is None or attempt.submitted_at > snapshot.disk_full_at:
         return snapshot, told
     return snapshot, victims(was_full=True)
-
-
-def _is_lost(problem: Problem | None) -> bool:
-    return problem is not None and problem.trouble is Trouble.LOST
 
 
 def _reason(problem: Problem | None, snapshot: Snapshot, number: int) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 import yaml
 
 from auto_iter.errors import ASK_WHO_WE_ARE, AutoIterError, FencedError, LockedError, PermanentError
+from auto_iter.files import naming
 from auto_iter.processes.identity import Identity, identify
 
 STALE_AFTER_S = 1800.0
@@ -92,7 +93,10 @@ class WorkspaceLock:
         deadline, has_told = time.monotonic() + patience_s, False
         while True:
             try:
-                self._acquire(steal=steal)
+                self._open_and_take(steal=steal)
+            except OSError as error:
+                remedy = "the workspace must be writable"
+                raise PermanentError(f"{self._path}: {error.strerror}", remedy) from None
             except LockedError as error:
                 if not error.ends_soon or time.monotonic() >= deadline:
                     raise
@@ -103,23 +107,14 @@ class WorkspaceLock:
             else:
                 return
 
-    def _acquire(self, *, steal: bool) -> None:
-        try:
-            self._open_and_take(steal=steal)
-        except OSError as error:
-            raise PermanentError(
-                f"{self._path}: {error.strerror}", "the workspace must be writable"
-            ) from None
-
     def _open_and_take(self, *, steal: bool) -> None:
         """Take the lock. Raises LockedError, or OSError that names the lock file."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            self._take(descriptor, steal=steal)
-        except BaseException as error:
+            with naming(self._path):
+                self._take(descriptor, steal=steal)
+        except BaseException:
             os.close(descriptor)
-            if isinstance(error, OSError):
-                raise OSError(error.errno, error.strerror, str(self._path)) from error
             raise
         self._descriptor = descriptor
 

@@ -258,14 +258,13 @@ class Daemon:
     def _sleep(self, wait_s: float) -> None:
         try:
             live = [attempt.submission for attempt in self.snapshot.live_attempts]
-            descriptors = [] if self._retries else self._descriptors(live)
+            descriptors: list[int] = []
+            if not self._retries:
+                descriptors = [*self._ports.batch.watch(live), *self._ports.millepede.watch()]
             self._sleeper.sleep(wait_s, descriptors, lambda: self._has_news(live))
         except (AutoIterError, OSError) as error:
             self._log.warning("cannot watch the jobs", reason=str(error))
             self._sleeper.sleep(wait_s, has_news=self._has_no_news)
-
-    def _descriptors(self, live: list[Submission]) -> list[int]:
-        return [*self._ports.batch.watch(live), *self._ports.millepede.watch()]
 
     def _has_no_news(self) -> bool:
         with suppress(OSError):

@@ -45,17 +45,13 @@ def first_look(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, tuple[Note, 
     return snapshot.but(remarks=remarks, divergence=divergence), (seen, *warnings)
 
 
-def _last_good(iteration: int, ports: Ports) -> str:
-    """Tell where the constants are that `iteration` started from."""
-    return f"the last good constants are {ports.reconstruction.constants_of(iteration)}"
-
-
 def _refuse(verdict: Refusal, snapshot: Snapshot, ports: Ports) -> None:
     for number in verdict.files:
         ports.reconstruction.reject(snapshot.iteration, number)
     files = f"{len(verdict.files)} output{'s are' if len(verdict.files) > 1 else ' is'}"
+    last_good = ports.reconstruction.constants_of(snapshot.iteration - 1)
     raise PhysicsError(
         verdict.reason,
         f"{verdict.check}; {files} set aside as *.bad, and `auto-iter resume` reconstructs them; "
-        f"{_last_good(snapshot.iteration - 1, ports)}",
+        f"the last good constants are {last_good}",
     )

@@ -27,15 +27,18 @@ def treat(
     anything else is done.
     """
     held = [problem for problem in problems if problem.trouble is Trouble.HELD]
-    snapshot = _since(snapshot, held, attempt, ports.clock.now())
-    decided = [(problem, _remedy(snapshot, problem, ports)) for problem in held]
+    now = ports.clock.now()
+    snapshot = _since(snapshot, held, attempt, now)
+    decided = [
+        (each, ports.batch.remedy(each, snapshot.releases.get(each.number, 0))) for each in held
+    ]
     limits = [remedy.removed_after_s for _, remedy in decided if remedy.removed_after_s]
     if limits and limits[0] != snapshot.held_limit_s:
         snapshot = snapshot.but(held_limit_s=limits[0])
     due = [
         (problem, remedy)
         for problem, remedy in decided
-        if _is_due(snapshot, problem, remedy, ports)
+        if now - snapshot.held_since[problem.number] >= remedy.pause_s
     ]
     notes: list[Note] = []
     before = snapshot
@@ -61,14 +64,6 @@ def _since(snapshot: Snapshot, held: list[Problem], attempt: Attempt, now: float
         first_seen = now if problem.since is None else min(now, problem.since)
         since[problem.number] = snapshot.held_since.get(problem.number, first_seen)
     return snapshot if since == snapshot.held_since else snapshot.but(held_since=since)
-
-
-def _remedy(snapshot: Snapshot, problem: Problem, ports: Ports) -> Remedy:
-    return ports.batch.remedy(problem, snapshot.releases.get(problem.number, 0))
-
-
-def _is_due(snapshot: Snapshot, problem: Problem, remedy: Remedy, ports: Ports) -> bool:
-    return ports.clock.now() - snapshot.held_since[problem.number] >= remedy.pause_s
 
 
 def _alike(due: Treated) -> Iterable[Treated]:

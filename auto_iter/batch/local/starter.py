@@ -75,7 +75,8 @@ class Starter:
         """Run the job that was claimed, and record its end unless it is not ours any more."""
         began, number = time.monotonic(), self._job.number
         cluster, host = self._records.root.name, os.uname().nodename
-        self._ledger.log(number, f"submitted as {cluster}.{number}", self._submitted_at)
+        submitted_at = self._ledger.submitted.submitted_at
+        self._ledger.log(number, f"submitted as {cluster}.{number}", submitted_at)
         self._ledger.log(number, f"executing on {host}, starter {os.getpid()}")
         event = self._outcome()
         event |= {"job": number, "machine": host, "wall_s": round(time.monotonic() - began, 3)}
@@ -84,10 +85,6 @@ class Starter:
         self._record(event)
         with contextlib.suppress(OSError):  # it tells nothing any more
             self._records.sign_of_life(number).unlink(missing_ok=True)
-
-    @property
-    def _submitted_at(self) -> float:
-        return self._ledger.submitted.submitted_at
 
     def _outcome(self) -> Event:
         what = f"cannot start {self._batch.executable}"
