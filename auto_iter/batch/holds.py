@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -40,91 +40,83 @@ SUBCODE_MEMORY: Final = 102
 SUBCODE_DISK: Final = 104
 
 
-@dataclass(frozen=True)
-class HoldKind:
-    """What a hold code means, the first remedy, how often that is tried, and a person's part."""
-
-    meaning: str
-    action: Action
-    advice: str
-    limit: int | None = None
-    """Releases at most; None for the configuration's `max_releases`."""
-
-
 _PATHS = "check that the files named in the reason exist and can be read and written there"
 
-KINDS: Final[Mapping[int, HoldKind]] = MappingProxyType(
+KINDS: Final[Mapping[int, Remedy]] = MappingProxyType(
     {
-        BY_USER: HoldKind(
-            "held by a person", Action.LEAVE, "condor_release it, or condor_rm it to give it up"
+        BY_USER: Remedy(
+            Action.LEAVE, "held by a person", "condor_release it, or condor_rm it to give it up"
         ),
-        BY_JOB_POLICY: HoldKind(
-            "held by a policy in the submit description",
+        BY_JOB_POLICY: Remedy(
             Action.GIVE_UP,
+            "held by a policy in the submit description",
             "look at periodic_hold and on_exit_hold in htcondor.extra",
         ),
-        CREDENTIAL: HoldKind(
-            "the credential is not valid",
+        CREDENTIAL: Remedy(
             Action.RELEASE,
+            "the credential is not valid",
             "renew the Kerberos ticket (kinit), see htcondor.send_credential",
         ),
-        CANNOT_START: HoldKind(
-            "the job script could not be started",
+        CANNOT_START: Remedy(
             Action.RELEASE,
+            "the job script could not be started",
             "is the first line of run_alignment.sh (#!) right on that machine?",
-            limit=1,
         ),
-        OUTPUT_TRANSFER: HoldKind("the output could not be transferred", Action.RELEASE, _PATHS),
-        INPUT_TRANSFER: HoldKind("the input could not be transferred", Action.RELEASE, _PATHS),
-        INITIAL_DIRECTORY: HoldKind(
-            "the iteration's directory cannot be reached from the schedd", Action.RELEASE, _PATHS
+        OUTPUT_TRANSFER: Remedy(Action.RELEASE, "the output could not be transferred", _PATHS),
+        INPUT_TRANSFER: Remedy(Action.RELEASE, "the input could not be transferred", _PATHS),
+        INITIAL_DIRECTORY: Remedy(
+            Action.RELEASE, "the iteration's directory cannot be reached from the schedd", _PATHS
         ),
-        SUBMITTED_ON_HOLD: HoldKind(
-            "submitted on hold, as asked", Action.LEAVE, "condor_release it when it may run"
+        SUBMITTED_ON_HOLD: Remedy(
+            Action.LEAVE, "submitted on hold, as asked", "condor_release it when it may run"
         ),
-        SPOOLING: HoldKind("the input is still being spooled", Action.LEAVE, ""),
-        BY_MACHINE: HoldKind(
-            "held by the machine that it ran on", Action.ELSEWHERE, "the reason names the policy"
+        SPOOLING: Remedy(Action.LEAVE, "the input is still being spooled", ""),
+        BY_MACHINE: Remedy(
+            Action.ELSEWHERE, "held by the machine that it ran on", "the reason names the policy"
         ),
-        BY_SITE_POLICY: HoldKind(
-            "held by a policy of the site", Action.GIVE_UP, "ask the site about the reason given"
+        BY_SITE_POLICY: Remedy(
+            Action.GIVE_UP, "held by a policy of the site", "ask the site about the reason given"
         ),
-        OUT_OF_RESOURCES: HoldKind(
-            "used more than it asked for", Action.GIVE_UP, "raise reco.disk_mb or reco.memory_mb"
+        OUT_OF_RESOURCES: Remedy(
+            Action.GIVE_UP, "used more than it asked for", "raise reco.disk_mb or reco.memory_mb"
         ),
-        JOB_TOO_LONG: HoldKind(
-            "took longer than allowed",
+        JOB_TOO_LONG: Remedy(
             Action.GIVE_UP,
+            "took longer than allowed",
             "raise reco.time_limit_s or htcondor.job_flavour",
         ),
-        RUN_TOO_LONG: HoldKind(
-            "ran longer than allowed",
+        RUN_TOO_LONG: Remedy(
             Action.GIVE_UP,
+            "ran longer than allowed",
             "raise reco.time_limit_s or htcondor.job_flavour",
         ),
     }
 )
+"""What a hold code means, the first remedy, and a person's part."""
 
-_UNKNOWN: Final = HoldKind("held", Action.RELEASE, "look up the hold code", limit=1)
+ONCE: Final = frozenset({CANNOT_START})
+"""Held jobs with one of these codes, or with one that nobody knows, are released once at most."""
+
+_UNKNOWN: Final = Remedy(Action.RELEASE, "held", "look up the hold code")
 
 
 def decide(problem: Problem, releases_so_far: int, policy: Holds) -> Remedy:
     """Return what to do about a held job that was released `releases_so_far` times before."""
-    kind = KINDS.get(problem.code, _UNKNOWN) if problem.code is not None else _UNKNOWN
+    remedy = KINDS.get(problem.code or 0, _UNKNOWN)
     if is_about_memory(problem):
         return _more_memory(problem, releases_so_far, policy)
-    if kind.action is not Action.RELEASE:
-        return Remedy(kind.action, kind.meaning, kind.advice)
+    if remedy.action is not Action.RELEASE:
+        return remedy
     if problem.subcode in FULL_DISK and policy.max_releases:
         pause_s = policy.release_pause_s * min(2**releases_so_far, LONGEST_PAUSE)
         advice = "make room on the disk that the reason names"
-        meaning = f"{kind.meaning}: disk full"
+        meaning = f"{remedy.meaning}: disk full"
         return Remedy(Action.RELEASE, meaning, advice, pause_s=pause_s, needs_room=True)
-    if releases_so_far >= _limit(problem, kind, policy):
+    if releases_so_far >= _limit(problem, policy):
         times = "once" if releases_so_far == 1 else f"{releases_so_far} times"
-        meaning = f"{kind.meaning}, released {times} in vain" if releases_so_far else kind.meaning
-        return Remedy(Action.GIVE_UP, meaning, kind.advice)
-    return Remedy(Action.RELEASE, kind.meaning, kind.advice, pause_s=policy.release_pause_s)
+        in_vain = f", released {times} in vain" if releases_so_far else ""
+        return Remedy(Action.GIVE_UP, remedy.meaning + in_vain, remedy.advice)
+    return replace(remedy, pause_s=policy.release_pause_s)
 
 
 def is_about_memory(problem: Problem) -> bool:
@@ -141,8 +133,14 @@ def is_about_memory(problem: Problem) -> bool:
     return problem.subcode == OUT_OF_RESOURCES or "memory" in problem.reason.lower()
 
 
-def _limit(problem: Problem, kind: HoldKind, policy: Holds) -> int:
-    limit = policy.max_releases if kind.limit is None else min(kind.limit, policy.max_releases)
+def most_releases(code: int | None, policy: Holds) -> int:
+    """Return how often a job that is held with this code may be released."""
+    is_worth_it = code in KINDS and code not in ONCE
+    return policy.max_releases if is_worth_it else min(1, policy.max_releases)
+
+
+def _limit(problem: Problem, policy: Holds) -> int:
+    limit = most_releases(problem.code, policy)
     # A file that is not there may be a hiccup of a network file system: once, but not for long.
     return min(limit, 1) if problem.subcode == errno.ENOENT else limit
 

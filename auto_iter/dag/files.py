@@ -18,7 +18,6 @@ from auto_iter.batch.htcondor.dagman.submit import (
     Program,
     millepede_text,
     policy_text,
-    settings_text,
 )
 from auto_iter.batch.htcondor.dagman.text import (
     CONFIG_FILE,
@@ -89,7 +88,8 @@ def dag_files(opened: Opened, run: DagRun) -> Iterator[DagFile]:
     policy = policy_text(nodes, least, config.reco.memory_mb, config.htcondor)
     yield DagFile(root / "dag.json", policy)
     yield DagFile(root / POST_SCRIPT, _shipped(POST_SCRIPT), 0o755)
-    yield DagFile(root / CONFIG_FILE, settings_text(config.dag.settings))
+    settings = "".join(f"{name} = {value}\n" for name, value in config.dag.settings.items())
+    yield DagFile(root / CONFIG_FILE, settings)
     rules = Rules(
         retries=config.htcondor.max_retries,
         millepede_retries=config.dag.retries,

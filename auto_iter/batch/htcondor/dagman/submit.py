@@ -23,7 +23,7 @@ from auto_iter.batch.holds import (
     KINDS,
     OUT_OF_RESOURCES,
     SUBCODE_DISK,
-    HoldKind,
+    most_releases,
 )
 from auto_iter.batch.htcondor.dagman.text import Nodes, names
 from auto_iter.batch.htcondor.submit import (
@@ -155,11 +155,12 @@ ABOUT_MEMORY: Final = (
 
 def _periodic_release(config: HTCondor, base: str) -> str:
     """Return when a held job runs again: where `holds.decide` releases it, and as often."""
-    most = config.holds.max_releases
-    limits = {code: _limit(kind, most) for code, kind in KINDS.items() if kind.action in _RELEASED}
-    known = [f"(HoldReasonCode == {code} && {_no_more_than(n)})" for code, n in limits.items()]
+    holds = config.holds
+    released = [code for code, remedy in KINDS.items() if remedy.action in _RELEASED]
+    limits = {code: _no_more_than(most_releases(code, holds)) for code in released}
+    known = [f"(HoldReasonCode == {code} && {limit})" for code, limit in limits.items()]
     others = f"!member(HoldReasonCode, {{{_listed(KINDS)}}})"
-    unknown = f"({others} && {_no_more_than(min(1, most))})"
+    unknown = f"({others} && {_no_more_than(most_releases(None, holds))})"
     allowed = " || ".join([*known, unknown])
     return f"{_held(config)} && ifThenElse({ABOUT_MEMORY}, {_may_grow(config, base)}, {allowed})"
 
@@ -188,10 +189,6 @@ def _may_grow(config: HTCondor, base: str) -> str:
     holds = config.holds
     had = f"({base}) * pow({holds.memory_factor}, {_STARTS} - 1)"
     return f"{_no_more_than(holds.max_releases)} && {had} < {holds.memory_cap_mb}"
-
-
-def _limit(kind: HoldKind, most: int) -> int:
-    return most if kind.limit is None else min(kind.limit, most)
 
 
 @dataclass(frozen=True)
@@ -237,11 +234,6 @@ def millepede_text(root: Path, place: Path, config: HTCondor, program: Program, 
     lines = ["# Everything between two reconstructions, as a node of alignment.dag"]
     lines += [f"{name} = {value}" for name, value in (description | config.extra).items()]
     return "\n".join([*lines, "queue"]) + "\n"
-
-
-def settings_text(settings: Mapping[str, str]) -> str:
-    """Return the content of the DAG's own configuration (`DAGMAN_…`)."""
-    return "".join(f"{name} = {value}\n" for name, value in settings.items())
 
 
 def policy_text(nodes: Nodes, min_success_fraction: float, memory_mb: int, config: HTCondor) -> str:
