@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 TEMPORARY = ".tmp"
 """How the hidden names end of what is not needed once its writer is gone."""
@@ -104,6 +105,11 @@ def naming(path: Path) -> Iterator[None]:
 def digest(content: bytes) -> str:
     """Return what stands for `content`, to notice that it is another one."""
     return hashlib.sha256(content).hexdigest()
+
+
+def checksum(values: Mapping[str, Any]) -> str:
+    """Return the digest of values as canonical JSON: the layout of their file does not matter."""
+    return digest(json.dumps(values, sort_keys=True, separators=(",", ":")).encode())
 
 
 def move_whole(source: Path, target: Path, tag: str = "partial") -> None:

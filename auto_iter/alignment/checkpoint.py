@@ -15,11 +15,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from auto_iter.alignment.checkpoint_file import LARGEST_BYTES, SCHEMA, checksum, json_keys
+from auto_iter.alignment.checkpoint_file import LARGEST_BYTES, SCHEMA, json_keys
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.config.yamlfile import YamlError, parse_yaml, read_bounded
 from auto_iter.errors import CheckpointError, TransientError, passes
-from auto_iter.files import write_atomically
+from auto_iter.files import checksum, write_atomically
 from auto_iter.wording import first_problem
 
 EDITED = "edited"

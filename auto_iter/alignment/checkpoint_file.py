@@ -6,13 +6,11 @@ to load as to find that a checkpoint is whole.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from auto_iter.config.yamlfile import parse_yaml, read_bounded
+from auto_iter.files import checksum
 
 SCHEMA = 1
 LARGEST_BYTES = 20_000_000
@@ -34,12 +32,6 @@ def glance(path: Path) -> dict[str, Any] | None:
     body = json_keys(document.get("snapshot"))
     is_whole = isinstance(body, dict) and document.get("checksum") == checksum(body)
     return body if is_whole else None
-
-
-def checksum(body: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a snapshot's canonical JSON: the layout of the file does not matter."""
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def json_keys(value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from auto_iter.files import digest, naming
+from auto_iter.files import checksum, digest, naming
 
 CHECKSUM = "checksum"
 """The field of a record that stands for all its others."""
@@ -83,15 +83,11 @@ Record = TypeVar("Record", bound=BaseModel)
 def sealed(record: Record) -> Record:
     """Return a record with the checksum of its other fields."""
     content = json.loads(record.model_dump_json(exclude={CHECKSUM}))
-    return record.model_copy(update={CHECKSUM: _checksum(content)})
+    return record.model_copy(update={CHECKSUM: checksum(content)})
 
 
 def is_intact(content: Mapping[str, Any]) -> bool:
     """Tell whether a record, as it was read, is the one that was written; older ones do not say."""
     told = content.get(CHECKSUM)
     rest = {key: value for key, value in content.items() if key != CHECKSUM}
-    return not told or told == _checksum(rest)
-
-
-def _checksum(content: Mapping[str, Any]) -> str:
-    return digest(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+    return not told or told == checksum(rest)

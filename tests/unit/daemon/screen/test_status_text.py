@@ -14,7 +14,7 @@ import pytest
 from auto_iter.alignment import checkpoint
 from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.attempt import Attempt
-from auto_iter.alignment.checkpoint_file import checksum, json_keys
+from auto_iter.alignment.checkpoint_file import json_keys
 from auto_iter.alignment.history import IterationRecord
 from auto_iter.alignment.judges.hold_out import HoldOut
 from auto_iter.alignment.judges.verdict import Verdict
@@ -26,6 +26,7 @@ from auto_iter.daemon.screen.layout import COLUMNS
 from auto_iter.daemon.screen.overview import Unreadable, overview
 from auto_iter.daemon.screen.status_text import SHOWN_FILES, status_text
 from auto_iter.daemon.status import Status, read_status
+from auto_iter.files import checksum
 from auto_iter.workspace.paths import Workspace
 from states.table import ARROWS
 
