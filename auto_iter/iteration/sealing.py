@@ -41,7 +41,7 @@ def manifest_of(
     """
     asked, stage = snapshot.arguments, snapshot.stage
     paths = workspace.iteration(record.iteration, asked.run)
-    solution = read_json(paths.solution) or {}
+    solution, survey = read_json(paths.solution) or {}, survey_in_use(workspace, config)
     out = held_out(asked.files.numbers, snapshot.excluded, config.alignment.hold_out)
     used = frozenset(solution.get("binaries", ()))
     raw_files = dict(_raw_files(paths, used, out - snapshot.skipped.keys()))
@@ -61,7 +61,13 @@ def manifest_of(
             finished_at=record.finished_at,
             previous=_previous(snapshot),
             origin=snapshot.origin,
-            made_by=_made_by(record.solver, config, env),
+            made_by=MadeBy(
+                versions=made_here(),
+                host=platform.node(),
+                command=("auto-iter", *sys.argv[1:]),
+                solver=record.solver,
+                pede=hash_of_pede(config, env) if record.solver == "pede" else "",
+            ),
             constants_before=record.hashes.constants_before,
             constants=record.hashes.constants,
             fingerprint=str(solution.get("fingerprint", "")),
@@ -74,7 +80,7 @@ def manifest_of(
             scripts=dict(_scripts(paths)),
             config=config.model_dump(mode="json"),
             strategy_text=_strategy_text(workspace, config),
-            survey_text=_survey_text(workspace, config),
+            survey_text="" if survey is None else survey.read_text(),
         )
     )
 
@@ -90,11 +96,6 @@ def _strategy_text(workspace: Workspace, config: Config) -> str:
         return workspace.strategy.read_text()
     except FileNotFoundError:  # workspaces of the first version have no copy
         return config.alignment.strategy
-
-
-def _survey_text(workspace: Workspace, config: Config) -> str:
-    path = survey_in_use(workspace, config)
-    return "" if path is None else path.read_text()
 
 
 def made_here() -> dict[str, str]:
@@ -118,16 +119,6 @@ def hash_of_source(package: Path) -> str:
     modules = sorted(package.rglob("*.py"))
     found = [(str(path.relative_to(package)), digest(path.read_bytes())) for path in modules]
     return hash_of_all(found)[:SOURCE_DIGITS]
-
-
-def _made_by(solver: str, config: Config, env: Mapping[str, str]) -> MadeBy:
-    return MadeBy(
-        versions=made_here(),
-        host=platform.node(),
-        command=("auto-iter", *sys.argv[1:]),
-        solver=solver,
-        pede=hash_of_pede(config, env) if solver == "pede" else "",
-    )
 
 
 def hash_of_pede(config: Config, env: Mapping[str, str]) -> str:
