@@ -30,7 +30,8 @@ class Ends:
         self._unnamed_lost = 0
         self._looked_at_home = False
         self._missing_since: float | None = None
-        self._undelivered: list[PendingDelivery] = []
+        self.undelivered: list[PendingDelivery] = []
+        """Outputs that are here and still have to be moved to where they belong."""
         self.proven: set[str] = set()
         """Machines on which a job of this cluster ended well."""
 
@@ -51,11 +52,6 @@ class Ends:
         """Return how many jobs are neither in the queue nor known to have ended."""
         return gone - self.known(gone)
 
-    @property
-    def undelivered(self) -> bool:
-        """Outputs are here that still have to be moved to where they belong."""
-        return bool(self._undelivered)
-
     def take(self, ad: Ad, *, is_fetched: bool = False) -> None:
         """Note how a job ended, and where; its output is to be delivered.
 
@@ -66,7 +62,7 @@ class Ends:
             if is_fetched and not delivery.source.exists():
                 problem = ads.failed(ad, "the job ended well, but left no output")
             else:
-                self._undelivered.append(delivery)
+                self.undelivered.append(delivery)
         self._ended[number] = problem
         machine = ads.machine_of(ad)
         if problem is None and machine is not None:
@@ -75,13 +71,13 @@ class Ends:
     def deliver(self) -> None:
         """Move outputs to where they belong; one that cannot be moved now is tried again."""
         touched = set()
-        while self._undelivered:
-            delivery = self._undelivered[-1]
+        while self.undelivered:
+            delivery = self.undelivered[-1]
             if delivery.source.exists():
                 delivery.target.parent.mkdir(parents=True, exist_ok=True)
                 move_whole(delivery.source, delivery.target)
                 touched.add(delivery.target.parent)
-            self._undelivered.pop()
+            self.undelivered.pop()
         for directory in touched:
             sync_directory(directory)
 

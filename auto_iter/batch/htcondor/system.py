@@ -128,7 +128,7 @@ class HTCondorBatch(BatchSystem):
         )
         self._submitted[batch.key] = submission
         self._clusters[batch.key] = Cluster(
-            Jobs.of(submission, self._schedd),
+            Jobs(self._schedd.at(submission.schedd), submission),
             self._config,
             self._now,
             numbers=frozenset(job.number for job in batch.jobs),
@@ -193,7 +193,7 @@ class HTCondorBatch(BatchSystem):
 
     def _cluster(self, submission: Submission) -> Cluster:
         if submission.key not in self._clusters:
-            jobs = Jobs.of(submission, self._schedd)
+            jobs = Jobs(self._schedd.at(submission.schedd), submission)
             self._clusters[submission.key] = Cluster(jobs, self._config, self._now)
         return self._clusters[submission.key]
 

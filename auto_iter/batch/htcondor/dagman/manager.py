@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -110,18 +110,9 @@ class DagJob:
 class DagManager:
     """DAGMan jobs of the workspace at `root`, on one schedd."""
 
-    def __init__(
-        self,
-        root: Path,
-        schedd: DagSchedd,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, root: Path, schedd: DagSchedd) -> None:
         self._root = Path(os.path.realpath(root))
         self._schedd = schedd
-        self._sleep = sleep
-        self._now = now
 
     def live(self, key: str) -> DagJob | None:
         """Return the DAGMan job of this workspace that is in the queue, whoever submitted it.
@@ -181,17 +172,17 @@ class DagManager:
 
     def clear(self, cluster: int | None, key: str) -> int:
         """Remove the nodes' jobs that a DAGMan left behind; return how many are still there."""
-        deadline = self._now() + REMOVAL_S
+        deadline = time.monotonic() + REMOVAL_S
         everything = _of_dag(cluster, key)
         if cluster is not None:
             everything = f"ClusterId == {cluster} || {everything}"
         while left := self._schedd.query(everything, ("ClusterId", "JobUniverse")):
-            if self._now() > deadline:
+            if time.monotonic() > deadline:
                 return len(left)
             if not any(ad.get("JobUniverse") == SCHEDULER_UNIVERSE for ad in left):
                 # DAGMan removes them as it ends; where it was killed, nobody does.
                 self._schedd.act("remove", everything, "auto-iter dag")
-            self._sleep(0.2)
+            time.sleep(0.2)
         return 0
 
 

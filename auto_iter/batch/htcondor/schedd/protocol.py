@@ -164,11 +164,6 @@ class Jobs:
     schedd: Schedd
     submission: Submission
 
-    @classmethod
-    def of(cls, submission: Submission, schedd: Schedd) -> Jobs:
-        """Return the jobs of a submission; `schedd`: the configured one, perhaps another."""
-        return cls(schedd.at(submission.schedd), submission)
-
     def _those(self, which: str | None) -> str:
         ours = ads.of(self.submission)
         return ours if which is None else f"{ours} && {which}"
