@@ -76,7 +76,7 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
         settled = is_last and ends_early
         return _finished(recorded.but(settled=settled, verdict=verdict), notes)
     ports.millepede.report(snapshot.iteration)
-    now = ports.clock.now()
+    now = ports.now()
     begun = begin_next(recorded, now)
     return Fire("iterate", begun, (*notes, *_expected(begun, now)))
 
@@ -196,7 +196,7 @@ def _record(snapshot: Snapshot, solution: SolutionSummary, ports: Ports) -> Iter
         iteration=snapshot.iteration,
         within=snapshot.stage.within,
         started_at=snapshot.iteration_started_at,
-        finished_at=ports.clock.now(),
+        finished_at=ports.now(),
         attempts=len(snapshot.attempts),
         files=len(delivered),
         left_out=tuple(sorted((ports.reconstruction.wanted() | set(snapshot.skipped)) - delivered)),

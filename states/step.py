@@ -14,7 +14,6 @@ from auto_iter.alignment.plan import Plan
 from auto_iter.alignment.policy import Policy
 from auto_iter.alignment.ports import (
     BatchSystem,
-    Clock,
     Credentials,
     MillepedeChain,
     Reconstruction,
@@ -30,7 +29,8 @@ class Ports:
     batch: BatchSystem
     reconstruction: Reconstruction
     millepede: MillepedeChain
-    clock: Clock
+    now: Callable[[], float]
+    """Seconds since the epoch."""
     policy: Policy
     plan: Plan
     credentials: Credentials

@@ -95,7 +95,7 @@ def _while_jobs_run(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outc
         return Fire("stragglers", snapshot.but(rerun="wanted"), tuple(notes))
     # On a full disk jobs may not even start, and nobody else would say why.
     ports.reconstruction.check_room()
-    seen = snapshot.progress.model_copy(update={"seen_at": ports.clock.now()})
+    seen = snapshot.progress.model_copy(update={"seen_at": ports.now()})
     wait_s = _until_next_poll(snapshot, ports)
     return Stay(snapshot.but(progress=seen), wait_s=wait_s, notes=tuple(notes))
 
@@ -198,7 +198,7 @@ def _victims_of_the_disk(
 
     told = victims(was_full=False)
     if told:
-        snapshot = snapshot.but(disk_full_at=ports.clock.now())
+        snapshot = snapshot.but(disk_full_at=ports.now())
     if snapshot.disk_full_at is None or attempt.submitted_at > snapshot.disk_full_at:
         return snapshot, told
     return snapshot, victims(was_full=True)
@@ -242,9 +242,9 @@ def _end(snapshot: Snapshot, progress: Progress, ports: Ports) -> float | None:
     since_then = 0 if begun is None else progress.delivered - begun.had
     if begun is None or since_then <= 0:
         return None
-    elapsed_s = ports.clock.now() - begun.submitted_at
+    elapsed_s = ports.now() - begun.submitted_at
     left = progress.wanted - progress.delivered
-    return ports.clock.now() + elapsed_s * left / since_then
+    return ports.now() + elapsed_s * left / since_then
 
 
 def _judged(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outcome:

@@ -208,8 +208,7 @@ MUTANTS = (
     Mutant(
         "what is to be told is not saved with what it is about",
         "auto_iter/daemon/loop.py",
-        "        snapshot = self._sink.herald.noticed(snapshot, self._ports.clock.now())\n"
-        "        if",
+        "        snapshot = self._sink.herald.noticed(snapshot, self._ports.now())\n        if",
         "        if",
         "tests/unit/daemon/test_telling.py",
     ),

@@ -272,11 +272,3 @@ class Credentials(Protocol):
     def warning(self, now: float, needed_until: float | None) -> str | None:
         """Return what a person should know before it is too late; None when all is well."""
         ...
-
-
-class Clock(Protocol):
-    """Time, as handed to whoever needs it."""
-
-    def now(self) -> float:
-        """Return seconds since the epoch."""
-        ...

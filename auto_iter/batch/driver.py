@@ -15,7 +15,7 @@ from typing import ClassVar, Protocol
 
 from auto_iter.alignment.model import Batch
 from auto_iter.alignment.policy import ANY_PACE, Pace
-from auto_iter.alignment.ports import BatchSystem, Clock
+from auto_iter.alignment.ports import BatchSystem
 from auto_iter.config.schema import Config
 
 
@@ -33,7 +33,7 @@ class Home:
 
     workspace_id: str
     records: Path
-    clock: Clock
+    now: Callable[[], float]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
@@ -13,7 +14,7 @@ from auto_iter.config.schema import Reco
 from auto_iter.credentials.ccache import cache_of
 from auto_iter.credentials.standing import TicketStanding
 from auto_iter.daemon.lifecycle import Opened, held_out_files, reconstruction, the_strategy
-from auto_iter.daemon.signals import SystemClock, never
+from auto_iter.daemon.signals import never
 from auto_iter.errors import ASK_WHO_WE_ARE
 from auto_iter.iteration.chain import Chain
 from auto_iter.iteration.workers import Workers
@@ -30,16 +31,16 @@ def composed(
     Calls to a batch system give up when `should_stop`, and after `patience_s` where a person waits.
     """
     driver = driver_of(opened.config, opened.snapshot.dag_key)
-    clock, chain = SystemClock(), chain_of(opened)
+    chain = chain_of(opened)
     prefix = opened.workspace.key_prefix(opened.snapshot.workspace_id)
-    home = Home(prefix, opened.workspace.batch_records, clock)
+    home = Home(prefix, opened.workspace.batch_records, time.time)
     with ExitStack() as resources:
         resources.callback(chain.stop)
         yield Ports(
             batch=resources.enter_context(driver.opened(home, should_stop, patience_s)),
             reconstruction=reconstruction(opened),
             millepede=chain,
-            clock=clock,
+            now=time.time,
             policy=Policy(_limits(opened), opened.config.alignment, driver.pace),
             plan=plan_of(the_strategy(opened), opened.config),
             credentials=credentials_of(opened, os.environ),

@@ -113,7 +113,7 @@ class Daemon:
             return wait_s
 
     def _one_step(self) -> float:
-        absent = without_ticket(self._ports.credentials, self._ports.clock.now())
+        absent = without_ticket(self._ports.credentials, self._ports.now())
         if absent is not None:
             return self._try_again(absent)
         if self._unsaved:
@@ -129,7 +129,7 @@ class Daemon:
         """Have people told, by somebody else; remember what is to be told, and what was."""
         settled = self._sink.herald.deliver(self.snapshot.notices.outbox)
         left = self.snapshot.but(notices=self.snapshot.notices.without(settled))
-        snapshot = self._sink.herald.noticed(left, self._ports.clock.now())
+        snapshot = self._sink.herald.noticed(left, self._ports.now())
         if snapshot != self.snapshot:
             self._save(snapshot)
             self._sink.herald.deliver(snapshot.notices.outbox)
@@ -153,7 +153,7 @@ class Daemon:
             # A successor may be what is in the way: it removes the temporary files it finds, and so
             # stops a save that was cut short between the check and the rename.
             self._sink.check()
-        trouble = judged(error, self._ports.credentials, self._ports.clock.now())
+        trouble = judged(error, self._ports.credentials, self._ports.now())
         if isinstance(trouble, Passing):
             return self._try_again(trouble)
         if trouble is not None:
@@ -189,7 +189,7 @@ class Daemon:
 
     def _save(self, snapshot: Snapshot) -> None:
         # What is to be told of it is written down with it.
-        snapshot = self._sink.herald.noticed(snapshot, self._ports.clock.now())
+        snapshot = self._sink.herald.noticed(snapshot, self._ports.now())
         if snapshot.skipped != self.snapshot.skipped:
             reconstruction = self._ports.reconstruction.without(snapshot.skipped)
             self._ports = replace(self._ports, reconstruction=reconstruction)
@@ -207,7 +207,7 @@ class Daemon:
             self._sink.seen(snapshot)
 
     def _try_again(self, trouble: Passing) -> float:
-        now = self._ports.clock.now()
+        now = self._ports.now()
         if self._trouble_since is None:
             self._trouble_since = now
         self._retries += 1
@@ -230,12 +230,12 @@ class Daemon:
 
     def _settled(self) -> None:
         if self._trouble_since is not None:
-            lasted = round(self._ports.clock.now() - self._trouble_since)
+            lasted = round(self._ports.now() - self._trouble_since)
             self._log.info("recovered", lasted_s=lasted)
         self._trouble_since = None
         self._retries = 0
         self._show(None)
-        now_warned = warned(self.snapshot, self._ports.credentials, self._ports.clock.now())
+        now_warned = warned(self.snapshot, self._ports.credentials, self._ports.now())
         if now_warned != self.snapshot:
             if now_warned.ticket_warning is not None:
                 self._log.warning("credentials", remark=now_warned.ticket_warning)
@@ -243,7 +243,7 @@ class Daemon:
 
     def _fail(self, reason: str, remedy: str) -> float:
         failure = Failure(
-            state=self._machine.state, reason=reason, remedy=remedy, at=self._ports.clock.now()
+            state=self._machine.state, reason=reason, remedy=remedy, at=self._ports.now()
         )
         self._log.error("failed", reason=reason, remedy=remedy)
         try:

@@ -7,6 +7,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from types import FrameType
 
 LOOK_EVERY_S = 1.0
@@ -16,14 +17,6 @@ LOOK_EVERY_S = 1.0
 def never() -> bool:
     """Nobody asks to stop."""
     return False
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> float:
-        """Return seconds since the epoch."""
-        return time.time()
 
 
 def restore_signals() -> None:
@@ -85,12 +78,7 @@ class Signals:
             ready, _, _ = select.select(watched, [], [], slice_s)
             if ready or (has_news is not None and has_news()):
                 break
-        self._drain()
-        self.poll_requested = False
-
-    def _drain(self) -> None:
-        try:
+        with suppress(BlockingIOError):
             while os.read(self._reader, 512):
                 pass
-        except BlockingIOError:
-            pass
+        self.poll_requested = False

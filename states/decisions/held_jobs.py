@@ -27,7 +27,7 @@ def treat(
     anything else is done.
     """
     held = [problem for problem in problems if problem.trouble is Trouble.HELD]
-    now = ports.clock.now()
+    now = ports.now()
     snapshot = _since(snapshot, held, attempt, now)
     decided = [
         (each, ports.batch.remedy(each, snapshot.releases.get(each.number, 0))) for each in held

@@ -18,7 +18,7 @@ def quantile_at(snapshot: Snapshot, progress: Progress, ports: Ports) -> float |
     enough = progress.delivered >= ports.policy.reco.straggler_quantile * progress.wanted
     if snapshot.quantile_at is not None or not enough:
         return snapshot.quantile_at
-    return ports.clock.now()
+    return ports.now()
 
 
 def are_due(snapshot: Snapshot, ports: Ports) -> bool:
@@ -30,7 +30,7 @@ def are_due(snapshot: Snapshot, ports: Ports) -> bool:
     if begun is None or snapshot.paused is not None:
         return False
     begun_at = begun.submitted_at
-    return ports.clock.now() - begun_at > factor * (snapshot.quantile_at - begun_at)
+    return ports.now() - begun_at > factor * (snapshot.quantile_at - begun_at)
 
 
 def end(snapshot: Snapshot, ports: Ports) -> None:

@@ -200,7 +200,7 @@ def _beginning(case: Case, strategy: Strategy, config: Config) -> tuple[Ports, S
         batch=MemoryBatch(clock),
         reconstruction=TwinReconstruction(frozenset(range(case.files))),
         millepede=TwinMillepede(),
-        clock=clock,
+        now=clock.now,
         policy=Policy(config.reco, config.alignment),
         plan=plan_of(strategy, config),
     )

@@ -24,7 +24,6 @@ from auto_iter.batch.local.records import Ledger, Records, write_submission
 from auto_iter.batch.local.starter import Starter
 from auto_iter.batch.local.supervisor import SILENT_AFTER_S
 from auto_iter.batch.local.system import LocalBatch
-from auto_iter.daemon.signals import SystemClock
 from auto_iter.errors import TransientError
 from auto_iter.processes.identity import identify
 from tests.support.batch_contract import BatchContract, Settle, make_batch
@@ -38,7 +37,7 @@ def open_batch(root: Path, slots: int = 2, grace_s: float = 0.3) -> LocalBatch:
     return LocalBatch(
         root / "batch",
         "ws",
-        clock=SystemClock(),
+        now=time.time,
         rng=random.Random(),
         limits=Limits(slots=slots, grace_s=grace_s),
     )

@@ -6,10 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally, Trouble
-from auto_iter.alignment.ports import BatchSystem, Clock
+from auto_iter.alignment.ports import BatchSystem
 from auto_iter.batch.holds import decide
 from auto_iter.batch.htcondor.flavours import more_time
 from auto_iter.config.batch import Holds, HTCondor
+from tests.support.twins import FrozenClock
 
 
 @dataclass
@@ -35,7 +36,7 @@ class MemorySubmission:
 class MemoryBatch(BatchSystem):
     """One on plain sets; a test plays the machine with `start`, `end` and `hold`."""
 
-    clock: Clock
+    clock: FrozenClock
     name: str = "memory"
     submissions: dict[str, MemorySubmission] = field(default_factory=dict)
     proven: frozenset[str] = frozenset()

@@ -213,7 +213,7 @@ class AlignmentHere:
             batch=self.batch,
             reconstruction=app.reconstruction(opened),
             millepede=Chain(opened.workspace, arguments, strategy, config, workers, held_out=out),
-            clock=self.batch.clock,
+            now=self.batch.clock.now,
             policy=Policy(config.reco, config.alignment),
             plan=plan_of(strategy, config),
         )

@@ -143,7 +143,7 @@ class World:
             batch=watch(self.batch),
             reconstruction=watch(self.reconstruction),
             millepede=watch(self.millepede),
-            clock=self.clock,
+            now=self.clock.now,
             policy=self.policy,
             plan=self.plan,
             credentials=self.credentials,

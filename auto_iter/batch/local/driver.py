@@ -54,7 +54,7 @@ class LocalDriver(BatchDriver):
         local = LocalBatch(
             home.records,
             home.workspace_id,
-            clock=home.clock,
+            now=home.now,
             rng=random.SystemRandom(),
             limits=Limits(self._config.local.slots, self._config.local.enforce_memory),
             holds=self._config.htcondor.holds,

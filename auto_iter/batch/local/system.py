@@ -23,7 +23,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import auto_iter
 from auto_iter.alignment.model import Batch, Problem, Remedy, Resources, Submission, Tally
-from auto_iter.alignment.ports import BatchSystem, Clock
+from auto_iter.alignment.ports import BatchSystem
 from auto_iter.batch.holds import decide
 from auto_iter.batch.local.bell import DAEMON, Bell, ring
 from auto_iter.batch.local.limits import Limits
@@ -68,14 +68,14 @@ class LocalBatch(BatchSystem):
         records: Path,
         workspace_id: str,
         *,
-        clock: Clock,
+        now: Callable[[], float],
         rng: random.Random,
         limits: Limits | None = None,
         holds: Holds | None = None,
     ) -> None:
         self._home = records.absolute()
         self._workspace_id = workspace_id
-        self._clock = clock
+        self._now = now
         self._rng = rng
         self._limits = limits or Limits()
         self._holds = holds or Holds()
@@ -225,7 +225,7 @@ class LocalBatch(BatchSystem):
         remove_leftovers([self._home])
         unnamed = Path(tempfile.mkdtemp(TEMPORARY, ".new-", self._home))
         unnamed.chmod(0o755)
-        now, marker = self._clock.now(), f"{self._workspace_id}-{self._rng.getrandbits(64):016x}"
+        now, marker = self._now(), f"{self._workspace_id}-{self._rng.getrandbits(64):016x}"
         write_submission(unnamed, batch, marker, now)
         cluster = str(max(map(int, self._clusters()), default=0) + 1)
         unnamed.rename(self._home / cluster)

@@ -25,7 +25,6 @@ from auto_iter.batch.local.lock import has_ended_well, is_supervised, take_lock
 from auto_iter.batch.local.records import Records, write_submission
 from auto_iter.batch.local.supervisor import Supervisor
 from auto_iter.batch.local.system import LocalBatch
-from auto_iter.daemon.signals import SystemClock
 from auto_iter.processes.identity import identify
 from tests.support.batch_contract import make_batch
 
@@ -47,7 +46,7 @@ def submit(root: Path, cluster: str, key: str) -> Records:
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalBatch]:
     system = LocalBatch(
-        tmp_path / "batch", "ws", clock=SystemClock(), rng=random.Random(), limits=Limits(slots=1)
+        tmp_path / "batch", "ws", now=time.time, rng=random.Random(), limits=Limits(slots=1)
     )
     yield system
     system.close()
