@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def report_json(history: History, assessment: Assessment, files: list[str]) -> s
         "notes": [*history.notes, *assessment.notes],
         "files": files,
         "iterations": [_iteration(each) for each in history.iterations],
-        "ranges": [each.as_json() for each in ranges_of(history)],
+        "ranges": [asdict(each) for each in ranges_of(history)],
         "constants": [
             _constant(history, name, assessment.against_truth) for name in history.free_constants
         ],

@@ -7,8 +7,7 @@ moved between two ranges, a mean lies on one side in the one and on the other in
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from auto_iter.detector.labels import component_of_number
 from auto_iter.errors import InputError
@@ -38,10 +37,6 @@ class RangeSummary:
     error_um: float
     place: str
     width_um: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it for programs."""
-        return asdict(self)
 
 
 def ranges_of(history: History) -> tuple[RangeSummary, ...]:

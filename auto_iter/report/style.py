@@ -38,38 +38,29 @@ PALETTE = {
 }
 """What stands for each colour in the page, which has others on black; see `page/report.css`."""
 DPI = 130
-_Group = Literal[
-    "axes",
-    "axes.spines",
-    "figure",
-    "font",
-    "grid",
-    "legend",
-    "lines",
-    "text",
-    "xtick",
-    "ytick",
-]
-_STYLE: dict[_Group, dict[str, Any]] = {
-    "font": {"family": "DejaVu Sans", "size": 11},
-    "text": {"color": INK},
-    "xtick": {"color": INK},
-    "ytick": {"color": INK},
-    "axes": {
-        "titlesize": 12,
-        "titleweight": "bold",
-        "titlelocation": "left",
-        "labelsize": 11,
-        "labelcolor": INK,
-        "edgecolor": INK,
-        "grid": True,
-        "axisbelow": True,
-    },
-    "axes.spines": {"top": False, "right": False},
-    "grid": {"color": GRID, "linewidth": 0.8},
-    "lines": {"linewidth": 1.6, "markersize": 5},
-    "legend": {"frameon": False, "fontsize": 9.5},
-    "figure": {"facecolor": "white"},
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 11,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "figure.facecolor": "white",
 }
 
 
@@ -78,8 +69,7 @@ def plot_style() -> Iterator[None]:
     """Use our style, and nothing of what the user's matplotlibrc says."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        for group, settings in _STYLE.items():
-            mpl.rc(group, **settings)
+        mpl.rcParams.update(_STYLE)
         yield
 
 

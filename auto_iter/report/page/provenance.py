@@ -32,7 +32,7 @@ def provenance(history: History, told: LogContent, root: Path) -> list[tuple[str
     if history.iterations:
         last = history.last.solution
         rows.append(("strategy, solver", f"{last.strategy}, {last.solver}"))
-    rows += [(f"begun {each.when} UTC", each.in_words) for each in told.begun[-MOST_BEGUN:]]
+    rows += [(f"begun {when} UTC", how) for when, how in told.begun[-MOST_BEGUN:]]
     return rows
 
 

@@ -28,28 +28,14 @@ class LoggedTrouble:
 
 
 @dataclass(frozen=True)
-class Begun:
-    """When a daemon took the alignment up, and how it was called."""
-
-    when: str
-    command: str
-    host: str
-    version: str
-    batch: str
-
-    @property
-    def in_words(self) -> str:
-        """Command, version, host and batch system, as far as the log tells them."""
-        version = f"auto-iter {self.version}" if self.version else ""
-        return " · ".join(filter(None, (self.command, version, self.host, self.batch)))
-
-
-@dataclass(frozen=True)
 class LogContent:
-    """What the log tells. `gap`: why it tells nothing."""
+    """What the log tells. `gap`: why it tells nothing.
+
+    `begun`: when a daemon took the alignment up, and its command, version, host and batch system.
+    """
 
     troubles: tuple[LoggedTrouble, ...] = ()
-    begun: tuple[Begun, ...] = ()
+    begun: tuple[tuple[str, str], ...] = ()
     gap: str = ""
 
 
@@ -86,16 +72,13 @@ def _add(found: dict[str, LoggedTrouble], entry: dict[str, Any]) -> None:
     trouble.last = readable(entry)
 
 
-def _begun(entries: Iterable[dict[str, Any]]) -> Iterator[Begun]:
+def _begun(entries: Iterable[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     for entry in entries:
         if entry.get("event") == "alignment":
-            yield Begun(
-                str(entry.get("timestamp", ""))[:19].replace("T", " "),
-                str(entry.get("command", "")),
-                str(entry.get("host", "")),
-                str(entry.get("version", "")),
-                str(entry.get("batch", "")),
-            )
+            version = f"auto-iter {entry['version']}" if entry.get("version") else ""
+            told = (entry.get("command"), version, entry.get("host"), entry.get("batch"))
+            when = str(entry.get("timestamp", ""))[:19].replace("T", " ")
+            yield when, " · ".join(str(each) for each in told if each)
 
 
 @dataclass(frozen=True)

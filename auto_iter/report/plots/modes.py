@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from auto_iter.detector.labels import Place, Scheme
+from auto_iter.detector.labels import PARAMETERS, Place, Scheme
 from auto_iter.detector.stations import IFT
 from auto_iter.report.history import History
 from auto_iter.report.plots.drawn import Drawn, Margins, panels, tag
@@ -22,7 +22,6 @@ LEAST_SHARE = 0.002
 _Parts = dict[tuple[str, str], tuple[float, float]]
 _COLUMNS = 4
 _DEPTHS = ("station", "layer", "module", "side")
-_KINDS = ("x", "y", "z", "rx", "ry", "rz")
 
 
 def correlations(modes: Eigenmodes) -> Floats:
@@ -40,16 +39,8 @@ def correlations(modes: Eigenmodes) -> Floats:
 
 def _order(places: Sequence[Place]) -> list[int]:
     """Return the positions of places by kind, then component."""
-
-    def key(at: int) -> tuple[int, int, Place]:
-        where = places[at]
-        return (
-            _DEPTHS.index(where.component.depth),
-            _KINDS.index(where.parameter),
-            where,
-        )
-
-    return sorted(range(len(places)), key=key)
+    keys = [(_DEPTHS.index(p.component.depth), PARAMETERS.index(p.parameter), p) for p in places]
+    return sorted(range(len(places)), key=keys.__getitem__)
 
 
 def _kind(where: Place) -> str:
