@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
 
 from auto_iter.alignment.history import IterationRecord
-from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.campaign.movements import Explained, movements
 from auto_iter.campaign.over_time import ConstantCourse, courses
 from auto_iter.campaign.plan import Campaign, Interval
@@ -112,20 +111,15 @@ def _results(standings: Sequence[Standing], notes: list[str]) -> Iterator[Result
 def _result(of: Standing) -> Result:
     workspace = of.interval.workspace
     snapshot, _ = open_snapshot(workspace.root)
-    record = _record(snapshot)
+    record = snapshot.result
+    if record is None:
+        raise InputError(NO_RESULT)
     paths = workspace.iteration(record.iteration, of.interval.run)
     found = sample(of.interval.name, paths.millepede, workspace.strategy)
     if not found.free:
         raise InputError("no parameter was free")
     _ = found.hessian  # read now: where it cannot be, this interval is left out, not all of them
     return Result(of.interval, of.verdict, record, found)
-
-
-def _record(snapshot: Snapshot) -> IterationRecord:
-    """Return the iteration with the result: the last one, or where it diverged that before it."""
-    if snapshot.result is None:
-        raise InputError(NO_RESULT)
-    return snapshot.result
 
 
 def _doubts(standings: Sequence[Standing], results: Sequence[Result]) -> Iterator[str]:

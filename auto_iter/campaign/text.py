@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from auto_iter.campaign.findings import Findings, IntervalTest, Result
@@ -71,13 +72,7 @@ def as_document(findings: Findings) -> dict[str, Any]:
             for (one, other), value in findings.matrix.items()
         ],
         "constants": [
-            {
-                "key": each.key,
-                "parameter": each.parameter,
-                "name": constant_name(each.key, each.parameter),
-                "values": each.values,
-                "sigmas": each.sigmas,
-            }
+            {**asdict(each), "name": constant_name(each.key, each.parameter)}
             for each in findings.courses
         ],
         "not_determined": [{"name": each.name, "count": each.count} for each in findings.weak],
@@ -117,11 +112,8 @@ def _test(test: IntervalTest) -> dict[str, Any]:
     if test.explained is not None:
         told["movements"] = [
             {
-                "key": each.key,
-                "parameter": each.parameter,
+                **asdict(each),
                 "name": constant_name(each.key, each.parameter),
-                "value": each.value,
-                "sigma": each.sigma,
                 "or_else": [constant_name(*name) for name in each.or_else],
             }
             for each in test.explained.movements

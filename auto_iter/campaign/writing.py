@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from auto_iter.campaign.findings import Findings
@@ -12,19 +11,10 @@ from auto_iter.campaign.plan import Campaign
 from auto_iter.campaign.text import as_document, headline, outcome, size
 from auto_iter.files import write_atomically
 from auto_iter.report.page.environment import environment
+from auto_iter.report.page.page import Shown
 from auto_iter.report.units import constant_name
 
 TEMPLATE = "campaign.html.j2"
-
-
-@dataclass(frozen=True)
-class CampaignFigure:
-    """A figure as it goes into the page."""
-
-    name: str
-    title: str
-    caption: str
-    svg: str
 
 
 def write_campaign(campaign: Campaign, findings: Findings) -> list[Path]:
@@ -63,7 +53,7 @@ def _mood(findings: Findings) -> str:
     return "good" if is_whole else "open"
 
 
-def _figures(findings: Findings) -> list[CampaignFigure]:
+def _figures(findings: Findings) -> list[Shown]:
     if not findings.courses:
         return []
     # matplotlib takes its time, and nothing is drawn of a single interval
@@ -81,6 +71,6 @@ def _figures(findings: Findings) -> list[CampaignFigure]:
     ]
     with plot_style():
         return [
-            CampaignFigure(each.name, each.title, each.caption, inline_svg(each))
+            Shown("", each.name, each.title, each.caption, inline_svg(each))
             for each in over_time_figures(names, courses, list(dict.fromkeys(moved)))
         ]

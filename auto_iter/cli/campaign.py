@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from auto_iter.campaign.plan import Campaign
     from auto_iter.campaign.standing import Standing
 
-LOOK_EVERY_S = 2.0
-
 
 @command(
     option(
@@ -79,7 +77,6 @@ def _run(campaign: Campaign) -> Sequence[Standing]:
             wait=wait,
             tell=lambda line: print(line, flush=True),
             now=time.monotonic,
-            every_s=LOOK_EVERY_S,
         )
         try:
             return run(campaign, watch)
