@@ -5,14 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from auto_iter.cli.command import Command, option
 from auto_iter.cli.options import WORKSPACE, the_workspace
 from auto_iter.errors import InputError
-
-if TYPE_CHECKING:
-    from auto_iter.ledger.sample import Sample
 
 _PLACE = "an inputforalign.txt, an iteration (WORKSPACE/iterNN), or a workspace: its result"
 _FILE = option("file", type=Path, metavar="FILE", help=_PLACE)
@@ -82,22 +78,21 @@ def diff(arguments: argparse.Namespace) -> int:
         use_one_thread()
         from auto_iter.daemon.screen.layout import wrapped
         from auto_iter.ledger.difference import difference as compared
+        from auto_iter.ledger.sample import sample
         from auto_iter.ledger.text import agreement_lines
 
         print()
         try:
-            first, second = (_sample(path) for path in places if path is not None)
+            first, second = (
+                sample(str(path), path / "3millepede", path.parent / "strategy.yaml")
+                for path in places
+                if path is not None
+            )
             told = list(agreement_lines(compared(first, second)))
         except InputError as error:  # `clean` takes away what it needs
             told = [f"whether it is one detector cannot be told: {error}"]
         print("\n".join(wrapped(told)))
     return 0
-
-
-def _sample(iteration: Path) -> Sample:
-    from auto_iter.ledger.sample import sample
-
-    return sample(str(iteration), iteration / "3millepede", iteration.parent / "strategy.yaml")
 
 
 @constants.command(

@@ -15,7 +15,7 @@ from auto_iter.processes.threads import use_one_thread
 
 if TYPE_CHECKING:
     from auto_iter.alignment.model import Stage
-    from auto_iter.config.schema import Config
+    from auto_iter.config.schema import Alignment, Config
     from auto_iter.daemon.lifecycle import Opened
     from auto_iter.millepede.place import IterationPlace
 
@@ -170,21 +170,26 @@ def _what_if(arguments: argparse.Namespace, place: IterationPlace, config: Confi
     use_one_thread()
     from auto_iter.cli.bar import bar
     from auto_iter.cli.millepede.summary import format_modes, format_solution
+    from auto_iter.daemon.visits.links import refuse_damaged
+    from auto_iter.errors import CheckpointError
     from auto_iter.millepede.by_hand import Choices, run_iteration
     from auto_iter.millepede.place import ROOT_FILES
 
     if place.workspace is not None and place.is_an_iteration:
-        _refuse_damaged(place.workspace, place.number)
-    own = _own_strategy(place)
-    strategy = arguments.strategy
-    if strategy is None and own is not None:
-        strategy = config.alignment.strategy
-    if strategy == own:
-        strategy = None  # the workspace's copy, whatever has become of the original
+        with suppress(CheckpointError):  # where nothing is recorded of them
+            refuse_damaged(place.workspace, place.number)
+    own, asked = _own_settings(place), config.alignment
+    strategy, survey = arguments.strategy, asked.survey
+    if own is not None:
+        strategy = asked.strategy if strategy is None else strategy
+        if strategy == own.strategy:
+            strategy = None  # the workspace's copy, whatever has become of the original
+        if survey == own.survey:
+            survey = None  # likewise
     opened = _opened(place)
     choices = Choices(
         strategy=strategy,
-        survey=_other_survey(place, config),
+        survey=survey,
         iteration=arguments.iteration,
         stage=None if strategy or arguments.iteration else _stage(place, opened),
         solver=arguments.solver,
@@ -205,32 +210,13 @@ def _what_if(arguments: argparse.Namespace, place: IterationPlace, config: Confi
     return output
 
 
-def _refuse_damaged(workspace: Path, number: int) -> None:
-    """Refuse constants that are not those that were recorded, where there is such a record."""
-    from auto_iter.daemon.visits.links import refuse_damaged
-    from auto_iter.errors import CheckpointError
-
-    with suppress(CheckpointError):
-        refuse_damaged(workspace, number)
-
-
-def _own_strategy(place: IterationPlace) -> str | None:
-    """Return the strategy that the workspace's own configuration names, if it can be read."""
+def _own_settings(place: IterationPlace) -> Alignment | None:
+    """Return what the workspace's own configuration says of the loop, if there is one."""
     from auto_iter.config.file import load_config
 
     if place.workspace is None or not (place.workspace / "config.yaml").is_file():
         return None
-    return load_config(place.workspace / "config.yaml").alignment.strategy
-
-
-def _other_survey(place: IterationPlace, config: Config) -> Path | None:
-    """Return the survey that is asked for where it is not the workspace's own."""
-    from auto_iter.config.file import load_config
-
-    if place.workspace is None or not (place.workspace / "config.yaml").is_file():
-        return config.alignment.survey
-    own = load_config(place.workspace / "config.yaml").alignment.survey
-    return None if config.alignment.survey == own else config.alignment.survey
+    return load_config(place.workspace / "config.yaml").alignment
 
 
 def _stage(place: IterationPlace, opened: Opened | None) -> Stage | None:

@@ -6,13 +6,9 @@ import argparse
 import json
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from auto_iter.cli.command import command
 from auto_iter.cli.options import AS_JSON, CONFIG, SET
-
-if TYPE_CHECKING:
-    from auto_iter.doctor.checks import Diagnosis
 
 
 @command(CONFIG, SET, AS_JSON)
@@ -37,10 +33,7 @@ def doctor(arguments: argparse.Namespace) -> int:
         return 0 if is_healthy(findings) else 1
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
-        print(_line(finding, width))
+        print(f"{finding.health:8} {finding.subject:{width}}  {finding.text}")
+        if finding.remedy:
+            print(f"{'':8} {'':{width}}  → {finding.remedy}")
     return 0 if is_healthy(findings) else 1
-
-
-def _line(finding: Diagnosis, width: int) -> str:
-    line = f"{finding.health:8} {finding.subject:{width}}  {finding.text}"
-    return f"{line}\n{'':8} {'':{width}}  → {finding.remedy}" if finding.remedy else line
