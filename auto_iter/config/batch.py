@@ -75,13 +75,9 @@ class HTCondor(Section):
         return value
 
     @model_validator(mode="after")
-    def _spooled_jobs_do_not_deliver(self) -> Self:
+    def _fits_spooling(self) -> Self:
         if self.deliver_url is not None and self.spool:
             raise ValueError("deliver_url needs spool=false: spooled outputs come home anyway")
-        return self
-
-    @model_validator(mode="after")
-    def _late_jobs_are_not_spooled(self) -> Self:
         if self.max_idle is not None and self.spool:
             raise ValueError(
                 "max_idle needs spool=false: input cannot be spooled for jobs that do not exist "

@@ -7,7 +7,6 @@ fits together at a time is a preset in `conf/presets`.
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import yaml
@@ -51,31 +50,24 @@ class TagChain(Section):
 
 def tag_chain(reco: Reco) -> TagChain:
     """Return the chain of `reco.preset`, with what `reco` sets by itself. Raises UsageError."""
-    preset = _file(reco.preset) if is_file(reco.preset) else _shipped(reco.preset)
     own = {name: getattr(reco, name) for name in TagChain.model_fields}
-    return preset.model_copy(update={name: value for name, value in own.items() if value})
+    given = {name: value for name, value in own.items() if value}
+    return _preset(reco.preset).model_copy(update=given)
 
 
-def _file(preset: str) -> TagChain:
+def _preset(name: str) -> TagChain:
     try:
-        return _parsed(preset, Path(preset).expanduser().read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"reco.preset: {preset}: cannot be read: {error}") from None
-
-
-@cache
-def _shipped(preset: str) -> TagChain:
-    try:
-        return _parsed(preset, shipped_text("presets", preset, "preset"))
+        if is_file(name):
+            text = Path(name).expanduser().read_text(encoding="utf-8")
+        else:
+            text = shipped_text("presets", name, "preset")
+        return TagChain.model_validate(yaml.safe_load(text) or {})
     except LookupError as error:
         raise UsageError(f"reco.preset: {error}") from None
-
-
-def _parsed(where: str, text: str) -> TagChain:
-    try:
-        return TagChain.model_validate(yaml.safe_load(text) or {})
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"reco.preset: {name}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", None) or "not YAML"
-        raise UsageError(f"preset {where}: {problem}") from None
+        raise UsageError(f"preset {name}: {problem}") from None
     except ValidationError as error:
-        raise UsageError(f"preset {where}: {first_problem(error)}") from None
+        raise UsageError(f"preset {name}: {first_problem(error)}") from None

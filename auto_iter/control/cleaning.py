@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,8 @@ def bulk_of(workspace: Workspace, snapshot: Snapshot, keep: int) -> list[Bulk]:
 def _bulk(paths: Iteration, number: int) -> Bulk:
     files, directories = tuple(_files(paths)), tuple(_job_directories(paths))
     inside = [path for each in directories for path in each.rglob("*") if path.is_file()]
-    return Bulk(paths, number, files, directories, _size((*files, *inside)))
+    size = sum(path.lstat().st_size for path in (*files, *inside) if path.exists())
+    return Bulk(paths, number, files, directories, size)
 
 
 def _files(paths: Iteration) -> Iterator[Path]:
@@ -71,7 +72,3 @@ def _job_directories(paths: Iteration) -> Iterator[Path]:
     run = "*" if paths.run is None else f"{paths.run:06d}"
     found = paths.reco.glob(f"{run}/[0-9]*")
     yield from sorted(path for path in found if path.is_dir() and not path.is_symlink())
-
-
-def _size(files: Sequence[Path]) -> int:
-    return sum(path.lstat().st_size for path in files if path.exists())

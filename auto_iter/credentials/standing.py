@@ -48,7 +48,9 @@ class TicketStanding:
         self._lapsed_at = now
         if ticket is None:
             return f"there is no Kerberos ticket in {self.cache}; {self._remedy}"
-        return f"the Kerberos ticket in {self.cache} ends {_at(ticket.end)}; {self._remedy}"
+        return (
+            f"the Kerberos ticket in {self.cache} ends {to_the_minute(ticket.end)}; {self._remedy}"
+        )
 
     def warning(self, now: float, needed_until: float | None) -> str | None:
         """Return what a person should know hours before it is too late; None when all is well.
@@ -59,13 +61,13 @@ class TicketStanding:
         if ticket is None or not self.is_needed:
             return None
         if ticket.end - now < WARN_AHEAD_S and not (needed_until and needed_until < ticket.end):
-            return f"the Kerberos ticket ends {_at(ticket.end)}; {self._remedy}"
+            return f"the Kerberos ticket ends {to_the_minute(ticket.end)}; {self._remedy}"
         last = ticket.end if ticket.renewable_till is None else ticket.renewable_till
         if needed_until is None or needed_until < last:
             return None
-        how = f"can be renewed until {_at(last)}"
+        how = f"can be renewed until {to_the_minute(last)}"
         if ticket.renewable_till is None:
-            how = f"cannot be renewed, ends {_at(last)}"
+            how = f"cannot be renewed, ends {to_the_minute(last)}"
         # Not until when: the text is the same as long as there is nothing new to say.
         what = f"the Kerberos ticket {how}, and the alignment is expected to take longer"
         return f"{what}; {self._remedy}"
@@ -76,7 +78,3 @@ class TicketStanding:
     @property
     def _remedy(self) -> str:
         return f"kinit -c {self.cache}"
-
-
-def _at(when: float) -> str:
-    return to_the_minute(when)

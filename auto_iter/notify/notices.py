@@ -50,15 +50,12 @@ def noticed(snapshot: Snapshot, now: float, settings: Notify) -> Snapshot:
 
 
 def _moved(snapshot: Snapshot, now: float) -> Notices:
-    ended = (snapshot.progress.delivered, *map(_total, (snapshot.failures, snapshot.losses)))
+    failures, losses = sum(snapshot.failures.values()), sum(snapshot.losses.values())
+    ended = (snapshot.progress.delivered, failures, losses)
     mark = " ".join(map(str, (snapshot.state, snapshot.iteration, *ended)))
     if mark == snapshot.notices.mark:
         return snapshot.notices
     return snapshot.notices.model_copy(update={"mark": mark, "moved_at": now})
-
-
-def _total(counts: dict[int, int]) -> int:
-    return sum(counts.values())
 
 
 def _is_news(finding: _Finding, notices: Notices, now: float, settings: Notify) -> bool:

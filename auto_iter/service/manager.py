@@ -96,24 +96,19 @@ def _said(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Complete
 
 def in_words(properties: Mapping[str, str], unit: str) -> str:
     """Return how a service stands, in a line."""
-    state = properties.get("ActiveState")
     if properties.get("LoadState") == "not-found":
         return "no service is installed"
-    if state == "activating":
-        if properties.get("SubState") == RESTARTED_BY_ITSELF:
+    match properties.get("ActiveState"):
+        case "activating" if properties.get("SubState") == RESTARTED_BY_ITSELF:
             return f"ended ({_why(properties)}) and is started again in a minute"
-        return "waits until workspace and program can be read: is there a ticket?"
-    return _standing(properties, unit)
-
-
-def _standing(properties: Mapping[str, str], unit: str) -> str:
-    state = properties.get("ActiveState")
-    if state in {"active", "reloading", "deactivating"}:
-        restarts = int(properties.get("NRestarts") or 0)
-        again = f" (restarted {restarts} times)" if restarts else ""
-        return f"{properties.get('StatusText') or 'runs'}{again}"
-    if state == "failed":
-        return f"ended ({_why(properties)}); journalctl --user -u {unit}"
+        case "activating":
+            return "waits until workspace and program can be read: is there a ticket?"
+        case "active" | "reloading" | "deactivating":
+            restarts = int(properties.get("NRestarts") or 0)
+            again = f" (restarted {restarts} times)" if restarts else ""
+            return f"{properties.get('StatusText') or 'runs'}{again}"
+        case "failed":
+            return f"ended ({_why(properties)}); journalctl --user -u {unit}"
     return f"does not run; systemctl --user start {unit}"
 
 
