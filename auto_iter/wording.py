@@ -14,6 +14,7 @@ _SECTION, _LIST = "must be a section with settings", "must be a list"
 _WORDS = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
+    "dataclass_type": _SECTION,
     "dict_type": _SECTION,
     "extra_forbidden": "unknown key",
     "finite_number": "must be finite",
@@ -38,6 +39,7 @@ _WORDS = {
     "string_too_short": "must not be empty",
     "too_short": "needs at least {min_length}",
     "tuple_type": _LIST,
+    "unexpected_keyword_argument": "unknown key",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from auto_iter.alignment.model import Stage
 from auto_iter.alignment.ports import Conversion
 from auto_iter.config.cuts import TrackCuts
 from auto_iter.config.schema import Millepede
+from auto_iter.detector.labels import Scheme
 from auto_iter.errors import OutdatedError
 from auto_iter.iteration.predictions import ExpectedChange, Predictions
 from auto_iter.iteration.workers import Workers
 from auto_iter.log.setup import get_logger
 from auto_iter.millepede.requests import ConvertRequest, Source
-from auto_iter.millepede.strategy.parts import Labels
 from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.processes.children import Child
 from auto_iter.rawfiles import logged, spoken
@@ -36,7 +36,7 @@ class _Look:
 
     paths: Iteration
     cuts: TrackCuts
-    labels: Labels
+    labels: Scheme
     prediction: ExpectedChange | None
     held_out: frozenset[int]
     damage: dict[int, str] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class _Look:
         """What a record has to say of settings."""
         told = {
             "cuts": self.cuts.model_dump(mode="json"),
-            "labels": self.labels.model_dump(mode="json"),
+            "labels": asdict(self.labels),
         }
         return told if self.prediction is None else {**told, "predicted_by": self.prediction.key}
 

@@ -127,7 +127,7 @@ def sample(name: str, directory: Path, strategy: Path) -> Sample:
         directory,
         read_constants(directory / "inputforalign.txt"),
         solution,
-        load_strategy(str(strategy)).scheme,
+        load_strategy(str(strategy)).labels,
         frozenset(each.root for each in records),
         read_constants(start) if start.is_file() else {},
     )

@@ -60,7 +60,7 @@ def _convert(
 ) -> dict[str, object]:
     """Return what there is to record of a source. Raises InputError when it is bad."""
     version = RootFile.at(source.root) or NO_FILE
-    scheme, cuts = request.labels.scheme, request.cuts
+    scheme, cuts = request.labels, request.cuts
     made = convert_file(source.root, source.binary, scheme, cuts, judges=source.judges)
     look = None if before is None else look_again(source.root, before)
     # read just now, so that this comes from memory

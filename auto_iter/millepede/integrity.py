@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 from auto_iter.alignment.solution import Hashes
@@ -71,7 +72,7 @@ def hashes_of(
 
     `before`: the hash of the constants that the tracks were made with, `strategy`: its content.
     """
-    converted = [[each.cuts.model_dump(), each.labels.model_dump()] for each in records[:1]]
+    converted = [[each.cuts.model_dump(), asdict(each.labels)] for each in records[:1]]
     return Hashes(
         constants_before=before,
         root_files=hash_of_all([record.number, record.source.digest] for record in records),

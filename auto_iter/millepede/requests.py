@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from auto_iter.alignment.model import Stage
 from auto_iter.config.cuts import TrackCuts
 from auto_iter.config.schema import Config
-from auto_iter.millepede.strategy.parts import Labels
+from auto_iter.detector.labels import Scheme
 
 Solver = Literal["auto", "builtin", "pede"]
 
@@ -45,7 +45,7 @@ class ConvertRequest(Message):
 
     sources: tuple[Source, ...]
     cuts: TrackCuts = Field(default_factory=TrackCuts)
-    labels: Labels = Field(default_factory=Labels)
+    labels: Scheme = Scheme()
     prediction: Path | None = None
 
 

@@ -10,10 +10,10 @@ from pydantic import Field, ValidationError
 from auto_iter.alignment.judges.arrival import Look
 from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.config.cuts import TrackCuts
+from auto_iter.detector.labels import Scheme
 from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.millepede.conversion.statistics import Statistics
 from auto_iter.millepede.requests import Message
-from auto_iter.millepede.strategy.parts import Labels
 from auto_iter.workspace.hashes import is_intact
 from auto_iter.workspace.records import FileVersion
 
@@ -52,7 +52,7 @@ class ConversionRecord(Message):
     binary: BinaryFile | None = None
     error: str | None = None
     cuts: TrackCuts
-    labels: Labels = Field(default_factory=Labels)
+    labels: Scheme = Scheme()
     statistics: Statistics = Field(default_factory=Statistics)
     predicted_by: str = ""
     judges: bool = False
@@ -114,7 +114,7 @@ class Prediction(Message):
     key: str
     constants: str
     cuts: TrackCuts
-    labels: Labels
+    labels: Scheme
     stations: tuple[int, ...]
     files: dict[int, Look]
 

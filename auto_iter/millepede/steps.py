@@ -113,7 +113,7 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
             remarks.append(f"step {number}: fewest hits: {evidence.fewest(moved)}")
     held = tuple(sorted(evidence.held(strategy, phase)))
     return Steps(
-        strategy.scheme, phase, engine, tuple(ends), merged, covariance, tuple(remarks), held
+        strategy.labels, phase, engine, tuple(ends), merged, covariance, tuple(remarks), held
     )
 
 

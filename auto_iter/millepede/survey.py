@@ -146,7 +146,7 @@ def _terms(text: str, here: str) -> Iterator[tuple[tuple[str, str], float]]:
 
 
 def _refuse_unknown(survey: Survey, strategy: Strategy) -> None:
-    known = combinations(strategy.places.values(), strategy.scheme)
+    known = combinations(strategy.places.values(), strategy.labels)
     for measured in survey:
         for key, name in measured.factors.keys() - known.keys():
             has = ", ".join(f"{key}.{each}" for other, each in known if other == key)

@@ -142,7 +142,7 @@ def solve(
         engine,
     )
     refuse_lost_records(steps.ends[0].figures.records, records)
-    moved = changes(steps.merged.values(), strategy.scheme, steps.covariance)
+    moved = changes(steps.merged.values(), strategy.labels, steps.covariance)
     constants = accumulate(previous, moved)
     check_limits(constants, moved, request.max_shift_mm, request.max_rotation_rad)
     record = solution_record(request, strategy, steps, moved, statistics)

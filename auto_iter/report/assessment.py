@@ -62,7 +62,7 @@ def assess(history: History) -> Assessment:
         )
     except InputError as error:
         return Assessment(notes=(f"weak modes and pulls are not known: {error}",))
-    scheme = history.strategy.scheme
+    scheme = history.strategy.labels
     weak = name_weak_modes(modes, scheme)
     against = None
     if history.truth is not None:
@@ -71,7 +71,7 @@ def assess(history: History) -> Assessment:
 
 
 def _against_truth(history: History, truth: Constants, modes: Eigenmodes) -> AgainstTruth:
-    scheme = history.strategy.scheme
+    scheme = history.strategy.labels
     true = label_values(truth, modes.labels, scheme)
 
     def residual(constants: Constants) -> Comparison:

@@ -80,4 +80,4 @@ def _pairs(history: History, assessment: Assessment) -> list[tuple[str, str, flo
         return []
     from auto_iter.report.plots.modes import strongest_pairs
 
-    return strongest_pairs(assessment.modes, history.strategy.scheme, PAIRS)
+    return strongest_pairs(assessment.modes, history.strategy.labels, PAIRS)

@@ -27,7 +27,7 @@ def survey_lines(history: History, survey: Survey) -> list[str]:
     if not free:
         raise InputError(f"{history.title}: no iteration has its constants yet")
     places = [iteration.paths.millepede for iteration in history.iterations]
-    scheme = history.strategy.scheme
+    scheme = history.strategy.labels
     outcome = with_survey(
         _as_labels(survey, history.strategy),
         list(free),
@@ -45,13 +45,13 @@ def survey_lines(history: History, survey: Survey) -> list[str]:
 
 
 def _as_labels(survey: Survey, strategy: Strategy) -> list[Combination]:
-    known = combinations(strategy.places.values(), strategy.scheme)
+    known = combinations(strategy.places.values(), strategy.labels)
     return [
         Combination(
             each.value,
             each.sigma,
             tuple(
-                (label_of(where, strategy.scheme), w) for where, w in each.weights(known).items()
+                (label_of(where, strategy.labels), w) for where, w in each.weights(known).items()
             ),
         )
         for each in survey

@@ -65,7 +65,7 @@ def judge(aligned: Aligned, solved: Solved) -> Judged:
     """Compare the labels that an iteration had free with the truth, given those that it fixed."""
     split = Split.of(solved)
     free = list(split.free)
-    scheme = aligned.strategy.scheme
+    scheme = aligned.strategy.labels
     hessian = data_hessian(solved.binaries, [*free, *split.fixed], {})
     inner, cross = hessian[: len(free), : len(free)], hessian[: len(free), len(free) :]
     modes = eigenmodes(

@@ -67,7 +67,7 @@ def _row(aligned: Aligned, ruler: Judged) -> VersusRow:
     own = judge(aligned, last).comparison
     shared = ruler.comparison
     labels = list(shared.labels)
-    scheme = aligned.strategy.scheme
+    scheme = aligned.strategy.labels
     error = label_values(last.constants, labels, scheme) - label_values(
         aligned.truth, labels, scheme
     )

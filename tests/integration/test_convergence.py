@@ -51,7 +51,7 @@ def test_the_spectrometer_is_aligned_but_for_what_the_data_cannot_fix(
     assert len(comparison.labels) == 261
     assert comparison.dof > 200
     assert np.nanmax(np.abs(comparison.pulls)) < 5
-    scheme = spectrometer.strategy.scheme
+    scheme = spectrometer.strategy.labels
     names = " ".join(mode.name for mode in name_weak_modes(comparison.modes, scheme))
     assert "shift of everything in y" in names
     assert "shear of y along z" in names

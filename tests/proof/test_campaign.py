@@ -48,7 +48,7 @@ def sample(directory: Path, seed: int, number: int) -> Sample:
         directory=place,
         constants=read_constants(place / "inputforalign.txt"),
         solution=read_solution(place / "solution.json"),
-        scheme=load_strategy("3st").scheme,
+        scheme=load_strategy("3st").labels,
         files=frozenset(path.name for path in simulated.raw_files),
     )
 

@@ -46,7 +46,7 @@ def sample(directory: Path, seed: int, first: int, moved_mm: float = 0.0) -> Sam
         directory=_as_in_a_workspace(place),
         constants=read_constants(place / "inputforalign.txt"),
         solution=solution,
-        scheme=load_strategy("3st").scheme,
+        scheme=load_strategy("3st").labels,
         files=frozenset(path.name for path in simulated.raw_files),
     )
 

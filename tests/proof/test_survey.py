@@ -107,7 +107,7 @@ def detectors(tmp_path_factory: pytest.TempPathFactory) -> list[SurveyedDetector
 
 def table(place: Path) -> WithSurvey:
     """Return what `auto-iter survey` would have told of an alignment without one."""
-    scheme = load_strategy("3st").scheme
+    scheme = load_strategy("3st").labels
     parameters = read_solution(place / "solution.json").parameters
     free = {each.label: each.presigma for each in parameters if each.presigma >= 0}
     label = label_of(Place(component_of_key(LAYER), "y"), scheme)

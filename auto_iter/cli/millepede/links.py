@@ -159,7 +159,7 @@ def constants(arguments: argparse.Namespace) -> int:
     from auto_iter.millepede.strategy.file import load_strategy
 
     name = arguments.strategy
-    scheme = load_strategy(name).scheme if name is not None else _scheme(arguments)
+    scheme = load_strategy(name).labels if name is not None else _scheme(arguments)
     add_result(arguments.previous, arguments.result, arguments.output, scheme)
     print(arguments.output)
     return 0

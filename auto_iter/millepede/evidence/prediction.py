@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from auto_iter.alignment.judges.arrival import Look
+from auto_iter.detector.labels import Scheme
 from auto_iter.files import digest
 from auto_iter.millepede.conversion import kfalignment as kf
 from auto_iter.millepede.conversion.convert import TRACK_PARAMETERS, Converter
@@ -18,13 +19,12 @@ from auto_iter.millepede.mille.file import read_blocks, records_in
 from auto_iter.millepede.mille.records import Measurements
 from auto_iter.millepede.results import ConversionRecord, Prediction, SolutionRecord
 from auto_iter.millepede.solver.local_fit import fit
-from auto_iter.millepede.strategy.parts import Labels
 
 
 def predict(
     change: Mapping[int, float],
     constants: str,
-    labels: Labels,
+    labels: Scheme,
     records: Sequence[ConversionRecord],
     binaries: Sequence[Path],
 ) -> Prediction | None:
@@ -40,7 +40,7 @@ def predict(
     cuts = sound[0][0].cuts
     stations = sorted({int(number[0]) - 1 for r, _ in sound for number in r.statistics.layers})
     pattern = Pattern(change)
-    parts = [sorted(change.items()), cuts.model_dump(), labels.model_dump(), stations]
+    parts = [sorted(change.items()), cuts.model_dump(), asdict(labels), stations]
     return Prediction(
         key=digest(json.dumps(parts).encode()),
         constants=digest(constants.encode()),
@@ -61,7 +61,7 @@ def look_again(source: Path, solution: SolutionRecord) -> Look:
     prediction = solution.prediction
     if prediction is None:
         return Look()
-    converter = Converter(prediction.labels.scheme, prediction.cuts)
+    converter = Converter(prediction.labels, prediction.cuts)
     pattern = Pattern({each.label: each.value for each in solution.parameters})
     tracks = kf.TrackFile(source, converter.branches)
     chunks = (_on_stations(chunk, prediction.stations) for chunk in tracks.chunks())

@@ -61,7 +61,7 @@ def step_parameters(
     stations = sorted({*strategy.station_numbers, *seen_stations})
     presigmas = step.presigmas or strategy.presigmas
     parameters: Parameters = {}
-    for label, place in places(stations, strategy.scheme).items():
+    for label, place in places(stations, strategy.labels).items():
         is_ours = place.component.station in strategy.station_numbers
         if is_ours and not step.fixes(place) and place not in short:
             presigma = FREE if presigmas is None else presigmas.of(place)
@@ -131,7 +131,7 @@ def format_prior(
     each change, and along combinations that the data leave open the sum would walk without end.
     """
     measurements: list[Combination] = []
-    for (key, name), weights in combinations(parameters, strategy.scheme).items():
+    for (key, name), weights in combinations(parameters, strategy.labels).items():
         sigma = strategy.prior_sigma(phase, Place(component_of_key(key), name))
         terms = folded({parameters[place]: weight for place, weight in weights.items()})
         if sigma is not None and any(parameter.is_free for parameter in terms):
@@ -144,7 +144,7 @@ def format_survey(strategy: Strategy, parameters: Parameters, knowledge: Knowled
 
     Like the prior's, its value is what is missing: measured minus current constants.
     """
-    known = combinations(parameters, strategy.scheme)
+    known = combinations(parameters, strategy.labels)
     measurements: list[Combination] = []
     for measured in knowledge.survey:
         weights = measured.weights(known)

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from auto_iter.config.cuts import Cuts
 from auto_iter.config.shipped import is_file, shipped_text
 from auto_iter.config.yamlfile import YamlError, parse_yaml, read_bounded
+from auto_iter.detector.labels import Scheme
 from auto_iter.detector.stations import WITHOUT_IFT
 from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.millepede.strategy.parts import (
-    Labels,
     Pede,
     Phase,
     Presigma,
@@ -68,13 +68,13 @@ def parse_strategy(text: str, where: str) -> Strategy:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "file"
         message = in_words(first)
-        if first["type"] == "extra_forbidden":
-            message = f"unknown key{_suggest_key(str(first['loc'][-1]))}"
+        if message == "unknown key":
+            message += f"{_suggest_key(str(first['loc'][-1]))}"
         raise InputError(f"strategy {where}: {key}: {message}") from error
 
 
 def _suggest_key(key: str) -> str:
-    models = (Strategy, Labels, Presigmas, Presigma, Sigmas, Cuts, Step, Phase, Pede)
-    known = {name for model in models for name in model.model_fields}
+    models = (Strategy, Presigmas, Presigma, Sigmas, Cuts, Step, Phase, Pede)
+    known = {*vars(Scheme()), *(name for model in models for name in model.model_fields)}
     close = difflib.get_close_matches(key, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from auto_iter.config.cuts import Cuts
-from auto_iter.detector.labels import Modules, Place, Scheme
+from auto_iter.detector.labels import Place
 from auto_iter.detector.rules import Rule, parse_rule
 from auto_iter.detector.stations import Mode
 from auto_iter.errors import InputError
@@ -25,20 +25,6 @@ class Part(BaseModel):
     """Known keys only, and none changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Labels(Part):
-    """Which parameters exist at all. FASER's: layers, x of each side, rz of each module."""
-
-    modules: Modules = "x_rz"
-    layers: bool = True
-    layer_z: bool = False
-    stations: bool = False
-
-    @property
-    def scheme(self) -> Scheme:
-        """The label scheme."""
-        return Scheme(self.modules, self.layers, self.layer_z, self.stations)
 
 
 class Presigma(Part):

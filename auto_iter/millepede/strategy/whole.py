@@ -20,7 +20,6 @@ from auto_iter.detector.rules import parse_rule, stations_of
 from auto_iter.detector.stations import IFT, WITH_IFT, WITHOUT_IFT
 from auto_iter.errors import InputError
 from auto_iter.millepede.strategy.parts import (
-    Labels,
     Name,
     Part,
     Pede,
@@ -37,7 +36,7 @@ class Strategy(Part):
     name: str
     description: str = ""
     stations: tuple[Name, ...] = ("3ST",)
-    labels: Labels = Field(default_factory=Labels)
+    labels: Scheme = Scheme()
     presigmas: Presigmas | None = Field(default_factory=Presigmas)
     """None: nothing but the prior holds a parameter back within an iteration."""
     prior: Prior = Field(default_factory=dict)
@@ -83,11 +82,6 @@ class Strategy(Part):
     def _steps(self) -> Iterator[tuple[Phase, Step]]:
         return ((phase, step) for phase in self.phases for step in phase.steps)
 
-    @property
-    def scheme(self) -> Scheme:
-        """The label scheme."""
-        return self.labels.scheme
-
     @cached_property
     def station_numbers(self) -> tuple[int, ...]:
         """The stations that may be aligned, counted from 0."""
@@ -96,7 +90,7 @@ class Strategy(Part):
     @cached_property
     def places(self) -> dict[int, Place]:
         """All labels of these stations, in the parameter file's order."""
-        return places(self.station_numbers, self.scheme)
+        return places(self.station_numbers, self.labels)
 
     @property
     def iterations(self) -> int | None:

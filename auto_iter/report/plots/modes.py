@@ -49,7 +49,7 @@ def _kind(where: Place) -> str:
 
 def correlations_figure(history: History, modes: Eigenmodes) -> Drawn:
     """Return the matrix of correlations as a picture, parameters by kind."""
-    scheme = history.strategy.scheme
+    scheme = history.strategy.labels
     places = [place(label, scheme) for label in modes.labels]
     order = _order(places)
     matrix = correlations(modes)[np.ix_(order, order)]
@@ -123,7 +123,7 @@ def spectrum_figure(history: History, modes: Eigenmodes) -> Drawn:
 def weak_modes_figure(history: History, modes: Eigenmodes, weak: Sequence[WeakMode]) -> Drawn:
     """Return the weak modes drawn: which parameters of which layer take part in each."""
     chosen = list(weak[:MOST_MODES])
-    places = [place(label, history.strategy.scheme) for label in modes.labels]
+    places = [place(label, history.strategy.labels) for label in modes.labels]
     kinds = list(dict.fromkeys(_kind(places[at]) for at in _order(places)))
     groups = sorted({_group(where) for where in places})
     columns = min(_COLUMNS, len(chosen))

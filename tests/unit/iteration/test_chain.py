@@ -7,6 +7,7 @@ import json
 import os
 import select
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,12 @@ from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.model import Stage
 from auto_iter.config.schema import Config
 from auto_iter.daemon.signals import never
+from auto_iter.detector.labels import Scheme
 from auto_iter.errors import TRANSIENT_EXIT_CODE, OutdatedError, TransientError
 from auto_iter.iteration import worker
 from auto_iter.iteration.chain import Chain
 from auto_iter.iteration.workers import Workers
 from auto_iter.millepede.strategy.file import load_strategy
-from auto_iter.millepede.strategy.parts import Labels
 from auto_iter.workspace.paths import Iteration, Workspace
 
 RUN = 11705
@@ -55,7 +56,7 @@ def converted(paths: Iteration, **changes: object) -> None:
         "source": {"size": status.st_size, "mtime_ns": status.st_mtime_ns},
         "error": None,
         "cuts": cuts,
-        "labels": load_strategy("3st").labels.model_dump(mode="json"),
+        "labels": asdict(load_strategy("3st").labels),
     }
     paths.mille_statistics(400).write_text(json.dumps(record | changes))
 
@@ -70,7 +71,7 @@ def test_a_conversion_is_known_by_its_record(tmp_path: Path) -> None:
 def test_with_other_settings_a_file_is_converted_again(tmp_path: Path, setting: str) -> None:
     paths = iteration(tmp_path)
     if setting == "labels":
-        converted(paths, labels=Labels(layer_z=True).model_dump(mode="json"))
+        converted(paths, labels=asdict(Scheme(layer_z=True)))
     else:
         cuts = Config().millepede.cuts.model_dump(mode="json")
         converted(paths, cuts=cuts | {"max_residual_mm": 0.05, "max_chi2": 1.0})

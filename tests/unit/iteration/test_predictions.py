@@ -58,7 +58,7 @@ def converted(root: Path, **changes: object) -> None:
         "source": {"size": status.st_size, "mtime_ns": status.st_mtime_ns},
         "error": None,
         "cuts": cuts,
-        "labels": load_strategy("3st").labels.model_dump(mode="json"),
+        "labels": asdict(load_strategy("3st").labels),
         "predicted_by": "k1",
         "look": asdict(AFTER),
     }

@@ -50,7 +50,7 @@ def constants_after(  # noqa: PLR0917
         Knowledge({}, before),
         engine,
     )
-    moved = changes(steps.merged.values(), strategy.scheme, steps.covariance)
+    moved = changes(steps.merged.values(), strategy.labels, steps.covariance)
     return format_constants(accumulate(before, moved))
 
 

@@ -53,7 +53,7 @@ def test_a_combination_has_a_factor_for_each_label(tmp_path: Path) -> None:
 
 def test_a_modules_y_is_a_difference_of_its_sides(tmp_path: Path) -> None:
     (found,) = read_text(_step(tmp_path, "203.y: 0.5 +/- 0.1")).measurements
-    known = combinations(STRATEGY.places.values(), STRATEGY.scheme)["203", "y"]
+    known = combinations(STRATEGY.places.values(), STRATEGY.labels)["203", "y"]
     assert found.value == pytest.approx(0.3)
     assert sorted(weight for _, weight in found.terms) == sorted(known.values())
     assert len(found.terms) == 2
@@ -111,7 +111,7 @@ def test_the_table_has_the_uncertainties_of_prior_and_survey_together(tmp_path: 
     survey = read_text(_step(tmp_path, "20.y: 0 ± 0.03")).measurements
     known = known_before((), {302: 0.04, 301: 0.04})
     blind = np.zeros((2, 2))
-    outcome = with_survey(survey, [302, 301], blind, known, np.empty((0, 2)), STRATEGY.scheme)
+    outcome = with_survey(survey, [302, 301], blind, known, np.empty((0, 2)), STRATEGY.labels)
     ((before, after),) = outcome.sigmas
     assert before == pytest.approx(0.04)
     assert after == pytest.approx((0.04**-2 + 0.03**-2) ** -0.5)
