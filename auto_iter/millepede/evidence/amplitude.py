@@ -18,39 +18,29 @@ import numpy as np
 
 from auto_iter.alignment.judges.arrival import Look
 from auto_iter.millepede.conversion.statistics import Statistics
-from auto_iter.millepede.mille.records import Floats, Integers, Measurements
+from auto_iter.millepede.mille.records import Floats, Measurements
 from auto_iter.millepede.solver.local_fit import fit, local_rows
 
-
-class Pattern:
-    """A change of the constants by label (mm, rad). Other labels do not move."""
-
-    def __init__(self, change: Mapping[int, float]) -> None:
-        known = sorted(change.items()) or [(0, 0.0)]
-        self._labels = np.array([label for label, _ in known], dtype=np.int64)
-        self._values = np.array([value for _, value in known], dtype=np.float64)
-
-    def shifts(self, m: Measurements) -> Floats:
-        """Return BΔ (one for each measurement): by how much (mm) its residual gets smaller."""
-        moved = m.global_value * self._at(m.global_label)
-        row = np.repeat(np.arange(len(m.value)), np.diff(m.global_first))
-        return np.bincount(row, weights=moved, minlength=len(m.value)).astype(np.float64)
-
-    def _at(self, labels: Integers) -> Floats:
-        place = np.searchsorted(self._labels, labels)
-        place[place == len(self._labels)] = 0
-        known = self._labels[place] == labels
-        return np.where(known, self._values[place], 0.0)
+ByLabel = Mapping[int, float]
+"""A change of the constants by label (mm, rad). Other labels do not move."""
 
 
-def look_at(blocks: Iterable[Measurements], pattern: Pattern, statistics: Statistics) -> Look:
-    """Return what records show of `pattern`; `statistics`, read last, are of their conversion.
+def shifts(m: Measurements, change: ByLabel) -> Floats:
+    """Return BΔ (one for each measurement): by how much (mm) its residual gets smaller."""
+    labels, at = np.unique(m.global_label, return_inverse=True)
+    moved = m.global_value * np.array([change.get(label, 0.0) for label in labels.tolist()])[at]
+    row = np.repeat(np.arange(len(m.value)), np.diff(m.global_first))
+    return np.bincount(row, weights=moved, minlength=len(m.value)).astype(np.float64)
+
+
+def look_at(blocks: Iterable[Measurements], change: ByLabel, statistics: Statistics) -> Look:
+    """Return what records show of `change`; `statistics`, read last, are of their conversion.
 
     "Read last", because a converter that makes the records lazily fills it meanwhile.
     """
     gradient, curvature = 0.0, 0.0
     for block in blocks:
-        g, kappa = _sums(block, pattern)
+        g, kappa = _sums(block, change)
         gradient, curvature = gradient + g, curvature + kappa
     return Look(
         gradient,
@@ -61,13 +51,13 @@ def look_at(blocks: Iterable[Measurements], pattern: Pattern, statistics: Statis
     )
 
 
-def _sums(m: Measurements, pattern: Pattern) -> tuple[float, float]:
+def _sums(m: Measurements, change: ByLabel) -> tuple[float, float]:
     """Return g and κ; tracks whose own fit is not sound count for nothing."""
     if not m.records:
         return 0.0, 0.0
     rows = local_rows(m, int(m.local_index.max(initial=1)))
     record = np.repeat(np.arange(m.records), np.diff(m.record_first))
-    shift = pattern.shifts(m)
+    shift = shifts(m, change)
     with np.errstate(all="ignore"):
         weight = m.sigma**-2.0
         of_value = fit(rows, m.value, weight, m.record_first, record)

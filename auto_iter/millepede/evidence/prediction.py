@@ -14,7 +14,7 @@ from auto_iter.detector.labels import Scheme
 from auto_iter.files import digest
 from auto_iter.millepede.conversion import kfalignment as kf
 from auto_iter.millepede.conversion.convert import TRACK_PARAMETERS, Converter
-from auto_iter.millepede.evidence.amplitude import Pattern, look_at
+from auto_iter.millepede.evidence.amplitude import look_at
 from auto_iter.millepede.mille.file import read_blocks, records_in
 from auto_iter.millepede.mille.records import Measurements
 from auto_iter.millepede.results import ConversionRecord, Prediction, SolutionRecord
@@ -39,7 +39,6 @@ def predict(
         return None
     cuts = sound[0][0].cuts
     stations = sorted({int(number[0]) - 1 for r, _ in sound for number in r.statistics.layers})
-    pattern = Pattern(change)
     parts = [sorted(change.items()), cuts.model_dump(), asdict(labels), stations]
     return Prediction(
         key=digest(json.dumps(parts).encode()),
@@ -47,7 +46,7 @@ def predict(
         cuts=cuts,
         labels=labels,
         stations=tuple(stations),
-        files={r.number: look_at(_records(b), pattern, r.statistics) for r, b in sound},
+        files={r.number: look_at(_records(b), change, r.statistics) for r, b in sound},
     )
 
 
@@ -62,11 +61,11 @@ def look_again(source: Path, solution: SolutionRecord) -> Look:
     if prediction is None:
         return Look()
     converter = Converter(prediction.labels, prediction.cuts)
-    pattern = Pattern({each.label: each.value for each in solution.parameters})
+    change = {each.label: each.value for each in solution.parameters}
     tracks = kf.TrackFile(source, converter.branches)
     chunks = (_on_stations(chunk, prediction.stations) for chunk in tracks.chunks())
     records = (record for chunk in chunks for record in records_in(converter.convert(chunk)))
-    look = look_at(records, pattern, converter.statistics)
+    look = look_at(records, change, converter.statistics)
     seen = {int(number[0]) - 1 for number in converter.statistics.layers}
     return look if seen.issuperset(prediction.stations) else Look()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from auto_iter.millepede.conversion.statistics import Statistics
-from auto_iter.millepede.evidence.amplitude import Pattern, look_at
+from auto_iter.millepede.evidence.amplitude import look_at, shifts
 from auto_iter.millepede.mille.records import Measurements
 from tests.support.tracks import tracks
 
@@ -39,28 +39,28 @@ def brute_force(m: Measurements, change: dict[int, float]) -> tuple[float, float
 
 def test_it_is_that_of_every_track_after_its_own_fit() -> None:
     m = tracks(40, seed=3)
-    look = look_at([m], Pattern(CHANGE), Statistics())
+    look = look_at([m], CHANGE, Statistics())
     assert (look.gradient, look.curvature) == pytest.approx(brute_force(m, CHANGE))
     assert look.curvature > 100
 
 
 def test_applied_once_it_is_one_less() -> None:
-    m, pattern = tracks(40, seed=3), Pattern(CHANGE)
-    before = look_at([m], pattern, Statistics())
-    applied = replace(m, value=m.value - pattern.shifts(m))
-    after = look_at([applied], pattern, Statistics())
+    m = tracks(40, seed=3)
+    before = look_at([m], CHANGE, Statistics())
+    applied = replace(m, value=m.value - shifts(m, CHANGE))
+    after = look_at([applied], CHANGE, Statistics())
     assert before.amplitude - after.amplitude == pytest.approx(1.0)
 
 
 def test_blocks_add_up() -> None:
     one, other = tracks(20, seed=3), tracks(30, seed=4)
-    both = look_at([one, other], Pattern(CHANGE), Statistics())
-    parts = [look_at([each], Pattern(CHANGE), Statistics()) for each in (one, other)]
+    both = look_at([one, other], CHANGE, Statistics())
+    parts = [look_at([each], CHANGE, Statistics()) for each in (one, other)]
     assert both.gradient == pytest.approx(parts[0].gradient + parts[1].gradient)
     assert both.curvature == pytest.approx(parts[0].curvature + parts[1].curvature)
 
 
 @pytest.mark.parametrize("change", [{}, {99: 1.0}, {1: 0.0}])
 def test_a_change_of_nothing_that_is_measured_cannot_be_seen(change: dict[int, float]) -> None:
-    look = look_at([tracks(5, seed=1)], Pattern(change), Statistics())
+    look = look_at([tracks(5, seed=1)], change, Statistics())
     assert (look.gradient, look.curvature, look.amplitude) == (0, 0, 0)
