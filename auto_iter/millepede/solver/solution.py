@@ -209,12 +209,9 @@ class Solution:
             if fitted[at]:
                 line = replace(line, change=float(result.difference[at]))
             if fitted[at] and options.method in WITH_ERRORS:
-                correlation = float(result.global_correlations[at])
-                line = replace(
-                    line,
-                    sigma=float(errors[at]),
-                    correlation=correlation if options.global_correlations else None,
-                )
+                line = replace(line, sigma=float(errors[at]))
+                if options.global_correlations:
+                    line = replace(line, correlation=float(result.global_correlations[at]))
             if options.print_counts:
                 shown = int((in_files if options.print_counts > 1 else result.entries)[at])
                 # pede marks by a negative count what has too few accepted entries
