@@ -138,36 +138,26 @@ def _scan(
     starts: list[int] = []
     end, position = len(view), 0
     append = starts.append
-    if fortran:
-        while position + 1 < end:
-            marker, length = view[position], view[position + 1]
-            payload = length if length >= 0 else -3 * length // 2
-            stop = position + payload + 3
-            if (
-                length % 2
-                or marker != 4 + 4 * payload
-                or (view[stop - 1] != marker if stop <= end else payload > _LONGEST)
-            ):
-                raise MilleError(_corrupt(path, record + len(starts), byte + 4 * position, marker))
-            if stop > end:
-                break
-            append(position + 1)
-            position = stop
-        return starts, position
-    while position < end:
-        length = view[position]
-        stop = position + 1 + (length if length >= 0 else -3 * length // 2)
-        if length % 2 or (stop > end and stop - position > _LONGEST):
-            raise MilleError(_corrupt(path, record + len(starts), byte + 4 * position, length))
-        if stop > end:
+    marker = 1 if fortran else 0  # words before the length, and behind the record
+    while position + marker < end:
+        length = view[position + marker]
+        payload = length if length >= 0 else -3 * length // 2
+        stop = position + 1 + payload + 2 * marker
+        is_whole = stop <= end
+        is_marked = not fortran or (
+            view[position] == 4 + 4 * payload and (not is_whole or view[stop - 1] == view[position])
+        )
+        if length % 2 or not is_marked or (not is_whole and payload > _LONGEST):
+            record, byte = record + len(starts), byte + 4 * position
+            raise MilleError(
+                f"{path}: corrupt at record {record}, byte {byte}: {view[position]} is not a "
+                "record length"
+            )
+        if not is_whole:
             break
-        append(position)
+        append(position + marker)
         position = stop
     return starts, position
-
-
-def _corrupt(path: Path, record: int, byte: int, found: int) -> str:
-    return f"{path}: corrupt at record {record}, byte {byte}: {found} is not a record length"
 
 
 def _blocks(
