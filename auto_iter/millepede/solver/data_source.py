@@ -150,25 +150,20 @@ class DataSource:
         sums = empty_sums(len(self.table), matrix=first.matrix)
         seen = np.zeros(len(self.table), np.int64)
         for m, index, weight in self.blocks():
-            count = np.bincount(index, minlength=len(self.table))
-            count[: len(seen)] += seen
-            seen = count
+            seen = self._with(seen, index)
             add_block(sums, m, index, request(), weight)
-        sums.grow(len(self.table))
-        return sums, np.pad(seen, (0, len(self.table) - len(seen)))
+        return sums, seen
 
     def count_entries(self, *, per_record: bool) -> Indices:
         """How many measurements (or records) have a derivative for each label, by its place."""
         counts = np.zeros(len(self.table), np.int64)
         for m, index, _ in self.blocks():
-            counts = np.pad(counts, (0, len(self.table) - len(counts)))
+            counted: Indices | Integers = index
             if per_record:
                 record = np.repeat(np.arange(m.records), np.diff(m.global_first[m.record_first]))
-                pairs = np.unique(record * len(self.table) + index)
-                counts += np.bincount(pairs % len(self.table), minlength=len(self.table))
-            else:
-                counts += np.bincount(index, minlength=len(self.table))
-        return np.pad(counts, (0, len(self.table) - len(counts)))
+                counted = np.unique(record * len(self.table) + index) % len(self.table)
+            counts = self._with(counts, counted)
+        return counts
 
     def count_without(self, excluded: np.ndarray) -> Indices:
         """Entries once more, leaving out measurements with any label of the mask `excluded`."""
@@ -176,8 +171,14 @@ class DataSource:
         for m, index, _ in self.blocks():
             row = np.repeat(np.arange(len(m.value)), np.diff(m.global_first))
             bad = np.bincount(row[excluded[index]], minlength=len(m.value)) > 0
-            counts += np.bincount(index[~bad[row]], minlength=len(self.table))
+            counts = self._with(counts, index[~bad[row]])
         return counts
+
+    def _with(self, counts: Indices, index: Indices | Integers) -> Indices:
+        """Return counts by label's place, of a table that may have grown, with those of `index`."""
+        more = np.bincount(index, minlength=len(self.table))
+        more[: len(counts)] += counts
+        return more
 
 
 def _note(notes: list[str], text: str) -> None:
