@@ -21,6 +21,7 @@ from auto_iter.ledger.sample import Sample
 from auto_iter.weakmodes.beforehand import known_before
 from auto_iter.weakmodes.label_space import Floats
 from auto_iter.weakmodes.modes import Eigenmodes, eigenmodes
+from auto_iter.weakmodes.movement import step_between
 
 TINY = 1e-12
 """Eigenvalues below that part of the largest are rounding errors."""
@@ -54,9 +55,9 @@ class Fit:
 
     def change(self, one: Sample, other: Sample) -> Floats:
         """Return other − one, without what is only that this fit, of `other`, began elsewhere."""
-        labels = self.modes.labels
-        moved = other.values_of(labels) - one.values_of(labels)
-        began = other.start_of(labels) - one.start_of(labels)
+        labels, scheme = self.modes.labels, other.scheme
+        moved = step_between(one.constants, other.constants, labels, scheme)
+        began = step_between(one.start, other.start, labels, scheme)
         kept = self._amplitudes(began) - self.response @ began
         return np.asarray(self._amplitudes(moved) - kept)
 

@@ -21,7 +21,7 @@ from auto_iter.weakmodes.beforehand import (
     survey_of,
 )
 from auto_iter.weakmodes.information import data_hessian
-from auto_iter.weakmodes.label_space import Floats, label_values
+from auto_iter.weakmodes.label_space import Floats
 from auto_iter.workspace.paths import Workspace
 
 
@@ -96,14 +96,6 @@ class Sample:
     def constraints(self) -> Floats:
         """The constraints of the fit: rows of factors over all free labels."""
         return constraint_rows([self.directory], list(self.free))
-
-    def values_of(self, labels: Sequence[int]) -> Floats:
-        """Return the constants as values of labels (mm, rad)."""
-        return label_values(self.constants, labels, self.scheme)
-
-    def start_of(self, labels: Sequence[int]) -> Floats:
-        """Return the constants that it began with, likewise."""
-        return label_values(self.start, labels, self.scheme)
 
     @property
     def binaries(self) -> list[Path]:

@@ -152,22 +152,16 @@ class SolutionRecord(SolutionSummary):
 def read_solution(path: Path) -> SolutionRecord:
     """Return the content of a `solution.json`. Raises InputError."""
     try:
-        return SolutionRecord.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise_what_passes(error, path)
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        return SolutionRecord.model_validate_json(_content(path))
     except ValidationError as error:
         raise InputError(f"{path}: not a solution; solve that iteration again") from error
 
 
 def read_record(path: Path) -> ConversionRecord:
     """Return the conversion record in a statistics file. Raises InputError."""
+    content = _content(path)
     try:
-        content = path.read_bytes()
         record = ConversionRecord.model_validate_json(content)
-    except OSError as error:
-        raise_what_passes(error, path)
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         raise InputError(
             f"{path}: not the statistics of a conversion; convert the file again"
@@ -175,3 +169,11 @@ def read_record(path: Path) -> ConversionRecord:
     if not is_intact(json.loads(content)):
         raise InputError(f"{path}: does not match its checksum; convert the file again")
     return record
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise_what_passes(error, path)
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error

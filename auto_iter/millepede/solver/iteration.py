@@ -149,9 +149,6 @@ class Descent:
         if matrix and (entries == 0).any():
             self.defect = int((entries == 0).sum())
             self.subito = self.subito or not self.options.force
-        self._limit_rejects()
-
-    def _limit_rejects(self) -> None:
         sums, records = self.evaluation.sums, self.evaluator.source.records
         if 3 * sums.rejects > records:
             raise TooManyRejectsError(sums.kinds, records)
