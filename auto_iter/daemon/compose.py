@@ -18,7 +18,6 @@ from auto_iter.daemon.signals import never
 from auto_iter.errors import ASK_WHO_WE_ARE
 from auto_iter.iteration.chain import Chain
 from auto_iter.iteration.workers import Workers
-from auto_iter.millepede.strategy.plan import plan_of
 from states.step import Ports
 
 
@@ -42,7 +41,7 @@ def composed(
             millepede=chain,
             now=time.time,
             policy=Policy(_limits(opened), opened.config.alignment, driver.pace),
-            plan=plan_of(the_strategy(opened), opened.config),
+            plan=the_strategy(opened).plan(opened.config),
             credentials=credentials_of(opened, os.environ),
         )
 

@@ -26,7 +26,6 @@ from auto_iter.millepede.converting import convert_sources
 from auto_iter.millepede.requests import ConvertRequest, SolveRequest, Source
 from auto_iter.millepede.results import SolutionRecord
 from auto_iter.millepede.strategy.file import load_strategy
-from auto_iter.millepede.strategy.plan import plan_of
 from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.millepede.workflow import NEW_CONSTANTS, solve
 from auto_iter.simulation.generation import Beam
@@ -202,7 +201,7 @@ def _beginning(case: Case, strategy: Strategy, config: Config) -> tuple[Ports, S
         millepede=TwinMillepede(),
         now=clock.now,
         policy=Policy(config.reco, config.alignment),
-        plan=plan_of(strategy, config),
+        plan=strategy.plan(config),
     )
     arguments = Arguments(
         year=2023,

@@ -36,7 +36,6 @@ from auto_iter.iteration import worker
 from auto_iter.iteration.chain import Chain
 from auto_iter.iteration.workers import Workers
 from auto_iter.log.setup import logging_to
-from auto_iter.millepede.strategy.plan import plan_of
 from auto_iter.processes.children import Child
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.reconstruct import reconstruct
@@ -215,7 +214,7 @@ class AlignmentHere:
             millepede=Chain(opened.workspace, arguments, strategy, config, workers, held_out=out),
             now=self.batch.clock.now,
             policy=Policy(config.reco, config.alignment),
-            plan=plan_of(strategy, config),
+            plan=strategy.plan(config),
         )
 
     def _work(self, _seconds: float) -> None:

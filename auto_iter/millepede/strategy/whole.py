@@ -14,7 +14,9 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from auto_iter.alignment.model import Stage
+from auto_iter.alignment.plan import PhasePlan, Plan
 from auto_iter.config.cuts import Cuts, TrackCuts
+from auto_iter.config.schema import Config
 from auto_iter.detector.labels import Place, Scheme, places
 from auto_iter.detector.rules import parse_rule, stations_of
 from auto_iter.detector.stations import IFT, WITH_IFT, WITHOUT_IFT
@@ -129,6 +131,10 @@ class Strategy(Part):
                 sigma = (sigmas.shift if place.is_shift else sigmas.rotation) or sigma
         return sigma
 
+    def plan(self, config: Config) -> Plan:
+        """Return what the states need to know of it, under a configuration."""
+        return Plan(self.name, tuple(_phase(phase, config) for phase in self.phases))
+
     def planned(self, iteration: int) -> Stage:
         """Return where `iteration` (from 1) is when every phase takes all its iterations.
 
@@ -141,3 +147,15 @@ class Strategy(Part):
                 return Stage(iteration, number, iteration - begins + 1)
             begins += length
         raise AssertionError("a strategy has a last phase")
+
+
+def _phase(phase: Phase, config: Config) -> PhasePlan:
+    schedule = config.millepede.cuts.changed_by(phase.cuts).max_residual_mm
+    changes = [at for at in range(1, len(schedule)) if schedule[at] != schedule[at - 1]]
+    return PhasePlan(
+        phase.name,
+        phase.iterations,
+        settles_at=max(changes, default=0) + 1,
+        convergence_pull=phase.convergence_pull or config.alignment.convergence_pull,
+        begins_anew=phase.start == "initial",
+    )

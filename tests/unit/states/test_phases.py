@@ -16,7 +16,6 @@ from auto_iter.config.schema import Alignment, Config
 from auto_iter.daemon.lifecycle import revive
 from auto_iter.daemon.loop import Ending
 from auto_iter.millepede.strategy.file import load_strategy, parse_strategy
-from auto_iter.millepede.strategy.plan import plan_of
 from states.decisions import convergence
 from tests.support.world import World
 
@@ -143,7 +142,7 @@ def test_the_plan_knows_when_the_cuts_of_a_phase_have_settled() -> None:
     config = Config.model_validate(
         {"millepede": {"cuts": {"max_residual_mm": [1.0, 0.3, 0.1, 0.1]}}}
     )
-    one, other = plan_of(strategy, config).phases
+    one, other = strategy.plan(config).phases
     assert (one.settles_at, other.settles_at) == (1, 3)
 
 
