@@ -158,10 +158,13 @@ def changes(
     it they count as independent. Raises InputError for labels that the scheme does not know.
     """
     placed = {place_of(parameter.label, scheme): parameter for parameter in result}
-    return [
-        _change(key, name, {place: placed[place] for place in weights}, scheme, covariance)
-        for (key, name), weights in combinations(placed, scheme).items()
-    ]
+    found: list[Change] = []
+    for (key, name), combination in combinations(placed, scheme).items():
+        weights = folded({placed[place]: weight for place, weight in combination.items()})
+        value = _value({place: placed[place].value for place in combination}, name, scheme)
+        free = any(parameter.is_free for parameter in weights)
+        found.append(Change(key, name, value, _sigma(weights, covariance), free))
+    return found
 
 
 def combinations(of: Iterable[Place], scheme: Scheme) -> dict[tuple[str, str], dict[Place, float]]:
@@ -186,20 +189,6 @@ def _moved(place: Place, scheme: Scheme) -> tuple[str, ...]:
     return (place.parameter,)
 
 
-def _change(
-    key: str,
-    name: str,
-    parts: Mapping[Place, Parameter],
-    scheme: Scheme,
-    covariance: Covariance | None,
-) -> Change:
-    weights = folded(
-        {parameter: _weight(place, name, scheme) for place, parameter in parts.items()}
-    )
-    free = any(parameter.is_free for parameter in weights)
-    return Change(key, name, _value(parts, name, scheme), _sigma(weights, covariance), free)
-
-
 def _weight(place: Place, name: str, scheme: Scheme) -> float:
     """Return d constant / d label."""
     if place.component.depth != "side":
@@ -209,10 +198,10 @@ def _weight(place: Place, name: str, scheme: Scheme) -> float:
     return 0.5
 
 
-def _value(parts: Mapping[Place, Parameter], name: str, scheme: Scheme) -> float:
+def _value(values: Mapping[Place, float], name: str, scheme: Scheme) -> float:
     """Return Σ weight · value, rounded as the field's own tool does: divide after the sum."""
-    by_side = {place.component.side: parameter.value for place, parameter in parts.items()}
-    place = next(iter(parts))
+    by_side = {place.component.side: value for place, value in values.items()}
+    place = next(iter(values))
     if place.component.depth != "side":
         return by_side[-1]
     first, second = by_side.get(0, 0.0), by_side.get(1, 0.0)
