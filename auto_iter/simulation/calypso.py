@@ -97,7 +97,7 @@ def _write(geometry: str, argument: str) -> None:
 
 def _read(tag: str) -> None:
     constants = conditions.read_alignment(Path(os.environ.get("ATLAS_POOLCOND_PATH", ".")), tag)
-    lines = (f'"{key}": {values}' for key, values in constants.items())
+    lines = (f'"{key}": {list(values)}' for key, values in constants.items())
     sys.stdout.write(",".join(lines) + "\n")
 
 

@@ -18,7 +18,7 @@ import xml.etree.ElementTree as ET
 from contextlib import closing
 from pathlib import Path
 
-from auto_iter.detector.constants import parse_constants
+from auto_iter.detector.constants import Constants, parse_constants
 from auto_iter.errors import InputError
 
 GEOMETRIES = ("01", "02", "03", "04", "05", "06")
@@ -42,7 +42,6 @@ _CONNECTION = re.compile(r"sqlite://;schema=(?P<path>[^;]+);dbname=(?P<dbname>\w
 _ALIGNED = "0" * 32
 """The pool file of the release, which nobody has: a detector where it should be."""
 _REFERENCE = re.compile(r"\[DB=([0-9A-F]+)\]")
-Constants = dict[str, list[float]]
 
 
 def parse_property(argument: str) -> Constants:
@@ -50,8 +49,7 @@ def parse_property(argument: str) -> Constants:
     value = argument.removeprefix(PROPERTY).strip()
     if not (argument.startswith(PROPERTY) and value.startswith("{") and value.endswith("}")):
         raise InputError(f"expected {PROPERTY}{{…}}, got {argument[:60]!r}")
-    parsed = parse_constants(value[1:-1], "alignment constants")
-    return {key: list(values) for key, values in parsed.items()}
+    return parse_constants(value[1:-1], "alignment constants")
 
 
 def write_alignment(directory: Path, geometry: str, constants: Constants) -> None:

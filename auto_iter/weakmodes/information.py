@@ -42,12 +42,10 @@ def data_hessian(
     chosen, scale = _some_of(weighted, most_bytes)
     source = DataSource(chosen)
     positions = source.table.indices(np.array(labels, dtype=np.int32))
-
-    def request() -> LoopRequest:
-        return LoopRequest(np.zeros(len(source.table)), True, NO_CUT, NO_CUT, 0, NO_CUT)
-
     try:
-        sums, _ = source.loop(request)
+        sums, _ = source.loop(
+            lambda: LoopRequest(np.zeros(len(source.table)), True, NO_CUT, NO_CUT, 0, NO_CUT)
+        )
     except PedeAbortError as error:
         raise InputError(f"Mille binaries: {error}") from error
     assert sums.matrix is not None  # noqa: S101 - it was asked for

@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from auto_iter.detector.constants import Constants
 from auto_iter.errors import InputError, UsageError
 from auto_iter.simulation import conditions
 from auto_iter.simulation.generation import Beam
 from auto_iter.simulation.simulate import Options, simulate
 
-CONSTANTS = {"10": [0.1, 0.0, 0.0, 0.001, 0.0, 0.0], "213": [0.0, 0.2, 0.0, 0.0, 0.0, 0.003]}
+CONSTANTS: Constants = {
+    "10": (0.1, 0.0, 0.0, 0.001, 0.0, 0.0),
+    "213": (0.0, 0.2, 0.0, 0.0, 0.0, 0.003),
+}
 SMALL = Options(files=(400,), beam=Beam(events=5))
 
 
