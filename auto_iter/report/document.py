@@ -14,6 +14,7 @@ from auto_iter.report.constants_text import quoted_pulls
 from auto_iter.report.history import ConstantName, Finished, History
 from auto_iter.report.ranges import ranges_of
 from auto_iter.report.units import constant_name
+from auto_iter.weakmodes.modes import THRESHOLD
 
 SCHEMA = 1
 
@@ -86,7 +87,7 @@ def _weak_modes(assessment: Assessment) -> dict[str, Any] | None:
     return {
         "parameters": len(modes.values),
         "weak": int(modes.is_weak.sum()),
-        "threshold": modes.threshold,
+        "threshold": THRESHOLD,
         "eigenvalues": [float(f"{value:.6g}") for value in modes.values],
         "named": [
             {

@@ -23,6 +23,7 @@ from auto_iter.weakmodes.known_modes import Family, families
 from auto_iter.weakmodes.label_space import Floats, label_values, place
 
 THRESHOLD = 1.0
+"""A mode with a smaller eigenvalue is weak: the data know less of it than what was known before."""
 MIN_OVERLAP = 0.7
 """A movement counts as weak when that much of it (squared) lies among the weak modes."""
 MIN_NEW = 0.3
@@ -42,12 +43,11 @@ class Eigenmodes:
     scale: Floats
     values: Floats
     vectors: Floats
-    threshold: float
 
     @property
     def is_weak(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which modes the data know less about than what was known before."""
-        return self.values < self.threshold
+        return self.values < THRESHOLD
 
     @property
     def weak(self) -> Floats:
@@ -87,7 +87,6 @@ def eigenmodes(
     labels: Sequence[int],
     hessian: Floats,
     known: Floats,
-    threshold: float = THRESHOLD,
     constraints: Floats | None = None,
 ) -> Eigenmodes:
     """Return the modes of a data-only Hessian (1/mm², 1/rad²) relative to the information `known`.
@@ -110,7 +109,7 @@ def eigenmodes(
     basis = _obeying(constraints, scale)
     inner = basis.T @ (0.5 * (scaled + scaled.T)) @ basis
     values, vectors = np.linalg.eigh(0.5 * (inner + inner.T))
-    return Eigenmodes(tuple(map(int, labels)), scale, values, turned(basis @ vectors), threshold)
+    return Eigenmodes(tuple(map(int, labels)), scale, values, turned(basis @ vectors))
 
 
 def of_sigmas(sigmas: Floats) -> Floats:

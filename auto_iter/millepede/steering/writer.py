@@ -37,21 +37,15 @@ def format_binary(name: str, weight: float) -> str:
 
 
 def format_steering(
-    title: str,
-    texts: Sequence[str],
-    binaries: Sequence[str],
-    options: Sequence[str],
-    *,
-    fortran: bool = False,
+    title: str, texts: Sequence[str], binaries: Sequence[str], options: Sequence[str]
 ) -> str:
     """Return the text of a steering file; names are relative to where pede will run.
 
-    `fortran`: the binaries' flavour. Raises InputError for names that are too long for pede.
+    Raises InputError for names that are too long for pede.
     """
     too_long = [name for name in binaries if len(name) > MAX_NAME_LENGTH]
     if too_long:
         raise InputError(f"{too_long[0]}: pede takes no name of more than {MAX_NAME_LENGTH} bytes")
-    switch = [] if fortran else ["Cfiles"]
     return "\n".join(
-        [f"* {title}", "Fortranfiles", *texts, *switch, *binaries, *options, "end", ""]
+        [f"* {title}", "Fortranfiles", *texts, "Cfiles", *binaries, *options, "end", ""]
     )

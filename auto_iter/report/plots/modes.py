@@ -15,7 +15,7 @@ from auto_iter.report.plots.drawn import Drawn, Margins, panels, tag
 from auto_iter.report.plots.scales import plain_log
 from auto_iter.report.style import ACCENT, GREY, LAST
 from auto_iter.weakmodes.label_space import Floats, place
-from auto_iter.weakmodes.modes import Eigenmodes, WeakMode
+from auto_iter.weakmodes.modes import THRESHOLD, Eigenmodes, WeakMode
 
 MOST_MODES = 12
 LEAST_SHARE = 0.002
@@ -104,11 +104,11 @@ def spectrum_figure(history: History, modes: Eigenmodes) -> Drawn:
         (10.5, 3.6), (1, 1), (title, history.subject), Margins(left=0.95, bottom=0.75)
     )
     values, weak = modes.values, modes.is_weak
-    floor = 1e-4 * modes.threshold
+    floor = 1e-4 * THRESHOLD
     shown, numbers = np.maximum(values, floor), np.arange(1, len(values) + 1)
     axes.plot(numbers[weak], shown[weak], "o", color=ACCENT, label=f"{int(weak.sum())} weak")
     axes.plot(numbers[~weak], shown[~weak], "o", color=LAST, markersize=3, label="fixed by data")
-    axes.axhline(modes.threshold, color=GREY, linestyle=(0, (6, 3)), linewidth=1.2)
+    axes.axhline(THRESHOLD, color=GREY, linestyle=(0, (6, 3)), linewidth=1.2)
     plain_log(axes)
     axes.set_xlabel("combination, least known first")
     axes.set_ylabel("data / known without")

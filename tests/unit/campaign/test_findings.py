@@ -32,7 +32,7 @@ def campaign(tmp_path: Path) -> Campaign:
 
 def between() -> Difference:
     """Return the difference of two samples with pulls of 1 and 19.2 the other way."""
-    modes = Eigenmodes((201, 202), np.eye(2), np.array([2.0, 3.0]), np.eye(2), 1.0)
+    modes = Eigenmodes((201, 202), np.eye(2), np.array([2.0, 3.0]), np.eye(2))
     amplitudes = np.array([1.0, -19.2])
     return Difference(modes, Scheme(), amplitudes, np.eye(2), np.eye(2), shared=0)
 

@@ -194,10 +194,10 @@ def test_constraints_and_measurements_are_read_back(
 def test_a_written_steering_file_is_read_back(tmp_path: Path) -> None:
     (tmp_path / "con.txt").write_text("Constraint 1.0\n 3 1.0\n")
     (tmp_path / "mp.bin").write_bytes(b"")
-    text = format_steering("3ST", ["con.txt"], ["mp.bin"], ["method inversion 3 0.1"], fortran=True)
+    text = format_steering("3ST", ["con.txt"], ["mp.bin"], ["method inversion 3 0.1"])
     (tmp_path / "steer.txt").write_text(text)
     steering = read_steering(Path("steer.txt"), tmp_path)
-    assert [b.fortran for b in steering.binaries] == [True]
+    assert [b.fortran for b in steering.binaries] == [False]
     assert steering.constraints[0].terms == ((3, 1.0),)
 
 
