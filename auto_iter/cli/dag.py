@@ -80,7 +80,7 @@ def _rehearse(asked: Arguments, config: Config, *, allow_missing: bool) -> int:
     files, ahead = rehearse(asked, config, allow_missing=allow_missing)
     for each in files:
         print(f"==> {each.path} <==\n{each.text}")
-    print(ahead.as_text())
+    print(ahead)
     return 0
 
 

@@ -15,13 +15,13 @@ from auto_iter.daemon.lock import refuse_holder
 from auto_iter.daemon.session import start
 from auto_iter.dag.files import DagFile, dag_files, refuse_place
 from auto_iter.dag.handing import ready_to_go_on, refuse_no_htcondor
-from auto_iter.iteration.forecast import Forecast, forecast
+from auto_iter.iteration.forecast import forecast
 from auto_iter.iteration.solver_choice import frozen
 
 
 def rehearse(
     arguments: Arguments, config: Config, *, allow_missing: bool
-) -> tuple[list[DagFile], Forecast]:
+) -> tuple[list[DagFile], str]:
     """Return the files with which an alignment would begin as a DAG, or go on, and what it takes.
 
     Raises what `handing.hand_over` would.

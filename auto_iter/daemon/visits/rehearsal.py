@@ -51,4 +51,4 @@ def _rehearsal(opened: Opened, stage: Stage, last: int) -> str:
     """Return the next submit description, where it would be, and what all iterations take."""
     mine = reconstruction(opened)
     path, text = mine.submit_file(stage)
-    return f"==> {path} <==\n{text.rstrip()}\n\n{forecast(mine, stage, last).as_text()}"
+    return f"==> {path} <==\n{text.rstrip()}\n\n{forecast(mine, stage, last)}"
