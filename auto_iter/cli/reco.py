@@ -45,15 +45,13 @@ def reco(arguments: argparse.Namespace) -> int:
 
     config = alignment_config(arguments)
     asked = alignment_arguments(arguments, config, None)
-    number = arguments.iteration
+    number, missing = arguments.iteration, arguments.allow_missing
     if arguments.dry_run:
         from auto_iter.daemon.visits.rehearsal import rehearse_reco
 
-        missing = arguments.allow_missing
         print(rehearse_reco(asked, config, number, allow_missing=missing))
         return 0
-    options = links.RecoOptions(number, arguments.wait, arguments.allow_missing)
-    opened, code = links.reco(asked, config, options)
+    opened, code = links.reco(asked, config, number, wait=arguments.wait, allow_missing=missing)
     iteration = opened.workspace.iteration(number, asked.run).root
     if opened.snapshot.iteration == number and opened.snapshot.state in RECONSTRUCTED:
         print(f"next by hand: auto-iter millepede -i {iteration}")

@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from auto_iter.alignment import checkpoint
@@ -41,32 +40,24 @@ def held(root: Path) -> Iterator[tuple[Opened, WorkspaceLock]]:
         yield acceptance.completed(app.open_workspace(root)), lock
 
 
-@dataclass(frozen=True)
-class RecoOptions:
-    """What is asked of one reconstruction: which iteration, and whether to wait for its end."""
-
-    iteration: int
-    wait: bool
-    allow_missing: bool
-
-
-def reco(arguments: Arguments, config: Config, options: RecoOptions) -> tuple[Opened, int]:
-    """Reconstruct one iteration: submit what is missing, and look, or wait for the end.
+def reco(
+    arguments: Arguments, config: Config, number: int, *, wait: bool, allow_missing: bool
+) -> tuple[Opened, int]:
+    """Reconstruct iteration `number`: submit what is missing, and look, or `wait` for the end.
 
     Returns the workspace as it is then, and the exit code.
     """
     config = resolve_config(config, os.environ)
     workspace = app.locate(arguments, config)
     if is_workspace(workspace.root):
-        opened = _at_iteration(workspace.root, arguments, config, options.iteration)
-    elif options.iteration == 1:
-        missing = options.allow_missing
-        opened = start(arguments, config, allow_missing=missing)
+        opened = _at_iteration(workspace.root, arguments, config, number)
+    elif number == 1:
+        opened = start(arguments, config, allow_missing=allow_missing)
     else:
         raise UsageError(f"{workspace.root}: not there yet; begin with -i 1")
     if opened.snapshot.paused is not None:
         raise UsageError(f"{workspace.root}: paused; go on with `auto-iter resume` first")
-    waiting = frozenset[str]() if options.wait else frozenset({"wait_reco"})
+    waiting = frozenset[str]() if wait else frozenset({"wait_reco"})
     code = run_session(opened, SessionOptions(until=RECONSTRUCTED, unless_waiting=waiting))
     return app.open_workspace(workspace.root), code
 
