@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import BaseModel
 
@@ -67,14 +67,6 @@ class HashingSink:
     def digest(self) -> str:
         """The hash of everything written so far."""
         return self._hash.hexdigest()
-
-
-class Sink(Protocol):
-    """What takes bytes."""
-
-    def write(self, content: memoryview, /) -> object:
-        """Take some."""
-        ...
 
 
 Record = TypeVar("Record", bound=BaseModel)

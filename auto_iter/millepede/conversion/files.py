@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from auto_iter.config.cuts import TrackCuts
 from auto_iter.detector.labels import Scheme
@@ -19,7 +19,10 @@ from auto_iter.files import TEMPORARY, write_whole
 from auto_iter.millepede.conversion import kfalignment as kf
 from auto_iter.millepede.conversion.convert import Converter
 from auto_iter.millepede.conversion.statistics import Statistics, total
-from auto_iter.workspace.hashes import HashingSink, Sink
+from auto_iter.workspace.hashes import HashingSink
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -53,7 +56,9 @@ def convert_file(
     return ConvertedFile(converter.statistics, converter.tracks, sink.size, sink.digest)
 
 
-def convert_tracks(source: Path, sink: Sink, scheme: Scheme, cuts: TrackCuts) -> Statistics:
+def convert_tracks(
+    source: Path, sink: SupportsWrite[memoryview], scheme: Scheme, cuts: TrackCuts
+) -> Statistics:
     """Write the Mille records of `source` to `sink`, and return the statistics.
 
     Memory: some thousand tracks. Raises InputError (file and branch) when `source` is not whole.
@@ -61,7 +66,7 @@ def convert_tracks(source: Path, sink: Sink, scheme: Scheme, cuts: TrackCuts) ->
     return _converted(source, sink, Converter(scheme, cuts)).statistics
 
 
-def _converted(source: Path, sink: Sink, converter: Converter) -> Converter:
+def _converted(source: Path, sink: SupportsWrite[memoryview], converter: Converter) -> Converter:
     tracks = kf.TrackFile(source, converter.branches, with_charge=converter.judges)
     for chunk in tracks.chunks():
         try:
