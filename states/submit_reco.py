@@ -12,7 +12,6 @@ from auto_iter.alignment.attempt import Attempt, Intent, Portion
 from auto_iter.alignment.model import Submission
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import LimitError
-from states.decisions import canary
 from states.decisions.portions import next_portion, not_in_flight, portion_limit, shrunk
 from states.decisions.whole_constants import in_use
 from states.step import Fire, Note, Outcome, Ports, Stay
@@ -91,8 +90,9 @@ def _noted(
     snapshot: Snapshot, intent: Intent, submission: Submission, how: str, ports: Ports
 ) -> Outcome:
     attempt = Attempt.of(intent, submission)
-    note = Note(how, {"cluster": attempt.cluster, "attempt": attempt.number, "jobs": attempt.jobs})
-    notes = (note, *canary.told(attempt))
+    which = {"cluster": attempt.cluster, "attempt": attempt.number, "jobs": attempt.jobs}
+    first = [Note("trying one file first", {"file": attempt.first})] if attempt.is_canary else []
+    notes = (Note(how, which), *first)
     is_rerun = snapshot.rerun == "wanted"
     noted = snapshot.but(
         attempts=(*snapshot.attempts, attempt),

@@ -16,7 +16,7 @@ from auto_iter.errors import JobError
 from auto_iter.rawfiles import spoken
 from states.decisions import canary, held_jobs, hold_out, removed_jobs, stragglers
 from states.decisions.common_causes import avoided, common_cause, failure_notes
-from states.decisions.outputs import convert, counted, without
+from states.decisions.outputs import convert, counted, how_it_failed, without
 from states.decisions.portions import next_portion
 from states.decisions.requests import end_skipped
 from states.step import Fire, Note, Outcome, Ports, Stay
@@ -272,10 +272,7 @@ def _judged(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outcome:
 
 def _verdict(snapshot: Snapshot, missing: frozenset[int], wanted: int, ports: Ports) -> str:
     lines = [f"{len(missing)} of {wanted} raw files could not be reconstructed"]
-    for number in sorted(missing)[:SHOWN_FAILURES]:
-        reason = snapshot.troubles.get(number, "no output")
-        problem = Problem(number, Trouble.FAILED, reason)
-        lines.append(ports.reconstruction.evidence(snapshot.iteration, problem))
+    lines += [how_it_failed(snapshot, n, ports) for n in sorted(missing)[:SHOWN_FAILURES]]
     if len(missing) > SHOWN_FAILURES:
         others = " ".join(spoken(number) for number in sorted(missing)[SHOWN_FAILURES:][:50])
         lines.append(f"also: {others}")

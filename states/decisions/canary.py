@@ -11,10 +11,10 @@ from collections.abc import Collection, Sequence
 from typing import Final, Literal
 
 from auto_iter.alignment.attempt import Attempt
-from auto_iter.alignment.model import Problem, Trouble
 from auto_iter.alignment.ports import Reconstruction
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.errors import JobError
+from states.decisions.outputs import how_it_failed
 from states.step import Note, Ports
 
 Setting = Literal["auto"] | bool | int
@@ -80,11 +80,6 @@ def _failed(snapshot: Snapshot, recipe: str, ports: Ports) -> list[int]:
     return sorted(firsts & (snapshot.failures.keys() | lost))
 
 
-def told(attempt: Attempt) -> tuple[Note, ...]:
-    """Return what is said when a canary was submitted."""
-    return (Note("trying one file first", {"file": attempt.first}),) if attempt.is_canary else ()
-
-
 def read(snapshot: Snapshot, converted: Collection[int]) -> tuple[Snapshot, tuple[Note, ...]]:
     """Return the snapshot that knows a recipe to be proven where an output of it was converted."""
     last = snapshot.attempts[-1:]
@@ -119,9 +114,7 @@ def refuse_the_rest(snapshot: Snapshot, ports: Ports) -> None:
     lines = [
         f"{len(failed)} raw files were tried first and failed; the other {left} were not submitted"
     ]
-    for number in failed:
-        problem = Problem(number, Trouble.FAILED, snapshot.troubles.get(number, "no output"))
-        lines.append(ports.reconstruction.evidence(snapshot.iteration, problem))
+    lines += [how_it_failed(snapshot, number, ports) for number in failed]
     raise JobError(
         "\n".join(lines),
         "fix the cause, then `auto-iter resume`; where just these files are bad, "

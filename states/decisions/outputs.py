@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from auto_iter.alignment.model import Problem, Trouble
 from auto_iter.alignment.ports import Conversion
 from auto_iter.alignment.snapshot import Snapshot
 from states.step import Note, Ports
@@ -49,3 +50,9 @@ def counted(
     so_far: Mapping[int, int] = getattr(snapshot, kind)
     counts = {**so_far, **{number: so_far.get(number, 0) + 1 for number in reasons}}
     return snapshot.but(**{kind: counts}, troubles={**snapshot.troubles, **reasons})
+
+
+def how_it_failed(snapshot: Snapshot, number: int, ports: Ports) -> str:
+    """Say why a raw file has no output, and what its last job left."""
+    problem = Problem(number, Trouble.FAILED, snapshot.troubles.get(number, "no output"))
+    return ports.reconstruction.evidence(snapshot.iteration, problem)
