@@ -28,11 +28,12 @@ ASKED: Final = (
     "RequestMemory", "RequestCpus", "RequestDisk",
 )  # fmt: skip
 
-_OF_A_MACHINE: Final = {
-    "RequestMemory": "TotalSlotMemory",
-    "RequestCpus": "TotalSlotCpus",
-    "RequestDisk": "TotalSlotDisk",
+_RESOURCES: Final = {
+    "RequestMemory": ("TotalSlotMemory", 1, "MB of memory"),
+    "RequestDisk": ("TotalSlotDisk", 1024, "MB of disk"),
+    "RequestCpus": ("TotalSlotCpus", 1, "CPUs"),
 }
+"""What a job asks for: what a machine has of it, in which of our units, and in words."""
 
 
 class Unmatched:
@@ -65,7 +66,7 @@ class Unmatched:
 
     def _asks_the_pool(self, ad: Ad) -> bool | None:
         """Tell whether any machine has as much as a job asks for; None where that is not known."""
-        wanted = [f"{has} >= {ad[asks]}" for asks, has in _OF_A_MACHINE.items() if asks in ad]
+        wanted = [f"{has} >= {ad[asks]}" for asks, (has, _, _) in _RESOURCES.items() if asks in ad]
         try:
             return self._jobs.schedd.has_machine(" && ".join(wanted) or "true")
         except AutoIterError:  # it is asked again; the jobs are no worse for it
@@ -92,11 +93,5 @@ def _words(jobs: int, ad: Ad, fits: bool | None) -> str:
 
 
 def _asks(ad: Ad) -> str:
-    asked = {
-        "RequestMemory": (1, "MB of memory"),
-        "RequestDisk": (1024, "MB of disk"),
-        "RequestCpus": (1, "CPUs"),
-    }
-    return ", ".join(
-        f"{int(ad[name]) // unit} {what}" for name, (unit, what) in asked.items() if name in ad
-    )
+    asked = [(ad[name], *each) for name, each in _RESOURCES.items() if name in ad]
+    return ", ".join(f"{int(value) // unit} {what}" for value, _, unit, what in asked)
