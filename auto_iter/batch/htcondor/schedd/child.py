@@ -48,11 +48,6 @@ class ScheddProcess:
         self._child = JsonChild("auto_iter.batch.htcondor.schedd.calls", should_stop)
         self._trouble_since: dict[tuple[str | None, str], float] = {}
 
-    @property
-    def pid(self) -> int | None:
-        """The child's process id, None when there is none."""
-        return self._child.pid
-
     def at(self, name: str | None) -> Self:
         """Return the schedd called `name`."""
         if name is None:

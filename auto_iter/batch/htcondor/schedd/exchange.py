@@ -34,11 +34,6 @@ class JsonChild:
         self._unread = b""
         self._complaints: IO[bytes] | None = None
 
-    @property
-    def pid(self) -> int | None:
-        """Its process id, None when there is none."""
-        return None if self._process is None else self._process.pid
-
     def ask(self, request: Mapping[str, Any], limit_s: float, *, changes: bool) -> dict[str, Any]:
         """Return the answer to a request; one that `changes` something may finish before a stop.
 
