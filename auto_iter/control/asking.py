@@ -23,8 +23,9 @@ from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.daemon.compose import composed
 from auto_iter.daemon.lifecycle import Opened, open_workspace
 from auto_iter.daemon.lock import locked
+from auto_iter.daemon.loop import say
 from auto_iter.errors import AutoIterError, LockedError, UsageError
-from auto_iter.log.setup import get_logger, logging_to
+from auto_iter.log.setup import logging_to
 from auto_iter.workspace.inbox import FileInbox, new_id
 from auto_iter.workspace.paths import Workspace
 from states.decisions.requests import end_skipped, taken_in
@@ -119,7 +120,7 @@ def _taken_in_by_us(workspace: Workspace, asked: Request) -> Answer:
             where = {"iteration": snapshot.iteration, "state": snapshot.state}
             with structlog.contextvars.bound_contextvars(**where):
                 for note in notes:
-                    getattr(get_logger(), note.level)(note.phrase, **note.told)
+                    say(note)
             if notes:
                 checkpoint.save(workspace.checkpoint, snapshot, lock.check)
             inbox.drop(waiting)

@@ -45,6 +45,11 @@ class Ending(StrEnum):
     REACHED = "reached"
 
 
+def say(note: Note) -> None:
+    """Write a note of the states into the log."""
+    getattr(get_logger(), note.level)(note.phrase, **note.told)
+
+
 class Daemon:
     """Runs one alignment to its end, or until somebody asks to stop."""
 
@@ -139,7 +144,7 @@ class Daemon:
         asked = self._sink.inbox.pending()
         snapshot, notes = requests.taken_in(self.snapshot, asked)
         for note in notes:
-            self._say(note)
+            say(note)
         if notes:
             self._save(snapshot)
         with suppress(OSError):  # they are known by now, and not done again
@@ -166,7 +171,7 @@ class Daemon:
 
     def _take(self, outcome: Outcome) -> float:
         for note in outcome.notes:
-            self._say(note)
+            say(note)
         if isinstance(outcome, Stay):
             if outcome.snapshot != self.snapshot:
                 self._save(outcome.snapshot)
@@ -251,9 +256,6 @@ class Daemon:
         except TransientError as error:
             return self._try_again(Passing(str(error), kind_of(error), error.delay_s))
         return 0
-
-    def _say(self, note: Note) -> None:
-        getattr(self._log, note.level)(note.phrase, **note.told)
 
     def _sleep(self, wait_s: float) -> None:
         try:

@@ -24,7 +24,7 @@ from auto_iter.daemon.compose import chain_of, composed
 from auto_iter.daemon.handover import for_a_daemon, refuse_live_dag
 from auto_iter.daemon.lifecycle import Opened
 from auto_iter.daemon.lock import PATIENCE_S, WorkspaceLock, locked
-from auto_iter.daemon.loop import Daemon, Ending
+from auto_iter.daemon.loop import Daemon, Ending, say
 from auto_iter.daemon.making import create_workspace, planned
 from auto_iter.daemon.onlookers import Onlookers, never_but_alive
 from auto_iter.daemon.screen.outcome import outcome_text
@@ -121,7 +121,7 @@ def run_session(opened: Opened, options: SessionOptions) -> int:
             take_over(workspace.old_log, workspace.log)
         stack.enter_context(logging_to(workspace.log, opened.config.log))
         for note in asked:
-            getattr(get_logger(), note.level)(note.phrase, **note.fields)
+            say(note)
         return _run(opened, snapshot, lock, stack, options)
 
 
