@@ -47,7 +47,8 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     if cause is not None:
         return _stopped(snapshot, snapshot == before, cause, notes, ports)
     if snapshot.live_attempts:
-        return _while_jobs_run(snapshot, ports, notes)
+        age_s = max((tally.age_s for tally in tallies), default=0.0)
+        return _while_jobs_run(snapshot, age_s, ports, notes)
     if conversion.pending:
         return Stay(snapshot, notes=tuple(notes))
     if snapshot != before:
@@ -83,7 +84,7 @@ def _polled(snapshot: Snapshot, ports: Ports) -> tuple[Snapshot, list[Tally], li
     return snapshot, tallies, notes
 
 
-def _while_jobs_run(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outcome:
+def _while_jobs_run(snapshot: Snapshot, age_s: float, ports: Ports, notes: list[Note]) -> Outcome:
     """Wait on, unless there is more to submit, or nothing more to wait for."""
     delivered = ports.reconstruction.delivered(snapshot.iteration)
     if snapshot.rerun == "made" and ports.reconstruction.wanted() <= delivered:
@@ -95,7 +96,7 @@ def _while_jobs_run(snapshot: Snapshot, ports: Ports, notes: list[Note]) -> Outc
         return Fire("stragglers", snapshot.but(rerun="wanted"), tuple(notes))
     # On a full disk jobs may not even start, and nobody else would say why.
     ports.reconstruction.check_room()
-    seen = snapshot.progress.model_copy(update={"seen_at": ports.now()})
+    seen = snapshot.progress.model_copy(update={"seen_at": ports.now() - age_s})
     wait_s = _until_next_poll(snapshot, ports)
     return Stay(snapshot.but(progress=seen), wait_s=wait_s, notes=tuple(notes))
 

@@ -154,6 +154,7 @@ class Tally:
     `unknown`: jobs that are, for the moment, nowhere to be found. `proven_machines`: where jobs are
     known to have ended well; `busy_machines`: where some run, also of others. `unmatched`: in
     words, that no machine takes idle jobs, why, and what to do. Not every batch system says.
+    `age_s`: how old that is already (s).
     """
 
     idle: int = 0
@@ -165,6 +166,7 @@ class Tally:
     proven_machines: frozenset[str] = field(default=frozenset(), compare=False)
     busy_machines: frozenset[str] = field(default=frozenset(), compare=False)
     unmatched: str = ""
+    age_s: float = field(default=0.0, compare=False)
 
     @property
     def is_over(self) -> bool:

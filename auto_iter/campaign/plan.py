@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,8 @@ class Campaign:
         if settings.stations is not None:
             words += [OPTIONS[settings.stations]]
         words += ["--allow-missing"] if settings.allow_missing else []
-        for each in settings.overrides:
+        # First: what the campaign's own settings say has the last word.
+        for each in (f"htcondor.shared_polls={json.dumps(str(self.polls))}", *settings.overrides):
             words += ["--set", each]
         return words
 
@@ -98,6 +100,11 @@ class Campaign:
     def said(self, interval: Interval) -> Path:
         """Return where the words of an interval's daemon go."""
         return self.file.with_suffix(".logs") / f"{interval.workspace.root.name}.log"
+
+    @property
+    def polls(self) -> Path:
+        """Where daemons read what the schedd told one of them of the jobs of all."""
+        return self.file.with_suffix(".polls")
 
     @property
     def page(self) -> Path:

@@ -64,6 +64,7 @@ class HTCondor(Section):
     extra: dict[str, SubmitText] = Field(default_factory=dict)
     call_timeout_s: Seconds = 60.0
     min_poll_interval_s: Seconds = 60.0
+    shared_polls: Path | None = None
     holds: Holds = Field(default_factory=Holds)
 
     @field_validator("extra")

@@ -14,6 +14,7 @@ def with_absolute_paths(config: Config) -> Config:
         update={
             "paths": _absolute(config.paths, *type(config.paths).model_fields),
             "reco": _absolute_programs(config.reco),
+            "htcondor": _absolute(config.htcondor, "shared_polls"),
             "alignment": _absolute(config.alignment, "initial_constants", "survey"),
             "simulation": _absolute(config.simulation, "truth"),
         }

@@ -54,6 +54,19 @@ def test_a_campaign_that_is_killed_is_taken_up_again_and_reported(
     assert {path: path.stat().st_mtime_ns for path in (first, second)} == before
 
 
+def test_two_at_once_on_the_local_batch_system_have_nothing_to_share(
+    simulated: SimulatedDetector, tmp_path: Path
+) -> None:
+    file = campaign_file(tmp_path, simulated)
+    file.write_text(file.read_text().replace("parallel: 1", "parallel: 2"))
+    done = call(command("campaign", str(file)), tmp_path)
+    assert done.returncode == NOT_CONVERGED_EXIT_CODE, done.stderr
+    for name in NAMES:
+        snapshot = checkpoint(tmp_path / name)
+        assert (snapshot["state"], snapshot["history"][0]["attempts"]) == ("done", 1)
+    assert not (tmp_path / "campaign.polls").exists()
+
+
 def test_what_cannot_run_is_refused_before_anything_is_begun(
     simulated: SimulatedDetector, tmp_path: Path
 ) -> None:

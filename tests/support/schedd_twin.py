@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from auto_iter.batch.htcondor.schedd.protocol import (
     RefusedError,
     SandboxError,
     WriteError,
+    by_cluster,
 )
 from auto_iter.batch.htcondor.schedd.refusals import refusal
 from auto_iter.errors import TransientError
@@ -39,6 +41,7 @@ class ScheddTwin:
     """Whether it dies just after it took the input, and comes back without a trace of it."""
     machines_are_silent: bool = False
     """Whether running jobs that are removed wait in the queue for their machine's word."""
+    cannot_group: bool = False
     unreadable: set[int] = field(default_factory=set)
     refusal: str | None = None
     submissions_say: list[str] = field(default_factory=list)
@@ -113,6 +116,14 @@ class ScheddTwin:
         found = [job["JobStatus"] for job in _matching(self._shown(self.queue), constraint)]
         numbers = {name: found.count(status) for name, status in _STATUS.items()}
         return QueueCounts(total=len(found), **numbers)
+
+    def count_by_cluster(self, constraint: str) -> dict[int, QueueCounts]:
+        self._reached("count_by_cluster")
+        if self.cannot_group:
+            raise TransientError("no such query")
+        found = _matching(self._shown(self.queue), constraint)
+        each = Counter((int(job["ClusterId"]), int(job["JobStatus"])) for job in found)
+        return by_cluster((*group, number) for group, number in each.items())
 
     def query(self, constraint: str, projection: Sequence[str], *, limit: int = -1) -> list[Ad]:
         self._reached("query")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from auto_iter.alignment.model import Problem, Resources, Tally, Trouble
@@ -10,54 +12,21 @@ from auto_iter.batch.htcondor import ads
 from auto_iter.batch.htcondor.ends import Ends
 from auto_iter.batch.htcondor.events import EventLog, SincePoll
 from auto_iter.batch.htcondor.fetch import Sandboxes
+from auto_iter.batch.htcondor.polls import Polls
 from auto_iter.batch.htcondor.queued import Queue, Sight
 from auto_iter.batch.htcondor.schedd.protocol import Jobs, QueueCounts
+from auto_iter.batch.htcondor.shared import SharedPolls
 from auto_iter.batch.htcondor.unmatched import Unmatched
 from auto_iter.config.batch import HTCondor
 
 LOOKS_AT_MOST = 3
 """How often a poll looks at a queue that changes while it is looked at."""
 
-AFTER_ACTION_S = 30.0
-"""For so long after jobs were released or removed, every poll asks the schedd."""
-
-
-class Polls:
-    """When the schedd was asked about a cluster, and when it is to be asked again."""
-
-    def __init__(self, interval_s: float, now: Callable[[], float]) -> None:
-        self._interval_s = interval_s
-        self._now = now
-        self._is_urgent = False
-        self._acted_at: float | None = None
-        self.last: float | None = None
-
-    def is_due(self) -> bool:
-        """Tell whether the last answer is too old, or there is a reason to ask."""
-        now = self._now()
-        if self.last is None or self._is_urgent:
-            return True
-        if self._acted_at is not None and now - self._acted_at < AFTER_ACTION_S:
-            return True
-        return now - self.last >= self._interval_s
-
-    def hurry(self) -> None:
-        """Make the next poll due."""
-        self._is_urgent = True
-
-    def note_action(self) -> None:
-        """Note that jobs were changed: what the schedd makes of it is wanted soon."""
-        self._acted_at = self._now()
-
-    def note_poll(self) -> None:
-        """Note that the schedd has just answered."""
-        self.last, self._is_urgent = self._now(), False
-
 
 class Cluster:
     """One submission. `numbers` and `event_log` are known where this process submitted it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known of it beforehand, or is not
         self,
         jobs: Jobs,
         config: HTCondor,
@@ -65,9 +34,13 @@ class Cluster:
         *,
         numbers: frozenset[int] | None = None,
         event_log: Path | None = None,
+        shared: SharedPolls | None = None,
     ) -> None:
         self._jobs = jobs
         self._now = now
+        self._shared = shared
+        self._was_told_at: float | None = None
+        self._config = config
         self._interval_s = config.min_poll_interval_s
         self._polls = Polls(self._interval_s, now)
         self._queue = Queue(jobs, config, now)
@@ -83,45 +56,56 @@ class Cluster:
         The daemon also steps when a conversion has ended. The schedd is not asked each time: before
         the minimum interval is over, the last answer holds, unless there is a reason to ask.
         """
+        told = self._told()
         seen = self._queue.seen
         if seen is not None and not self._polls.is_due():
             return self._tally(seen, self._log.shown(seen.counts) if self._log else seen.counts)
         self._look_for_log()
-        seen = self._look()
+        seen = self._look(told)
         self._unmatched.look(seen.counts.idle)
         if any(each.trouble is Trouble.FAILED for each in self._problems(seen)):
             self._queue.ask_where_jobs_run()
-        tally = self._tally(seen, seen.counts)
         self._polls.note_poll()
+        tally = self._tally(seen, seen.counts)
         if self._log is not None:
             self._log.begin(tally.ended)
         return tally
 
     def fetch(self) -> None:
         """Bring home the files of completed jobs; direct ones have delivered by themselves."""
-        self._sandboxes.fetch(self._queue.seen)
+        seen = self._queue.seen
+        has_any = seen is None or seen.counts.completed or self._ends.undelivered
+        with self._polls.changing() if has_any else nullcontext():
+            self._sandboxes.fetch(seen)
 
     def has_news(self) -> bool:
-        """Tell from the event log, where there is one, whether a poll would show a change."""
+        """Tell whether a poll would show a change, by the event log, or would cost nothing.
+
+        The latter where others were told: so who waits is due together from then on.
+        """
         seen = self._queue.seen
-        if self._log is None or seen is None or self._polls.last is None:
+        if seen is None or self._polls.last is None:
             return False
+        has_heard = self._has_heard_nothing_new(seen)
+        if self._log is None:
+            return has_heard
         now = self._now()
         is_worth_it = self._log.asks_for_poll(self._polls.last, now)
         if is_worth_it:
             self._polls.hurry()
-        return self._log.has_moved(seen.counts, now) or is_worth_it
+        return self._log.has_moved(seen.counts, now) or is_worth_it or has_heard
 
     def release(self, numbers: Collection[int], resources: Resources | None = None) -> None:
         """Let held jobs run again, with more memory or disk when given."""
         if not numbers:
             return
         which = f"JobStatus == {ads.HELD} && {ads.among(numbers)}"
-        if resources is not None and resources.memory_mb is not None:
-            self._jobs.edit(which, "RequestMemory", resources.memory_mb)
-        if resources is not None and resources.disk_mb is not None:
-            self._jobs.edit(which, "RequestDisk", resources.disk_mb * 1024)
-        self._jobs.act("release", "trying again", which)
+        with self._polls.changing():
+            if resources is not None and resources.memory_mb is not None:
+                self._jobs.edit(which, "RequestMemory", resources.memory_mb)
+            if resources is not None and resources.disk_mb is not None:
+                self._jobs.edit(which, "RequestDisk", resources.disk_mb * 1024)
+            self._jobs.act("release", "trying again", which)
         self._polls.note_action()
 
     def remove(self, reason: str, numbers: Collection[int] | None = None) -> None:
@@ -132,19 +116,64 @@ class Cluster:
                 return
             # What has completed is no job any more, but its output may still be wanted.
             which = f"{ads.among(numbers)} && JobStatus != {ads.COMPLETED}"
-        self._jobs.act("remove", reason, which)
+        with self._polls.changing():
+            self._jobs.act("remove", reason, which)
         self._polls.note_action()
 
     def retire(self) -> None:
         """Clear completed jobs out of the queue; what runs or is held stays."""
-        self._jobs.act("remove", "its files are home", f"JobStatus == {ads.COMPLETED}")
+        with self._polls.changing():
+            self._jobs.act("remove", "its files are home", f"JobStatus == {ads.COMPLETED}")
 
-    def _look(self) -> Sight:
-        """Ask until the queue says the same twice.
+    def _told(self) -> QueueCounts | None:
+        """Ask others what they were told, where we would ask the schedd; None for nothing.
+
+        That no job has ended or was held since we looked is taken as it is: a wrong answer would
+        have us look later than we should. Whatever else it says, a look of our own begins with it.
+        """
+        seen = self._queue.seen
+        if self._shared is None or seen is None or not (self._polls.is_due() and self._may_hear()):
+            return None
+        told = self._shared.told(self._jobs.submission, self._polls.is_news)
+        if told is None:
+            return None
+        if not self._says_nothing_new(told.counts, seen):
+            return told.counts if told.counts != seen.counts else None
+        self._unmatched.look(told.counts.idle)
+        if self._log is None:  # else it knows better who runs
+            self._queue.seen = replace(seen, counts=told.counts)
+        self._polls.note_hearing(told.asked_at)
+        return None
+
+    def _may_hear(self) -> bool:
+        # Of jobs that do not exist yet, one may have come for each that has ended.
+        return self._config.max_idle is None and self._polls.may_hear()
+
+    def _says_nothing_new(self, counts: QueueCounts, seen: Sight) -> bool:
+        """Tell whether the same jobs as when we looked are there, and only wait and run."""
+        if self._ends.missing(self._gone(seen)) or (self._log and self._log.knows_of_more_ends()):
+            return False
+        return all(_only_waits_and_runs(each, seen.counts.total) for each in (counts, seen.counts))
+
+    def _has_heard_nothing_new(self, seen: Sight) -> bool:
+        """Tell, once, that a poll would cost the schedd nothing now."""
+        if self._shared is None or not (self._polls.is_due() and self._may_hear()):
+            return False
+        within_s = self._interval_s / 4
+        told = self._shared.news_of(self._jobs.submission, self._polls.is_news, within_s)
+        if told is None or told.asked_at == self._was_told_at:
+            return False
+        self._was_told_at = told.asked_at  # once: not every state polls
+        return self._says_nothing_new(told.counts, seen)
+
+    def _look(self, told: QueueCounts | None) -> Sight:
+        """Ask until the queue says the same twice; the first time perhaps others were `told`.
 
         Between two calls jobs move on. What does not change meanwhile was seen right; a job that
         ended badly is never taken for one that ended well.
         """
+        if told is not None:
+            self._ends.learn(self._gone(self._queue.look(told)))
         for _ in range(LOOKS_AT_MOST):
             before, seen = self._queue.seen, self._queue.look()
             self._ends.learn(self._gone(seen))
@@ -169,7 +198,14 @@ class Cluster:
             proven_machines=frozenset(self._ends.proven),
             busy_machines=self._queue.busy,
             unmatched=self._unmatched.words,
+            age_s=self._age_s(),
         )
+
+    def _age_s(self) -> float:
+        """Return how old what we know is; an event log that tells anything is of now."""
+        if self._polls.last is None or (self._log is not None and self._log.tells):
+            return 0.0
+        return self._now() - self._polls.last
 
     def _problems(self, seen: Sight) -> tuple[Problem, ...]:
         # What was fetched, or left the queue, since the queue was asked has ended for good.
@@ -188,3 +224,9 @@ class Cluster:
 
     def _followed(self, event_log: Path) -> SincePoll:
         return SincePoll(EventLog(event_log), self._jobs.submission.jobs, self._interval_s)
+
+
+def _only_waits_and_runs(counts: QueueCounts, jobs: int) -> bool:
+    """Tell whether so many jobs are there, all of them idle or running."""
+    others = counts.held or counts.completed or counts.removed
+    return counts.total == jobs > 0 and not others and 0 <= counts.idle <= jobs

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from auto_iter.alignment.ports import BatchSystem
 from auto_iter.batch.driver import BatchDriver, Check, DiskUse, Home
 from auto_iter.batch.htcondor.schedd.child import ScheddProcess
 from auto_iter.batch.htcondor.schedd.protocol import make_sure_we_are_known
+from auto_iter.batch.htcondor.shared import SharedPolls
 from auto_iter.batch.htcondor.submit import refuse_eos, refuse_path, submit_description, submit_file
 from auto_iter.batch.htcondor.system import HTCondorBatch
 from auto_iter.config.schema import Config
@@ -138,9 +140,18 @@ class HTCondorDriver(BatchDriver):
         self, home: Home, should_stop: Callable[[], bool], patience_s: float | None = None
     ) -> Iterator[BatchSystem]:
         """Give the clusters of a workspace; the keys that were used are noted."""
-        with closing(self._schedd(should_stop, patience_s)) as schedd:
+        with ExitStack() as resources:
+            schedd = resources.enter_context(closing(self._schedd(should_stop, patience_s)))
+            place, shared = self._config.shared_polls, None
+            if place is not None:
+                pages = SharedPolls(
+                    place, home.workspace_id, schedd, self._config.pool, time.monotonic
+                )
+                shared = resources.enter_context(closing(pages))
             keys = home.records / "keys"
-            yield HTCondorBatch(home.workspace_id, self._config, schedd, records=keys)
+            yield HTCondorBatch(
+                home.workspace_id, self._config, schedd, records=keys, shared=shared
+            )
 
     def _schedd(
         self, should_stop: Callable[[], bool] = lambda: False, patience_s: float | None = None

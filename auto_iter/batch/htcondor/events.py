@@ -46,6 +46,11 @@ class EventLog:
         """Jobs on a machine, or at their end, as far as was read."""
         return len(self._running) + len(self._ended)
 
+    @property
+    def tells(self) -> bool:
+        """Whether anything was ever read."""
+        return self._offset > 0
+
     def tells_of_a_hold(self) -> bool:
         """Tell whether a job was held since this was asked last, as far as was read."""
         saw, self._saw_hold = self._saw_hold, False
@@ -85,6 +90,11 @@ class SincePoll:
         self._shown: QueueCounts | None = None
         self._shown_at: float | None = None
 
+    @property
+    def tells(self) -> bool:
+        """Whether there is a log, and not an empty one."""
+        return self._log.tells
+
     def begin(self, ended: int) -> None:
         """Begin anew after a poll that found so many jobs `ended`."""
         self._log.follow()
@@ -106,6 +116,11 @@ class SincePoll:
             return now - polled_at >= max(OVER_CHECK_S, 0.25 * (now - self._complete_at))
         # Outputs are wanted as they come, but not at the price of a poll for each job.
         return now - polled_at >= self._interval_s and self._log.ended > self._ended
+
+    def knows_of_more_ends(self) -> bool:
+        """Read on, and tell whether a job has ended since the last poll."""
+        self._log.follow()
+        return self._log.ended > self._ended
 
     def has_moved(self, polled: QueueCounts, now: float) -> bool:
         """Tell whether jobs started or stopped since that was told last; they are `shown` then."""

@@ -43,9 +43,12 @@ class Queue:
         self.busy: frozenset[str] = frozenset()
         """Some machines on which jobs run, anybody's, when that was asked last."""
 
-    def look(self) -> Sight:
-        """Ask the queue. Ads are asked for only where the summary is another one, or has holds."""
-        counts = self._without_spooling(self._jobs.count(f"!{ads.HOME}"))
+    def look(self, told: QueueCounts | None = None) -> Sight:
+        """Ask the queue. Ads are asked for only where the summary is another one, or has holds.
+
+        `told`: a summary that is there already.
+        """
+        counts = self._without_spooling(told or self._jobs.count(f"!{ads.HOME}"))
         waiting = self._not_materialised()
         if self.seen is not None and counts == self.seen.counts and not counts.held:
             problems = self.seen.problems

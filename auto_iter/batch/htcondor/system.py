@@ -15,6 +15,7 @@ from auto_iter.batch.htcondor.cluster import Cluster
 from auto_iter.batch.htcondor.finding import Finder, Keys, schedd_in, short
 from auto_iter.batch.htcondor.flavours import more_time
 from auto_iter.batch.htcondor.schedd.protocol import Jobs, RefusedError, Schedd
+from auto_iter.batch.htcondor.shared import SharedPolls
 from auto_iter.batch.htcondor.submit import describe
 from auto_iter.config.batch import HTCondor
 from auto_iter.errors import InputError
@@ -41,6 +42,7 @@ class HTCondorBatch(BatchSystem):
         schedd: Schedd,
         *,
         records: Path | None = None,
+        shared: SharedPolls | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -49,6 +51,7 @@ class HTCondorBatch(BatchSystem):
         self._schedd = schedd
         self._now = monotonic
         self._keys = Keys(records)
+        self._shared = shared
         self._finder = Finder(schedd, monotonic, sleep)
         self._submitted: dict[str, Submission] = {}
         self._clusters: dict[str, Cluster] = {}
@@ -133,6 +136,7 @@ class HTCondorBatch(BatchSystem):
             self._now,
             numbers=frozenset(job.number for job in batch.jobs),
             event_log=event_log,
+            shared=self._shared,
         )
         return submission
 
@@ -179,14 +183,21 @@ class HTCondorBatch(BatchSystem):
     ) -> None:
         """Remove jobs from the queue, with their processes and files."""
         self._cluster(submission).remove(reason, numbers)
+        if numbers is None:
+            self._forget(submission)
 
     def retire(self, submission: Submission) -> None:
         """Clear completed jobs out of the queue; what runs or is held stays."""
         self._cluster(submission).retire()
         del self._clusters[submission.key]
+        self._forget(submission)
+
+    def _forget(self, submission: Submission) -> None:
+        if self._shared is not None:
+            self._shared.forget(submission)
 
     def has_news(self, submissions: Collection[Submission]) -> bool:
-        """Tell from the event logs, where there are any, whether a poll is worth it now."""
+        """Tell, by event logs and what others were told, whether a poll is worth it now."""
         known = [self._clusters[each.key] for each in submissions if each.key in self._clusters]
         news = [cluster.has_news() for cluster in known]  # each of them, for it reads its log
         return any(news)
@@ -194,7 +205,9 @@ class HTCondorBatch(BatchSystem):
     def _cluster(self, submission: Submission) -> Cluster:
         if submission.key not in self._clusters:
             jobs = Jobs(self._schedd.at(submission.schedd), submission)
-            self._clusters[submission.key] = Cluster(jobs, self._config, self._now)
+            self._clusters[submission.key] = Cluster(
+                jobs, self._config, self._now, shared=self._shared
+            )
         return self._clusters[submission.key]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from auto_iter.campaign.plan import read_campaign
+from auto_iter.config.file import load_config
 from auto_iter.errors import UsageError
 
 TWO = "intervals:\n  - {run: 011705, files: 400:450}\n  - {run: 011710, files: 7, name: late}\n"
@@ -35,9 +37,22 @@ def test_what_is_common_becomes_options_of_run(tmp_path: Path) -> None:
     assert campaign.common == [
         "--work_dir", str(tmp_path / "here"), "--config", str(tmp_path / "sim.yaml"),
         "--strategy", "4st", "-i", "7", "--fourst", "--allow-missing",
+        "--set", f'htcondor.shared_polls="{tmp_path / "campaign.polls"}"',
         "--set", "batch.system=local",
     ]  # fmt: skip
     assert campaign.intervals[0].workspace.root.parent == tmp_path / "here"
+
+
+@pytest.mark.parametrize("own", ["", "set: [htcondor.shared_polls=null]\n"])
+def test_alignments_of_a_campaign_share_polls_unless_it_says_otherwise(
+    tmp_path: Path, own: str
+) -> None:
+    place = tmp_path / 'with "quotes": and more'
+    place.mkdir()
+    campaign = read_campaign(written(place, f"year: 2023\n{own}{TWO}"))
+    sets = [b for a, b in itertools.pairwise(campaign.common) if a == "--set"]
+    shared = load_config(None, sets).htcondor.shared_polls
+    assert shared == (None if own else place / "campaign.polls")
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from auto_iter.alignment.history import ByHand
-from auto_iter.alignment.model import Submission
+from auto_iter.alignment.model import Submission, Tally
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.alignment.solution import SolutionSummary
 from auto_iter.daemon.lock import Holder
@@ -305,6 +306,18 @@ def test_what_is_waited_for_is_known_to_others_and_since_when_also_after_a_kill(
     down = False
     assert world.run() is Ending.DONE
     assert world.saved.hindrance is None
+
+
+def test_the_status_says_of_when_an_answer_is_that_was_given_before() -> None:
+    world = World(iterations=1, stuck={400, 401, 402})
+    poll = world.batch.poll
+
+    def old(submission: Submission) -> Tally:
+        return replace(poll(submission), age_s=40.0)
+
+    world.batch.poll = old  # type: ignore[method-assign]
+    world.daemon(stop_after=3).run()
+    assert world.saved.progress.seen_at == world.clock.now() - 60 - 40  # it slept since
 
 
 def test_the_status_says_when_the_jobs_were_seen_last() -> None:

@@ -19,6 +19,7 @@ from auto_iter.batch.htcondor.schedd.protocol import (
     QueueCounts,
     SandboxError,
     WriteError,
+    by_cluster,
 )
 from auto_iter.batch.htcondor.schedd.refusals import explained, refusal
 from auto_iter.errors import CredentialsError, ScheddError, TransientError
@@ -72,6 +73,10 @@ class ScheddProcess:
     def count(self, constraint: str) -> QueueCounts:
         """Count the queue's jobs."""
         return QueueCounts(**self._call("count", constraint=constraint))
+
+    def count_by_cluster(self, constraint: str) -> dict[int, QueueCounts]:
+        """Count the queue's jobs by cluster."""
+        return by_cluster(self._call("count_by_cluster", constraint=constraint))
 
     def query(self, constraint: str, projection: Sequence[str], *, limit: int = -1) -> list[Ad]:
         """Return ads of the queue."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -66,6 +66,24 @@ class QueueCounts:
         return self.total - self.idle - self.held - self.completed - self.removed
 
 
+_STATUS = {"idle": 1, "held": 5, "completed": 4, "removed": 3}
+
+
+def by_cluster(rows: Iterable[Sequence[int]]) -> dict[int, QueueCounts]:
+    """Return the counts of each cluster, of rows with cluster, status and number of jobs."""
+    found: dict[int, dict[int, int]] = {}
+    for cluster, status, number in rows:
+        statuses = found.setdefault(cluster, {})
+        statuses[status] = statuses.get(status, 0) + number
+    return {
+        cluster: QueueCounts(
+            total=sum(statuses.values()),
+            **{name: statuses.get(status, 0) for name, status in _STATUS.items()},
+        )
+        for cluster, statuses in found.items()
+    }
+
+
 class Schedd(Protocol):
     """One schedd.
 
@@ -83,6 +101,10 @@ class Schedd(Protocol):
 
     def count(self, constraint: str) -> QueueCounts:
         """Count the queue's jobs; the answer is one ad whatever their number."""
+        ...
+
+    def count_by_cluster(self, constraint: str) -> dict[int, QueueCounts]:
+        """Count the queue's jobs by cluster; the answer is an ad for each cluster and status."""
         ...
 
     def query(self, constraint: str, projection: Sequence[str], *, limit: int = -1) -> list[Ad]:

@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("classad2")
 
 from auto_iter.alignment.model import Submission, Trouble
-from auto_iter.batch.htcondor.cluster import AFTER_ACTION_S, Polls
 from auto_iter.batch.htcondor.ends import LOST_AFTER_S, Ends
 from auto_iter.batch.htcondor.events import EventLog, SincePoll
+from auto_iter.batch.htcondor.polls import AFTER_ACTION_S, Polls
 from auto_iter.batch.htcondor.queued import Queue
 from auto_iter.batch.htcondor.schedd.protocol import Jobs, QueueCounts
 from auto_iter.config.batch import HTCondor
@@ -50,6 +50,52 @@ def test_a_poll_is_due_at_first_after_an_interval_after_news_and_after_an_action
     assert not polls.is_due()
     clock.seconds += 60.0 - AFTER_ACTION_S
     assert polls.is_due()
+
+
+def test_what_others_were_told_counts_where_it_is_of_later_than_all_that_we_know_and_did(
+    clock: FrozenClock,
+) -> None:
+    polls = Polls(60.0, clock.now)
+    assert not polls.may_hear()  # nothing was ever seen
+    polls.note_poll()
+    looked_at = clock.now()
+    clock.seconds += 50
+    assert polls.may_hear()
+    assert not polls.is_news(looked_at)
+    assert polls.is_news(looked_at + 1)
+    assert not polls.is_news(clock.now() + 1)
+    polls.note_hearing(looked_at + 1)
+    assert polls.last == looked_at + 1
+    assert not polls.is_news(looked_at + 1)
+    began = clock.now()
+
+    def fail() -> None:
+        with polls.changing():
+            clock.seconds += 5
+            raise OSError("no word: perhaps it was done")
+
+    with pytest.raises(OSError, match="no word"):
+        fail()
+    assert not polls.is_news(began + 5)
+    clock.seconds += 1
+    assert polls.is_news(began + 6)
+    clock.seconds += 60
+    assert not polls.is_news(began + 6)
+
+
+def test_what_others_were_told_does_not_count_after_an_action_or_news_of_our_own(
+    clock: FrozenClock,
+) -> None:
+    polls = Polls(60.0, clock.now)
+    polls.note_poll()
+    polls.note_action()
+    clock.seconds += AFTER_ACTION_S - 1
+    polls.note_poll()
+    assert not polls.may_hear()
+    clock.seconds += 1
+    assert polls.may_hear()
+    polls.hurry()
+    assert not polls.may_hear()
 
 
 def test_ads_are_asked_for_only_when_the_summary_is_another_one(clock: FrozenClock) -> None:
