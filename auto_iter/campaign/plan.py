@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from auto_iter.config.file import place, read_tree, validated
 from auto_iter.config.section import Positive, Section, Stations
 from auto_iter.detector.stations import OPTIONS
 from auto_iter.errors import UsageError
-from auto_iter.rawfiles import RawRange, parse_run, parse_year
+from auto_iter.rawfiles import parse_year
+from auto_iter.several_runs import RawFiles, command_line, parse_run_and_files, parts_of
 from auto_iter.workspace.paths import Workspace, workspace_name
 
 _AS_TEXT = frozenset({"year", "run", "files", "name"})
@@ -22,12 +23,20 @@ _AS_TEXT = frozenset({"year", "run", "files", "name"})
 
 
 class IntervalSettings(Section):
-    """One range; `name`: in the report (default: the workspace's)."""
+    """One range; `name`: in the report (default: the workspace's).
+
+    `run` may be ranges of several runs, as in `run -r`, and then says which `files`.
+    """
 
     name: str = ""
     year: str = ""
     run: str
-    files: str
+    files: str | None = None
+
+    @field_validator("run", mode="before")
+    @classmethod
+    def _is_one_text(cls, value: object) -> object:
+        return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 class Settings(Section):
@@ -52,18 +61,30 @@ class Settings(Section):
 
 @dataclass(frozen=True)
 class Interval:
-    """One range, and where its alignment lives."""
+    """One range, and where its alignment lives. `run`: None where `files` are of several."""
 
     name: str
     year: int
-    run: int
-    files: RawRange
+    run: int | None
+    files: RawFiles
     workspace: Workspace
 
     @property
     def command(self) -> list[str]:
         """The options of `auto-iter run` that say which raw files are meant."""
-        return ["-y", str(self.year), "-r", f"{self.run:06d}", "-f", self.files.text]
+        return ["-y", str(self.year), *command_line(self.run, self.files).split(" ")]
+
+    @property
+    def runs(self) -> str:
+        """The runs, as `status --json` has them."""
+        runs = sorted({part.run for part in parts_of(self.run, self.files)})
+        return ",".join(f"{run:06d}" for run in runs)
+
+    @property
+    def raw_files(self) -> frozenset[tuple[int, int]]:
+        """Year and number of each raw file; a number that has the run in it."""
+        parts = parts_of(self.run, self.files)
+        return frozenset((self.year, number) for part in parts for number in part.numbers)
 
 
 @dataclass(frozen=True)
@@ -137,8 +158,8 @@ def read_campaign(path: Path) -> Campaign:
 
 
 def _interval(path: Path, settings: Settings, each: IntervalSettings) -> Interval:
-    year, run = parse_year(each.year or settings.year), parse_run(each.run)
-    files = RawRange.parse(each.files)
+    year = parse_year(each.year or settings.year)
+    run, files = parse_run_and_files(each.run, each.files)
     name = workspace_name(year, run, files)
     root = path.parent / settings.work_dir / name
     return Interval(each.name or name, year, run, files, Workspace(root))
@@ -149,8 +170,7 @@ def _refuse_common(path: Path, intervals: Sequence[Interval]) -> None:
         for other in intervals[:number]:
             if one.name == other.name:
                 raise UsageError(f"{path}: two intervals are called {one.name}")
-            is_one_run = (one.year, one.run) == (other.year, other.run)
-            if is_one_run and set(one.files) & set(other.files):
+            if one.raw_files & other.raw_files:
                 raise UsageError(
                     f"{path}: {other.name} and {one.name} have raw files in common: they would "
                     "not be independent, and nothing could be tested"

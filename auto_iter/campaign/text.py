@@ -85,7 +85,7 @@ def _interval(standing: Standing, result: Result | None) -> dict[str, Any]:
     told: dict[str, Any] = {
         "name": interval.name,
         "year": interval.year,
-        "run": f"{interval.run:06d}",
+        "run": interval.runs,
         "files": interval.files.text,
         "workspace": str(interval.workspace.root),
         "verdict": standing.verdict,

@@ -107,14 +107,15 @@ def read_tree(path: Path, texts: frozenset[str] = frozenset()) -> tuple[Any, Ori
 
 
 def _lines(node: yaml.Node | None, prefix: Key, texts: frozenset[str]) -> Iterator[tuple[Key, int]]:
-    """Yield the line of each key and item, and make text of what `texts` says."""
+    """Yield the line of each key and item, and make text of what `texts` says, also in a list."""
     items: list[tuple[str, yaml.Node, yaml.Node]] = []
     if isinstance(node, yaml.MappingNode):
         items = [(str(key.value), key, value) for key, value in node.value]
     elif isinstance(node, yaml.SequenceNode):
         items = [(str(number), value, value) for number, value in enumerate(node.value)]
     for key, begin, value in items:
-        if key in texts and isinstance(value, yaml.ScalarNode):
+        name = prefix[-1] if prefix and isinstance(node, yaml.SequenceNode) else key
+        if name in texts and isinstance(value, yaml.ScalarNode):
             value.tag = "tag:yaml.org,2002:str"
         yield (*prefix, key), begin.start_mark.line + 1
         yield from _lines(value, (*prefix, key), texts)

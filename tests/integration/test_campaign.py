@@ -67,6 +67,28 @@ def test_two_at_once_on_the_local_batch_system_have_nothing_to_share(
     assert not (tmp_path / "campaign.polls").exists()
 
 
+def test_an_interval_of_several_runs_is_aligned_and_reported_with_the_others(
+    tmp_path: Path,
+) -> None:
+    runs = "011705:400-402,011710:400"
+    made = call(command("simulate", "sim", "-r", runs, "--events", "450"), tmp_path)
+    assert made.returncode == 0, made.stderr
+    file = tmp_path / "campaign.yaml"
+    file.write_text(
+        "year: 2023\nconfig: sim/config.yaml\niterations: 1\nstagger_s: 0\n"
+        "set: [alignment.polling_interval_seconds=1, alignment.report=never]\n"
+        "intervals:\n  - {run: [011710:400@0.5, 011705:400], name: both}\n"
+        "  - {run: 011705, files: 401}\n"
+    )
+    done = call(command("campaign", str(file)), tmp_path)
+    assert done.returncode == NOT_CONVERGED_EXIT_CODE, done.stderr
+    both, later = json.loads((tmp_path / "campaign.json").read_text())["intervals"]
+    assert (both["run"], both["files"]) == ("011705,011710", "011705:400,011710:400@0.5")
+    assert (later["run"], later["files"]) == ("011705", "401")
+    assert both["tracks"] > later["tracks"]
+    assert both["files"] in (tmp_path / "campaign.html").read_text()
+
+
 def test_what_cannot_run_is_refused_before_anything_is_begun(
     simulated: SimulatedDetector, tmp_path: Path
 ) -> None:

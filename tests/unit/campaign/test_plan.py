@@ -43,6 +43,19 @@ def test_what_is_common_becomes_options_of_run(tmp_path: Path) -> None:
     assert campaign.intervals[0].workspace.root.parent == tmp_path / "here"
 
 
+@pytest.mark.parametrize(
+    "run", ["[11710:0-50@0.5, 11705:40:50]", "'11710:0-50@0.5,11705:40-50'"], ids=["list", "text"]
+)
+def test_an_interval_may_be_ranges_of_several_runs(tmp_path: Path, run: str) -> None:
+    text = f"year: 2023\nintervals:\n  - {{run: {run}}}\n  - {{run: 11705, files: 50-60}}\n"
+    several, one = read_campaign(written(tmp_path, text)).intervals
+    words = "011705:40-50,011710:0-50@0.5"
+    assert several.command == ["-y", "2023", "-r", words]
+    assert (several.run, several.runs) == (None, "011705,011710")
+    assert several.workspace.root.name == "Y2023_R011705_F40-50_R011710_F0-50x0.5"
+    assert (one.run, one.runs, one.command[-1]) == (11705, "011705", "50-60")
+
+
 @pytest.mark.parametrize("own", ["", "set: [htcondor.shared_polls=null]\n"])
 def test_alignments_of_a_campaign_share_polls_unless_it_says_otherwise(
     tmp_path: Path, own: str
@@ -62,7 +75,19 @@ def test_alignments_of_a_campaign_share_polls_unless_it_says_otherwise(
         ("year: 2023\nintervals: []\n", "campaign.yaml:2: intervals: needs at least 1"),
         (f"year: 2023\nparalel: 3\n{TWO}", "campaign.yaml:2: paralel: unknown key"),
         ("year: 2023\nintervals:\n  - {run: x, files: 4}\n", "campaign.yaml:3: intervals: run 'x'"),
-        ("year: 2023\nintervals:\n- {run: 1}\n", "campaign.yaml:3: intervals.files: is missing"),
+        (
+            "year: 2023\nintervals:\n- {run: 1}\n",
+            "campaign.yaml:3: intervals: -r 1: -f/--files says which raw files",
+        ),
+        (
+            "year: 2023\nintervals:\n- {run: [1:4-9, 2:4], files: 4}\n",
+            "campaign.yaml:3: intervals: -r 1:4-9,2:4: names raw files already",
+        ),
+        ("year: 2023\nintervals:\n- {run: [1:4-9, 1:5]}\n", "raw file 000001:00005: is in"),
+        (
+            "year: 2023\nintervals:\n- {run: [1:4-9, 2:4]}\n- {run: 2, files: 0-5}\n",
+            "raw files in common",
+        ),
         ("- 1\n", "must be settings"),
         (
             f"year: 2023\n{TWO}  - {{run: 11705, files: 449-500}}\n",
