@@ -20,7 +20,7 @@ LOUD_PULL = 5.0
 
 def constants_text(history: History, assessment: Assessment) -> str:
     """Return the text: a table by component, then the summary."""
-    lines = [history.title, *_notes(history, assessment)]
+    lines = [history.title, *(f"note: {each}" for each in (*history.notes, *assessment.notes))]
     if not history.iterations:
         return "\n".join([*lines, "no iteration is finished yet", ""])
     last = history.last
@@ -30,10 +30,6 @@ def constants_text(history: History, assessment: Assessment) -> str:
     )
     lines += ["", *_table(history, assessment.against_truth), "", *summary(history, assessment)]
     return "\n".join([*lines, ""])
-
-
-def _notes(history: History, assessment: Assessment) -> list[str]:
-    return [f"note: {note}" for note in (*history.notes, *assessment.notes)]
 
 
 def _table(history: History, against: AgainstTruth | None) -> list[str]:

@@ -52,7 +52,10 @@ def status(arguments: argparse.Namespace) -> int:
         print(json.dumps([_as_json(each) for each in seen], indent=2))
     else:
         print("\n".join(overview(seen)))
-    return most_urgent([_code(each) for each in seen]) if arguments.exit_code else _readable(seen)
+    codes = [_code(each) for each in seen]
+    if arguments.exit_code:
+        return most_urgent(codes)
+    return 1 if 2 in codes else 0
 
 
 def _one(root: Path, arguments: argparse.Namespace) -> int:
@@ -93,10 +96,6 @@ def _code(seen: Seen) -> int:
     from auto_iter.daemon.status import Status
 
     return seen.exit_code if isinstance(seen, Status) else 2
-
-
-def _readable(seen: Sequence[Seen]) -> int:
-    return 1 if any(_code(each) == 2 for each in seen) else 0
 
 
 def most_urgent(codes: Sequence[int]) -> int:

@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from auto_iter.report.units import SCALE
-from auto_iter.times import to_the_minute
+from auto_iter.times import duration, to_the_minute
 
 
 def environment() -> jinja2.Environment:
@@ -22,7 +22,7 @@ def environment() -> jinja2.Environment:
     )
     made.filters |= {
         "when": to_the_minute,
-        "lasted": _lasted,
+        "lasted": duration,
         "number": _number,
         "thousandths": lambda value: "" if value is None else _number(SCALE * value, ".3f"),
     }
@@ -38,9 +38,3 @@ def environment() -> jinja2.Environment:
 def _number(value: float | None, how: str) -> str:
     """Return a number with a real minus; a dash where there is none."""
     return "–" if value is None else f"{value:{how}}".replace("-", "−")
-
-
-def _lasted(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -14,6 +14,7 @@ from auto_iter.rawfiles import spoken
 from auto_iter.report.jobs import JobCourses
 from auto_iter.report.plots.drawn import Drawn, Margins, panels, tag
 from auto_iter.report.style import ACCENT, GREY, LAST, MODULE_COLOURS, PAPER, WAITING
+from auto_iter.times import duration
 
 _COLOURS = {"waiting": WAITING, "running": LAST, "held": MODULE_COLOURS[1]}
 _UNITS = ((2 * 86400.0, 86400.0, "days"), (2 * 3600.0, 3600.0, "hours"), (180.0, 60.0, "minutes"))
@@ -82,9 +83,7 @@ def _in_words(course: Course) -> str:
     for kind in _COLOURS:
         seconds = sum(span.end - span.begin for span in course.spans if span.kind == kind)
         if seconds >= 1:
-            words.append(
-                f"{kind} {seconds / 60:.1f} min" if seconds > 99 else f"{kind} {seconds:.0f} s"
-            )
+            words.append(f"{kind} {duration(seconds)}")
     attempts = f"{course.attempts} attempts" if course.attempts > 1 else "1 attempt"
     failed = f", {len(course.failed_at)} without success" if course.failed_at else ""
     return f"{attempts}{failed}; {', '.join(words)}"
