@@ -103,7 +103,11 @@ def _refuse_what_cannot_run(campaign: Campaign) -> None:
         parsed = build_parser("run").parse_args(["run", *interval.command, *campaign.common])
         config = alignment_config(parsed)
         asked = alignment_arguments(parsed, config, parsed.iterations)
-        opened = start(asked, config, allow_missing=parsed.allow_missing, dry_run=True)
+        try:
+            opened = start(asked, config, allow_missing=parsed.allow_missing, dry_run=True)
+        except UsageError as error:
+            # a setting for all of them may be wrong for one
+            raise UsageError(f"{campaign.file}: {interval.name}: {error}") from None
         if opened.workspace.root != interval.workspace.root.absolute():
             raise UsageError(
                 f"{campaign.file}: paths.work_dir is set to {opened.workspace.root.parent}; say "

@@ -97,3 +97,14 @@ def test_what_cannot_run_is_refused_before_anything_is_begun(
     refused = call(command("campaign", str(file)), tmp_path)
     assert (refused.returncode, "00999" in refused.stderr) == (2, True), refused.stderr
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_setting_that_one_interval_cannot_have_is_refused_with_its_name(
+    simulated: SimulatedDetector, tmp_path: Path
+) -> None:
+    file = campaign_file(tmp_path, simulated)
+    file.write_text(file.read_text().replace("set: [", "set: [alignment.hold_out=0.5, "))
+    refused = call(command("campaign", str(file)), tmp_path)
+    assert refused.returncode == 2
+    assert f"{file}: {NAMES[0]}: alignment.hold_out 0.5: takes two raw files" in refused.stderr
+    assert not [*tmp_path.glob("Y2023*")]

@@ -5,8 +5,11 @@ One file of 400 tracks for 261 parameters: the fit describes its own tracks bett
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from auto_iter.daemon.lifecycle import held_out_files, open_workspace
+from auto_iter.ledger.branch import Branch, branch
 from auto_iter.ledger.reproduce import reproduce
 from auto_iter.millepede.results import read_solution
 from auto_iter.workspace.manifest import read_manifest
@@ -29,6 +32,18 @@ def test_a_held_out_file_judges_and_has_no_part_in_the_constants(tmp_path: Path)
     _judges(both)
     assert [record.hold_out for record in alone.snapshot.history] == [None, None]
     _is_known_later(both)
+    _branches_hold_out_the_same(both, tmp_path)
+
+
+def _branches_hold_out_the_same(both: AlignmentHere, place: Path) -> None:
+    asked = Branch(at=1, place=place / "branch", iterations=1)
+    made = AlignmentHere(both.site, branch(both.root, asked, 0.0).root)
+    assert held_out_files(made.opened) == held_out_files(both.opened) == {401}
+    made.resume()
+    (judged,) = (record.hold_out for record in made.snapshot.history)
+    assert judged == both.snapshot.history[1].hold_out
+    other = replace(asked, place=place / "other", overrides=("alignment.hold_out=0",))
+    assert held_out_files(open_workspace(branch(both.root, other, 0.0).root)) == frozenset()
 
 
 def _judges(both: AlignmentHere) -> None:

@@ -7,9 +7,11 @@ iterations, whoever makes them, leave out the same ones.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
 
 from auto_iter.alignment.attempt import Record
 from auto_iter.errors import UsageError
+from auto_iter.rawfiles import run_and_number
 
 
 def held_out(files: Iterable[int], excluded: Iterable[int], fraction: float) -> frozenset[int]:
@@ -17,18 +19,24 @@ def held_out(files: Iterable[int], excluded: Iterable[int], fraction: float) -> 
 
     `excluded`: those that were missing from the beginning. Files that a person leaves out later do
     not count: the choice is the same before and after. None for `fraction` 0; else at least one is
-    in and one is out. Raises UsageError where there is only one file.
+    out, and of each run at least one is in. Raises UsageError where no run has more than one file.
     """
     if not fraction:
         return frozenset()
     numbers = sorted(set(files) - set(excluded))
-    if len(numbers) < 2:
+    by_run = [
+        list(of_run) for _, of_run in groupby(numbers, lambda each: run_and_number(each, 0)[0])
+    ]
+    spare = [each for of_run in by_run if len(of_run) > 1 for each in of_run]
+    if not spare:
+        of_one, who = (" of one run", "each has") if len(by_run) > 1 else ("", "there is")
         raise UsageError(
-            f"alignment.hold_out {fraction:g}: takes two raw files at least, one for the fit and "
-            "one to judge it; there is only one"
+            f"alignment.hold_out {fraction:g}: takes two raw files at least{of_one}, one for "
+            f"the fit and one to judge it; {who} only one"
         )
-    count = min(max(round(fraction * len(numbers)), 1), len(numbers) - 1)
-    return frozenset(numbers[(2 * i + 1) * len(numbers) // (2 * count)] for i in range(count))
+    count = min(max(round(fraction * len(numbers)), 1), len(spare) - 1)
+    out = {spare[(2 * i + 1) * len(spare) // (2 * count)] for i in range(count)}
+    return frozenset(out.difference(of_run[0] for of_run in by_run if out.issuperset(of_run)))
 
 
 class HoldOut(Record):
