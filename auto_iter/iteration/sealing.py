@@ -79,7 +79,7 @@ def manifest_of(
             held_out=tuple(sorted(out & raw_files.keys())),
             scripts=dict(_scripts(paths)),
             config=config.model_dump(mode="json"),
-            strategy_text=_strategy_text(workspace, config),
+            strategy_text=_strategy_text(workspace, paths, record, config),
             survey_text="" if survey is None else survey.read_text(),
         )
     )
@@ -91,7 +91,14 @@ def _previous(snapshot: Snapshot) -> str:
     return "" if snapshot.origin is None else snapshot.origin.manifest
 
 
-def _strategy_text(workspace: Workspace, config: Config) -> str:
+def _strategy_text(
+    workspace: Workspace, paths: Iteration, record: IterationRecord, config: Config
+) -> str:
+    """Return the strategy that the constants were made with, by hand maybe; empty: it is gone."""
+    if record.by_hand is not None and record.hashes.strategy:
+        found = (each for each in (paths.strategy_by_hand, workspace.strategy) if each.is_file())
+        texts = (path.read_text() for path in found)
+        return next((each for each in texts if hash_of_all([each]) == record.hashes.strategy), "")
     try:
         return workspace.strategy.read_text()
     except FileNotFoundError:  # workspaces of the first version have no copy

@@ -24,13 +24,13 @@ from auto_iter.millepede.place import ROOT_FILES, IterationPlace, is_workspace
 from auto_iter.millepede.requests import ConvertRequest, Solver, SolveRequest, Source
 from auto_iter.millepede.results import ConversionRecord, SolutionRecord
 from auto_iter.millepede.solving import StepEnd, choose_engine
-from auto_iter.millepede.strategy.file import AUTO, default_strategy, load_strategy
+from auto_iter.millepede.strategy.file import AUTO, default_strategy, load_strategy, read_strategy
 from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.millepede.survey import survey_in_use
 from auto_iter.millepede.workflow import solve
 from auto_iter.several_runs import RawFiles, SeveralRuns, weights
 from auto_iter.workspace.hashes import copies
-from auto_iter.workspace.paths import Iteration, Workspace
+from auto_iter.workspace.paths import STRATEGY_BY_HAND, Iteration, Workspace
 from auto_iter.workspace.records import read_json
 
 _NUMBERED = re.compile(r"_(\d+)\.root$")
@@ -76,6 +76,8 @@ def run_iteration(
     (output / "mille").mkdir(parents=True, exist_ok=True)
     name = choices.strategy or _strategy_of(place.root, config)
     strategy = load_strategy(name)
+    # the original may change, and what is accepted later has to be told by what it was made with
+    write_atomically(output / STRATEGY_BY_HAND, read_strategy(name))
     stage = choices.stage or strategy.planned(choices.iteration or place.number)
     number_of = partial(_number, files=choices.files)
     sources = [

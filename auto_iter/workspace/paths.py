@@ -18,6 +18,8 @@ from pathlib import Path
 from auto_iter.rawfiles import file_tag, run_and_number, with_run
 from auto_iter.several_runs import RawFiles, SeveralRuns
 
+STRATEGY_BY_HAND = "strategy.yaml"
+"""In the directory of a solution that was made by hand: the strategy that it was made with."""
 _OUTPUT = re.compile(r"kfalignment_(\d{6})_(\d{5})\.root", re.ASCII)
 
 
@@ -66,6 +68,8 @@ class Iteration:
     """Mille binaries and conversion statistics, a pair for each ROOT file."""
     solution = millepede / "solution.json"
     """What the solving found, as JSON; written last, so its presence means it is complete."""
+    strategy_by_hand = millepede / STRATEGY_BY_HAND
+    """The strategy of a solution that was made by hand, and accepted."""
     cleaned = Below("cleaned.json")
     """When its bulky intermediate files were removed; there from before the first one goes."""
 

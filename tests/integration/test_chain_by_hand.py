@@ -11,6 +11,9 @@ import pytest
 
 from auto_iter.daemon.lock import WorkspaceLock
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
+from auto_iter.millepede.strategy.file import parse_strategy, read_strategy
+from auto_iter.workspace.manifest import read_manifest
+from auto_iter.workspace.paths import Workspace
 from tests.integration.commands import (
     SimulatedDetector,
     call,
@@ -174,6 +177,10 @@ def test_accepted_constants_are_gone_on_from_and_what_came_after_is_done_again(
     assert words in in_one_line(call(command("status"), aligned.parent).stdout)
     assert words in str(person.status()["history"])
     assert "constants accepted by hand" in (aligned / "log.jsonl").read_text()
+    manifest = read_manifest(Workspace(aligned), 1)
+    assert manifest.by_hand is not None
+    assert manifest.strategy == parse_strategy(manifest.strategy_text, "manifest").name
+    assert manifest.strategy_text == read_strategy(SINGLE)
     resumed = call(command("resume", str(aligned)), aligned.parent)
     assert resumed.returncode == NOT_CONVERGED_EXIT_CODE
     redone = constants(aligned)
