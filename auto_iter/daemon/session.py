@@ -47,6 +47,7 @@ from auto_iter.workspace.inbox import FileInbox, new_id
 from auto_iter.workspace.paths import Workspace, openness
 from states import actions
 from states.decisions import requests
+from states.decisions.convergence import too_short
 from states.step import Note, Ports
 from states.table import TERMINAL
 
@@ -156,6 +157,8 @@ def _run(
             chain_of(opened).finish(patiently)
         return _tell(opened.workspace, snapshot, Ending(snapshot.state))
     _say_what_is_changed(opened, snapshot)
+    if not options.until:  # else how it ends is no matter
+        _say_what_cannot_converge(opened)
     signals = Signals()
     signals.install()
     onlookers = Onlookers(opened.workspace.root.name, sys.stderr, lock, manager, signals)
@@ -226,6 +229,12 @@ def _say_what_is_changed(opened: Opened, snapshot: Snapshot) -> None:
     other_solver = change_in_words(opened.config, snapshot.history, os.environ)
     if other_solver is not None:
         log.warning("another solver", remark=other_solver)
+
+
+def _say_what_cannot_converge(opened: Opened) -> None:
+    for phase in app.the_strategy(opened).plan(opened.config).phases:
+        if short := too_short(phase, opened.config.alignment):
+            get_logger().warning("will not converge", reason=short)
 
 
 def _report_is_outdated(workspace: Workspace) -> bool:

@@ -28,6 +28,18 @@ def limits_of(phase: PhasePlan, settings: Alignment) -> ConvergenceLimits:
     )
 
 
+def too_short(phase: PhasePlan, settings: Alignment) -> str:
+    """Say why a phase cannot converge in the iterations that it has; empty: it can."""
+    fewest = phase.settles_at + settings.convergence_iterations - 1
+    if phase.iterations is None or phase.iterations >= fewest:
+        return ""
+    return (
+        f"phase {phase.name} has iterations: {phase.iterations}, and cannot converge in less than "
+        f"{fewest} (alignment.convergence_iterations: {settings.convergence_iterations}"
+        + (f", cuts settle in iteration {phase.settles_at} of it)" if phase.settles_at > 1 else ")")
+    )
+
+
 def word_of(
     before: Sequence[IterationRecord],
     solution: SolutionSummary,
@@ -97,8 +109,8 @@ def _judged(ends: Sequence[IterationRecord], plan: Plan, settings: Alignment) ->
         if record.converged is not True:
             where = f", phase {phase.name}" if len(plan.phases) > 1 else ""
             moved = movement(record, limits_of(phase, settings))
-            word = record.word or Word.USED_UP
-            return word, f"not converged, {word}{where}: {moved}"
+            word, short = record.word or Word.USED_UP, too_short(phase, settings)
+            return word, f"not converged, {word}{where}: {moved}" + (short and f"; {short}")
     return Word.CONVERGED, _calm(ends[-1], limits_of(plan.phases[-1], settings))
 
 

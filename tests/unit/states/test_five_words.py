@@ -11,10 +11,12 @@ from auto_iter.alignment.judges.standing import ConvergenceLimits, word_for
 from auto_iter.alignment.judges.word import Word
 from auto_iter.alignment.plan import PhasePlan, Plan
 from auto_iter.alignment.solution import GroupChange, SolutionSummary
+from auto_iter.config.schema import Alignment
 from auto_iter.daemon.loop import Ending
 from auto_iter.daemon.screen.status_text import status_text
 from auto_iter.daemon.status import Status
 from auto_iter.workspace.paths import Workspace
+from states.decisions.convergence import too_short
 from tests.support.world import World
 
 JUDGED = {
@@ -192,3 +194,36 @@ def test_an_iteration_of_unknown_uncertainties_is_not_held_against_those_after_i
     assert word_for([found(50), unknown, found(0.1)], LIMITS) is None
     assert word_for([found(50), unknown, found(0.1), found(0.1)], LIMITS) is Word.CONVERGED
     assert word_for([found(0.1), found(0.1), unknown], LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    ("iterations", "settles_at", "still", "fewest"),
+    [
+        (1, 1, 2, 2),
+        (2, 1, 2, None),
+        (1, 1, 1, None),
+        (4, 4, 2, 5),
+        (5, 4, 2, None),
+        (None, 4, 9, None),
+    ],
+)
+def test_a_phase_that_is_too_short_to_converge_is_known_beforehand(
+    iterations: int | None, settles_at: int, still: int, fewest: int | None
+) -> None:
+    phase = PhasePlan("3ST", iterations, settles_at, 0.3)
+    said = too_short(phase, Alignment(convergence_iterations=still))
+    wanted = f"phase 3ST has iterations: {iterations}, and cannot converge in less than {fewest} "
+    assert said.startswith(wanted) if fewest else said == ""
+
+
+@pytest.mark.parametrize(("still", "word"), [(2, Word.USED_UP), (1, Word.CONVERGED)])
+def test_the_verdict_on_a_phase_that_is_too_short_says_so(still: int, word: Word) -> None:
+    world = World(iterations=6, settings={**JUDGED, "convergence_iterations": still})
+    world.plan = Plan("twin", (PhasePlan("one", 1, 1, 0.3),))
+    world.millepede.script = [found(0.1)]
+    assert world.run() is Ending.DONE
+    verdict = world.saved.verdict
+    assert verdict is not None
+    assert verdict.word is word
+    told = "; phase one has iterations: 1, and cannot converge in less than 2 "
+    assert (told in verdict.sentence) is (word is Word.USED_UP)
