@@ -77,49 +77,36 @@ WITH_CUTS = {
 }
 
 
-MENDED = {"diagonalization", "measurements of several labels"}
-"""What pede got wrong before V04-12-03 and V04-15-00, as ours does not."""
-
-
-def write_steering(place: Path, options: str) -> None:
-    place.mkdir()
-    (place / "mp2tst.bin").write_bytes(gzip.decompress((DATA / "mp2tst.bin.gz").read_bytes()))
-    shutil.copy(DATA / "mp2con.txt", place)
-    lines = ["Fortranfiles", "mp2con.txt", "mp2tst.bin", options, "end", ""]
-    (place / "steer.txt").write_text("\n".join(lines))
-
-
-def solutions(tmp_path: Path, options: str) -> tuple[Path, Path]:
+def solutions(tmp_path: Path, options: str, *, is_old: bool) -> tuple[Path, Path]:
     """Run both solvers on one steering file, each in its own directory."""
     places = tmp_path / "pede", tmp_path / "builtin"
     for place in places:
-        write_steering(place, options)
-    run_both(places)
+        place.mkdir()
+        (place / "mp2tst.bin").write_bytes(gzip.decompress((DATA / "mp2tst.bin.gz").read_bytes()))
+        shutil.copy(DATA / "mp2con.txt", place)
+        lines = ["Fortranfiles", "mp2con.txt", "mp2tst.bin", options, "end", ""]
+        (place / "steer.txt").write_text("\n".join(lines))
+    run_both(places, is_old=is_old)
     return places
 
 
 @pytest.fixture(scope="module")
 def is_old(tmp_path_factory: pytest.TempPathFactory) -> bool:
-    """Whether to this pede the order of a measurement's labels matters: before V04-15-00."""
-    found = []
-    for labels in (" 20 1.0 22 -0.5 501 2.0", " 501 2.0 22 -0.5 20 1.0"):
-        place = tmp_path_factory.mktemp("age") / "pede"
-        write_steering(place, f"Measurement 0.1 0.001\n{labels}\nmethod inversion 3 0.001")
-        run_pede(place)
-        found.append([each.value for each in read_result(place / "millepede.res").values()])
-    return found[0] != pytest.approx(found[1], rel=DIGITS, abs=1e-9)
+    """Whether this pede has the defects that V04-12-03 and V04-15-00 mended."""
+    options = EXACT["measurements of several labels"]
+    places = solutions(tmp_path_factory.mktemp("age"), options, is_old=True)
+    return all(
+        ours.value == pytest.approx(theirs.value, rel=DIGITS, abs=1e-9)
+        for theirs, ours in both_results(places)
+    )
 
 
-def run_both(places: tuple[Path, Path]) -> None:
+def run_both(places: tuple[Path, Path], *, is_old: bool) -> None:
     """Solve `steer.txt` with pede in the first place, with ours in the second."""
-    run_pede(places[0])
-    ending(Path("steer.txt"), places[1])
-
-
-def run_pede(place: Path) -> None:
     assert PEDE is not None
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([PEDE, "steer.txt"], cwd=place, env=env, check=False, capture_output=True)
+    subprocess.run([PEDE, "steer.txt"], cwd=places[0], env=env, check=False, capture_output=True)
+    ending(Path("steer.txt"), places[1], old_defects=is_old)
 
 
 def both_results(places: tuple[Path, Path]) -> list[tuple[Parameter, Parameter]]:
@@ -139,9 +126,7 @@ def end_code(place: Path) -> int:
 
 @pytest.mark.parametrize("name", EXACT)
 def test_the_solutions_agree_in_every_digit(tmp_path: Path, name: str, is_old: bool) -> None:
-    if is_old and name in MENDED:
-        pytest.skip("this pede is older than V04-15-00")
-    places = solutions(tmp_path, EXACT[name])
+    places = solutions(tmp_path, EXACT[name], is_old=is_old)
     assert end_code(places[1]) == end_code(places[0])
     for theirs, ours in both_results(places):
         assert ours.value == pytest.approx(theirs.value, rel=DIGITS, abs=1e-9)
@@ -159,7 +144,9 @@ WEIGHTS = {
 
 @pytest.mark.parametrize("options", ["", "chisqcut 30 6", "outlierdownweighting 3"])
 @pytest.mark.parametrize("name", WEIGHTS)
-def test_files_count_with_their_weights_as_in_pede(tmp_path: Path, name: str, options: str) -> None:
+def test_files_count_with_their_weights_as_in_pede(
+    tmp_path: Path, name: str, options: str, is_old: bool
+) -> None:
     one, other = WEIGHTS[name]
     files = ["con.txt", "Cfiles", f"part0.bin {one}", f"part1.bin {other}"]
     text = "\n".join([*files, options, "method inversion 3 0.001", "end", ""])
@@ -168,26 +155,26 @@ def test_files_count_with_their_weights_as_in_pede(tmp_path: Path, name: str, op
         place.mkdir()
         write_case(place, [tracks(220, 22), tracks(180, 23)], "")
         (place / "steer.txt").write_text(text)
-    run_both(places)
+    run_both(places, is_old=is_old)
     for file in ("millepede.res", "millepede.end"):
         assert (places[1] / file).read_text() == (places[0] / file).read_text()
 
 
 @pytest.mark.parametrize("name", BAD_CONSTRAINTS)
 def test_what_each_version_of_pede_ends_differently_on_is_refused_of_both(
-    tmp_path: Path, name: str
+    tmp_path: Path, name: str, is_old: bool
 ) -> None:
     """It ends with 3, 5 or 27, and the values of the first are a matter of rounding."""
     options = f"{BAD_CONSTRAINTS[name]}\nmethod inversion 3 0.001"
-    for place in solutions(tmp_path, options):
+    for place in solutions(tmp_path, options, is_old=is_old):
         assert ending_of(end_code(place)).use in (Use.REFUSE, Use.FAIL)
 
 
 @pytest.mark.parametrize("name", WITH_CUTS)
 def test_the_solutions_agree_within_two_percent_of_the_uncertainties(
-    tmp_path: Path, name: str
+    tmp_path: Path, name: str, is_old: bool
 ) -> None:
-    places = solutions(tmp_path, WITH_CUTS[name])
+    places = solutions(tmp_path, WITH_CUTS[name], is_old=is_old)
     assert end_code(places[1]) == end_code(places[0])
     typical = 1e-4  # of this detector, where the method prints no uncertainties
     for theirs, ours in both_results(places):
@@ -199,13 +186,13 @@ def test_the_solutions_agree_within_two_percent_of_the_uncertainties(
 @pytest.mark.parametrize("name", RENAMINGS)
 @pytest.mark.parametrize("text", TEXTS)
 def test_large_labels_give_the_same_result_byte_for_byte(
-    tmp_path: Path, name: str, text: str
+    tmp_path: Path, name: str, text: str, is_old: bool
 ) -> None:
     renaming = {label: label for label in LABELS} | RENAMINGS[name]
     places = tmp_path / "pede", tmp_path / "builtin"
     for place in places:
         place.mkdir()
         write_renamed(place, renaming, text)
-    run_both(places)
+    run_both(places, is_old=is_old)
     for file in ("millepede.res", "millepede.end"):
         assert (places[1] / file).read_text() == (places[0] / file).read_text()

@@ -314,10 +314,12 @@ def broken_lines(count: int, seed: int) -> Measurements:
     )
 
 
-def ending(steering: Path, directory: Path) -> tuple[int, SolverResult | PedeAbortError]:
+def ending(
+    steering: Path, directory: Path, *, old_defects: bool = False
+) -> tuple[int, SolverResult | PedeAbortError]:
     """Solve; return pede's exit code with the result, or with why there is none."""
     try:
-        result = solve(steering, directory=directory)
+        result = solve(steering, directory=directory, old_defects=old_defects)
     except PedeAbortError as abort:
         return abort.pede_code, abort
     return result.exit_code, result

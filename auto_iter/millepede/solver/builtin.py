@@ -31,12 +31,15 @@ def solve(
     directory: Path | None = None,
     save_matrix: bool = False,
     weakest_modes: int = 0,
+    old_defects: bool = False,
 ) -> SolverResult:
     """Solve as `pede STEERING` does when run in `directory` (default: the current one).
 
     `save_matrix` writes `matrix.npz` (labels (n), data-only Hessian and covariance (n, n), for the
     n fitted labels; units as in `SolverResult`); `weakest_modes` asks for the eigenvalue spectrum
-    and that many of the least determined combinations.
+    and that many of the least determined combinations. `old_defects` reproduces two defects of pede
+    before V04-12-03 and V04-15-00: the printed uncertainties of `method diagonalization` with
+    constraints, and the gradient of `Measurement` of several labels.
 
     Raises PedeAbortError where pede aborts, InputError, with file and line, for what the solver
     refuses; `millepede.end` says so.
@@ -47,7 +50,7 @@ def solve(
     write_end(where, -1)
     solution = None
     try:
-        solution = Solution(read_steering(steering_path, where))
+        solution = Solution(read_steering(steering_path, where), old_defects=old_defects)
         # what is not a number is found by pede's own checks, and told in its own words
         with np.errstate(all="ignore"):
             result = solution.run(weakest_modes)

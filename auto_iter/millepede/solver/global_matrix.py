@@ -56,6 +56,18 @@ class Inverse:
         free_basis = self.elimination.basis[:, : self.free]
         return free_basis @ self.inverse @ free_basis.T
 
+    @property
+    def old_diagonal(self) -> Floats:
+        """What pede before V04-12-03 takes for variances after a diagonalisation with constraints.
+
+        The free part in the basis Q, and behind it elements of the projected matrix itself.
+        """
+        if self.elimination is None or self.free == len(self.matrix):
+            return np.diag(self.covariance)
+        free_basis = self.elimination.basis[:, : self.free]
+        projected = free_basis @ self.reduced[: self.free, : self.free] @ free_basis.T
+        return np.concatenate((np.diag(self.inverse), np.diag(projected)[self.free :]))
+
 
 def invert(
     matrix: Floats,

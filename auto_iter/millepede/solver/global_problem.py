@@ -155,12 +155,15 @@ class Evaluator:
     crosses the huge cut. The change of a record's sqrt(chi2) is at most sqrt(dᵀCd), so when that
     stays below the slack of the last loop, the loop would only repeat what C already tells.
     (Proof: the sqrt is a norm of the residuals, and one record's part of dᵀCd is no more than all.)
+
+    `old_measurements`: the gradient of a `Measurement` of several labels as before V04-15-00.
     """
 
     source: DataSource
     unknowns: Unknowns
     options: PedeOptions
     extras: list[Extra]
+    old_measurements: bool
     hessian: Floats | None = None  # of the data alone, over all labels
     loops: int = 0
     read_loops: int = 0
@@ -230,10 +233,11 @@ class Evaluator:
             gradient[variable] -= weights * parameters[variable]
             chi2 += float(weights @ parameters[variable] ** 2)
         for extra in self.extras:
-            # in order, as pede sums
-            total = np.cumsum(extra.factor * parameters[extra.position])
-            missing = float(total[-1]) - extra.value
-            np.add.at(gradient, extra.position, -extra.weight * missing * extra.factor)
+            partial = np.cumsum(extra.factor * parameters[extra.position]) - extra.value
+            missing = float(partial[-1]) if len(partial) else -extra.value
+            # pede before V04-15-00 takes the residual summed so far, label by label
+            used = partial if self.old_measurements else missing
+            np.add.at(gradient, extra.position, -extra.weight * used * extra.factor)
             np.add.at(entries, extra.position, 1)
             chi2 += extra.weight * missing**2
         return Evaluation(chi2, gradient[variable], sums.entries[variable], entries[variable], sums)

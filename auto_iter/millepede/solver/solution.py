@@ -45,8 +45,9 @@ _NOTHING = Unknowns(np.empty(0), np.empty(0), np.empty(0, np.int64), np.empty(0,
 class Solution:
     """The solution of one steering; `run` first, then `lines` and `log.log` describe it."""
 
-    def __init__(self, steering: Steering) -> None:
+    def __init__(self, steering: Steering, *, old_defects: bool) -> None:
         self.steering, self.options = steering, steering.options
+        self.old_defects = old_defects
         self.warnings: list[str] = list(steering.notes)
         self.rows: list[LoopRow] = []
         self.empty: list[str] = []
@@ -57,7 +58,9 @@ class Solution:
         )
         register_labels(steering, self.source)
         extras = build_extras(steering.measurements, self.source)
-        self.evaluator = Evaluator(self.source, _NOTHING, self.options, extras)
+        self.evaluator = Evaluator(
+            self.source, _NOTHING, self.options, extras, old_measurements=old_defects
+        )
         self.constraints: Constraints
         self.end: Descent
 
@@ -145,12 +148,22 @@ class Solution:
         return elimination
 
     def _announce(self) -> None:
-        """Warn about what is not quite as written."""
+        """Warn about what is not quite as written, or not as the newest pede does it."""
         options = self.options
         if options.method not in WITH_ERRORS:
             self.warnings.append(
                 f"method {options.method} is solved exactly, by inversion; "
                 "as in pede, millepede.res has no uncertainties"
+            )
+        bound = len(self.constraints) and options.elimination
+        if self.old_defects and options.method == "diagonalization" and bound:
+            self.warnings.append(
+                "the uncertainties in millepede.res are those that pede before V04-12-03 prints "
+                "for diagonalization with constraints; `method inversion` gives right ones"
+            )
+        if self.old_defects and any(len(m.terms) > 1 for m in self.steering.measurements):
+            self.warnings.append(
+                "Measurement of several labels is treated as by pede before V04-15-00"
             )
         self.warnings += [f"taken for the end of the file: {e}" for e in self.source.silent_ends]
         self.warnings += [f"read error: {e}" for e in self.source.read_errors]
@@ -196,10 +209,11 @@ class Solution:
     def lines(self, result: SolverResult) -> list[ResultLine]:
         """Return the lines of `millepede.res`."""
         options = self.options
+        inverse = self.end.inverse
+        is_old = options.method == "diagonalization" and self.old_defects
+        variances = inverse.old_diagonal if is_old else np.diag(inverse.covariance)
         errors = np.full(len(result.labels), np.nan)
-        errors[np.searchsorted(result.labels, result.variable)] = printed_root(
-            np.diag(result.covariance)
-        )
+        errors[np.searchsorted(result.labels, result.variable)] = printed_root(variances)
         order = np.argsort(self.source.table.labels, kind="stable")
         in_files = self.evaluator.unknowns.entries[order]
         fitted = np.isin(result.labels, result.variable)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,9 @@ from tests.support.mille_writer import encode_records
 DATA = Path(__file__).parents[2] / "data"
 PEDE_SETS = (
     "inversion",
+    "diagonalization",
     "parameters",
+    "measurements",
     "presigma",
     "entries",
     "chisqcut",
@@ -48,16 +49,16 @@ def convert(fortran: Path, target: Path, flavour: Flavour) -> None:
     target.write_bytes(b"".join(encode_records(part, flavour) for part in parts))
 
 
-def solve_in(directory: Path) -> SolverResult:
+def solve_in(directory: Path, *, old_defects: bool = False) -> SolverResult:
     for name in ("millepede.res", "millepede.end"):
         (directory / name).unlink(missing_ok=True)
-    return solve(Path("steer.txt"), directory=directory)
+    return solve(Path("steer.txt"), directory=directory, old_defects=old_defects)
 
 
 @pytest.mark.parametrize("name", [*PEDE_SETS, "inversion_c"])
 def test_result_and_end_equal_pede_s_byte_for_byte(detector: Path, name: str) -> None:
     with contextlib.nullcontext() if name != "too_many_rejects" else pytest.raises(PedeAbortError):
-        solve_in(detector / name)
+        solve_in(detector / name, old_defects=True)  # of a pede before V04-12-03
     for file in ("millepede.res", "millepede.end"):
         expected = DATA / "pede" / name / file
         written = detector / name / file
@@ -101,33 +102,23 @@ def test_doubles_and_gzip_give_the_same_result(detector: Path, compress: bool) -
     assert (directory / "millepede.res").read_text() == expected
 
 
-def test_a_diagonalisation_equals_pede_s_but_for_the_uncertainties_that_v04_12_03_mended(
-    detector: Path,
-) -> None:
-    solve_in(detector / "diagonalization")
-    ours, old, inverted = (
-        list(read_result(path / "millepede.res").values())
-        for path in (
-            detector / "diagonalization",
-            DATA / "pede" / "diagonalization",
-            DATA / "pede" / "inversion",
-        )
+def test_a_diagonalisation_s_uncertainties_are_right_in_the_result(detector: Path) -> None:
+    by_inversion = solve_in(detector / "inversion")
+    by_diagonalisation = solve_in(detector / "diagonalization", old_defects=True)
+    np.testing.assert_allclose(
+        by_diagonalisation.uncertainties, by_inversion.uncertainties, rtol=1e-9
     )
-    assert [replace(each, sigma=None) for each in ours] == [replace(o, sigma=None) for o in old]
-    assert [each.sigma for each in ours] == [each.sigma for each in inverted]
-    assert [each.sigma for each in old] != [each.sigma for each in inverted]
+    assert any("before V04-12-03" in warning for warning in by_diagonalisation.warnings)
 
 
-def test_measurements_pin_what_they_pin_in_pede(detector: Path) -> None:
-    """Values are others: this pede is one before V04-15-00, whose gradient is wrong."""
-    solve_in(detector / "measurements")
-    ours, old = (
-        read_result(path / "measurements/millepede.res").values()
-        for path in (detector, DATA / "pede")
-    )
-    assert [(e.label, e.presigma, e.sigma) for e in ours] == [
-        (e.label, e.presigma, e.sigma) for e in old
-    ]
+def test_old_defects_are_on_request_only(detector: Path) -> None:
+    by_inversion = solve_in(detector / "inversion")
+    by_diagonalisation = solve_in(detector / "diagonalization")
+    printed = read_result(detector / "diagonalization/millepede.res").values()
+    told = [each.sigma or 0.0 for each in printed if each.is_free]
+    fitted = np.isfinite(by_inversion.uncertainties)
+    np.testing.assert_allclose(told, by_inversion.uncertainties[fitted], rtol=2e-5)
+    assert not any("before V04" in warning for warning in by_diagonalisation.warnings)
 
 
 def test_other_methods_find_the_same_values(detector: Path) -> None:
