@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?")
@@ -44,6 +45,7 @@ def parse_line(file: Path, number: int, text: str) -> Line:
     return Line(file, number, bare, keyword, argument.strip(), values)
 
 
+@lru_cache(maxsize=4096)  # a file of constraints says `constraint` thousands of times
 def matches(word: str, keyword: str) -> bool:
     """Whether at least 80 % of the letters agree, case aside, relative to the longer of the two."""
     return 100 * matching_letters(word, keyword) >= 80 * max(len(word), len(keyword))
