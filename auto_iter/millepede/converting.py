@@ -8,7 +8,7 @@ from __future__ import annotations
 from auto_iter.errors import InputError
 from auto_iter.files import write_atomically
 from auto_iter.millepede.conversion.files import convert_file
-from auto_iter.millepede.evidence.prediction import look_again
+from auto_iter.millepede.evidence.second_look import look_again
 from auto_iter.millepede.requests import ConvertRequest, Source
 from auto_iter.millepede.results import (
     NO_FILE,

@@ -44,6 +44,12 @@ def test_nothing_heavy_is_loaded(program: str) -> None:
     assert not loaded & HEAVY
 
 
+def test_solving_loads_nothing_that_only_reads_root_files() -> None:
+    loaded = loaded_by("import auto_iter.millepede.workflow, auto_iter.weakmodes.review")
+    assert "numpy" in loaded
+    assert not loaded & {"uproot", "awkward", "matplotlib"}
+
+
 @pytest.mark.parametrize("option", ["--exit-code", "--json"])
 @pytest.mark.parametrize("state", ["done", "stopped", "pede"])
 def test_status_loads_only_what_it_shows(tmp_path: Path, state: str, option: str) -> None:
