@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTEST ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check test crash-test error-test mutants lint types format imports lock closure closure-short proof fresh-test quiet service-test pool-test pool-short pool-bench browser-test bench diagram configuration wheel-test clean
+.PHONY: help install run check test long-test crash-test error-test mutants lint types format imports lock closure closure-short proof fresh-test quiet service-test pool-test pool-short pool-bench browser-test bench diagram configuration wheel-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,13 +24,18 @@ run: install ## simulate a detector and align it until it converges: constants a
 	$(BIN)/auto-iter run -y 2023 -r 011705 -f 400-404 -i 10 --config $(SIM)/config.yaml
 
 # Two test processes share two cores: threads of linear algebra would only wait for each other.
-check test closure closure-short quiet proof: export OPENBLAS_NUM_THREADS = 1
+check test long-test closure closure-short quiet proof: export OPENBLAS_NUM_THREADS = 1
+# They start some hundred interpreters: none of them has to compile the program anew.
+check test long-test: export PYTHONDONTWRITEBYTECODE =
 
 check: lint ## what CI begins with, before the slow parts: lint and the unit tests (two minutes)
-	$(BIN)/python -m pytest $(PYTEST) --durations=15 tests/unit
+	$(BIN)/python -m pytest $(PYTEST) -m "not long" --durations=15 tests/unit
 
-test: install ## unit and integration tests, on the embedded batch system
-	$(BIN)/python -m pytest $(PYTEST) --durations=15
+test: install ## unit and integration tests, on the embedded batch system (five minutes of CPU time)
+	$(BIN)/python -m pytest $(PYTEST) -m "not long" --durations=15
+
+long-test: install ## their long forms: every strategy, twenty kills, each moment of an export (minutes)
+	$(BIN)/python -m pytest $(PYTEST) -m long --dist load --durations=15 tests/integration tests/unit
 
 crash-test: install ## power cuts before and after every side effect of a small alignment (minutes)
 	$(BIN)/python -m tests.crash --cuts

@@ -116,10 +116,10 @@ def refusals(places: list[str], sample: int | None) -> list[Task]:
 
 
 def chosen_of(total: int, number: int | None) -> list[int]:
-    """Return so many of the side effects 1 to `total`, evenly; all when `number` is None."""
+    """Return so many of the side effects 1 to `total`, evenly spread; all when `number` is None."""
     if number is None or number >= total:
         return list(range(1, total + 1))
-    return [1 + at * total // number for at in range(number)]
+    return [1 + (2 * at + 1) * total // (2 * number) for at in range(number)]
 
 
 def _teller(names: list[str]) -> Callable[[int, str | None], None]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import structlog
 import yaml
 
+from auto_iter.cli import main
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 
 PATIENCE_S = 240.0
@@ -53,6 +58,22 @@ def call(arguments: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def call_here(arguments: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Do the same in this process: where only what a command answers matters, not how it ends.
+
+    What it starts are processes as ever. Most of a short command's time goes into starting Python.
+    """
+    out, error = io.StringIO(), io.StringIO()
+    streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(error)
+    with contextlib.chdir(cwd), streams[0], streams[1]:
+        try:
+            code = main(arguments[len(command()) :])
+        except SystemExit as end:  # argparse's way
+            code = int(end.code or 0)
+    structlog.reset_defaults()  # as other tests in this process find it
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), error.getvalue())
+
+
 def wait_until(is_so: Callable[[], object], what: str) -> None:
     """Wait for a condition; fail when it does not come true."""
     deadline = time.monotonic() + PATIENCE_S
@@ -63,12 +84,21 @@ def wait_until(is_so: Callable[[], object], what: str) -> None:
 
 def checkpoint(workspace: Path) -> dict[str, Any]:
     """Return the snapshot in a workspace's checkpoint; empty before there is one."""
+    path = workspace / "state.yaml"
     try:
-        content = yaml.safe_load((workspace / "state.yaml").read_text())
+        status = path.stat()
+        return _snapshot(path, (status.st_ino, status.st_mtime_ns))
     except FileNotFoundError:
         return {}
-    snapshot: dict[str, Any] = content["snapshot"]
+
+
+@lru_cache(maxsize=8)  # whoever waits for something reads the same one fifty times a second
+def _snapshot(path: Path, _version: tuple[int, int]) -> dict[str, Any]:
+    snapshot: dict[str, Any] = yaml.load(path.read_bytes(), _LOADER)["snapshot"]  # noqa: S506
     return snapshot
+
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def program(path: Path, text: str) -> Path:

@@ -8,7 +8,14 @@ import subprocess
 from pathlib import Path
 
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
-from tests.integration.commands import SimulatedDetector, call, checkpoint, command, wait_until
+from tests.integration.commands import (
+    SimulatedDetector,
+    call,
+    call_here,
+    checkpoint,
+    command,
+    wait_until,
+)
 
 NAMES = ("Y2023_R011705_F400", "Y2023_R011705_F401")
 
@@ -31,7 +38,7 @@ def test_a_campaign_that_is_killed_is_taken_up_again_and_reported(
     with subprocess.Popen(command("campaign", str(file)), stdout=subprocess.DEVNULL) as killed:
         wait_until(lambda: checkpoint(first).get("attempts"), "the first interval's jobs")
         killed.send_signal(signal.SIGKILL)
-    status = call(command("campaign", "status", str(file)), tmp_path)
+    status = call_here(command("campaign", "status", str(file)), tmp_path)
     rows = status.stdout.splitlines()
     assert (len(rows), NAMES[0] in rows[0], "not begun" in rows[1]) == (2, True, True), rows
     assert not second.exists()
@@ -94,7 +101,7 @@ def test_what_cannot_run_is_refused_before_anything_is_begun(
 ) -> None:
     file = campaign_file(tmp_path, simulated)
     file.write_text(file.read_text() + "  - {run: 011705, files: 999}\n")
-    refused = call(command("campaign", str(file)), tmp_path)
+    refused = call_here(command("campaign", str(file)), tmp_path)
     assert (refused.returncode, "00999" in refused.stderr) == (2, True), refused.stderr
     assert list(tmp_path.iterdir()) == [file]
 

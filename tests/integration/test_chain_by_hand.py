@@ -17,6 +17,7 @@ from auto_iter.workspace.paths import Workspace
 from tests.integration.commands import (
     SimulatedDetector,
     call,
+    call_here,
     checkpoint,
     command,
     program,
@@ -44,11 +45,11 @@ class IterationByHand:
         return done.returncode, done.stdout + done.stderr
 
     def millepede(self, where: str, *more: str) -> tuple[int, str]:
-        done = call(command("millepede", "-i", f"{NAME}/{where}", *more), self.directory)
+        done = call_here(command("millepede", "-i", f"{NAME}/{where}", *more), self.directory)
         return done.returncode, done.stdout + done.stderr
 
     def status(self) -> dict[str, object]:
-        said = call(command("status", "--json", NAME), self.directory).stdout
+        said = call_here(command("status", "--json", NAME), self.directory).stdout
         status: dict[str, object] = json.loads(said)
         return status
 
@@ -174,7 +175,7 @@ def test_accepted_constants_are_gone_on_from_and_what_came_after_is_done_again(
     assert replaced.read_bytes() == before["iter01"]
     assert (aligned / "outdated-1/iter02/3millepede/inputforalign.txt").exists()
     words = "from 3millepede.by-hand/3st-single; iter02 outdated and set aside"
-    assert words in in_one_line(call(command("status"), aligned.parent).stdout)
+    assert words in in_one_line(call_here(command("status"), aligned.parent).stdout)
     assert words in str(person.status()["history"])
     assert "constants accepted by hand" in (aligned / "log.jsonl").read_text()
     manifest = read_manifest(Workspace(aligned), 1)
@@ -218,7 +219,7 @@ def test_constants_that_count_are_not_written_over_by_a_link(
     kept = constants(aligned)
     chain = aligned / "iter01/3millepede"
     words = ("constants", "-i", str(aligned / "iter01/1reco/inputforalign.txt"))
-    refusal = call(
+    refusal = call_here(
         command("millepede", *words, str(chain / "millepede.res"),
                 "-o", str(chain / "inputforalign.txt")),
         aligned.parent,
@@ -238,13 +239,13 @@ def test_what_was_damaged_meanwhile_is_made_whole_by_whoever_goes_on(aligned: Pa
     # what nobody goes on from is not touched, but not believed either
     used = aligned / "iter02/1reco/inputforalign.txt"
     used.write_text(used.read_text().replace("1", "2", 1))
-    refused = call(command("millepede", "-i", str(aligned / "iter02")), aligned.parent)
+    refused = call_here(command("millepede", "-i", str(aligned / "iter02")), aligned.parent)
     assert refused.returncode == 2
     assert f"{used}: does not match its checksum: iteration 2 was reconstructed" in refused.stderr
     assert "iter01/3millepede/inputforalign.txt should have the same" in refused.stderr
     assert not (aligned / "iter02/3millepede.by-hand").exists()
     copied = aligned / "iter01/2kfalignment"
     shutil.copy(copied / "kfalignment_011705_00400.root", copied / "kfalignment_011705_00401.root")
-    refused = call(command("millepede", "-i", str(aligned / "iter01")), aligned.parent)
+    refused = call_here(command("millepede", "-i", str(aligned / "iter01")), aligned.parent)
     assert refused.returncode == 2
     assert "00400.root, kfalignment_011705_00401.root: hold the same tracks" in refused.stderr

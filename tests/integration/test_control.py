@@ -13,6 +13,7 @@ from tests.integration.commands import (
     PATIENCE_S,
     SimulatedDetector,
     call,
+    call_here,
     checkpoint,
     command,
     program,
@@ -25,7 +26,7 @@ FAILS_FOR_401 = 'case "$*" in *00401*) exit 41;; esac'
 
 def answered(workspace: Path, *words: str) -> dict[str, Any]:
     """Return what a command answers a script."""
-    done = call(command(*words, "--json"), workspace.parent)
+    done = call_here(command(*words, "--json"), workspace.parent)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
@@ -59,14 +60,14 @@ def test_a_pause_holds_across_kill_and_restart_until_resume(
     assert checkpoint(workspace)["paused"]["since"]
     daemon = started(one_file, tmp_path)
     wait_until(lambda: checkpoint(workspace)["iteration"] == 2, "the iteration ends")
-    assert "paused since" in call(command("status"), tmp_path).stdout
+    assert "paused since" in call_here(command("status"), tmp_path).stdout
     assert not (workspace / "iter02").exists()
     assert call(command("resume"), tmp_path).stdout == "the daemon goes on\n"
     assert daemon.wait(PATIENCE_S) in DONE
     assert [each["iteration"] for each in checkpoint(workspace)["history"]] == [1, 2]
     assert "paused by hand" in said(workspace)
     assert "goes on by hand" in said(workspace)
-    refused = call(command("pause"), tmp_path)
+    refused = call_here(command("pause"), tmp_path)
     assert (refused.returncode, "done" in refused.stderr) == (2, True)
 
 
@@ -101,7 +102,7 @@ def test_a_file_that_failed_for_good_is_left_out_and_the_rest_goes_on(
     states = {each["file"]: each["state"] for each in answered(workspace, "files", "list")["files"]}
     assert states == {"00400": "reconstructed", "00401": "gave up"}
     for words, why in (("402", "not of this alignment"), ("400-402", "no raw file of the")):
-        refused = call(command("files", "skip", words), tmp_path)
+        refused = call_here(command("files", "skip", words), tmp_path)
         assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
     assert answered(workspace, "files", "retry", "401")["retry"] == ["00401"]
     assert checkpoint(workspace)["failures"] == {}
@@ -109,4 +110,7 @@ def test_a_file_that_failed_for_good_is_left_out_and_the_rest_goes_on(
     assert call(command("resume"), tmp_path).returncode in DONE
     assert [each["left_out"] for each in checkpoint(workspace)["history"]] == [[401]] * 2
     assert "raw files left out by hand" in said(workspace)
-    assert "left out by hand: 00401 (from iteration 1)" in call(command("status"), tmp_path).stdout
+    assert (
+        "left out by hand: 00401 (from iteration 1)"
+        in call_here(command("status"), tmp_path).stdout
+    )

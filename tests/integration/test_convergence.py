@@ -30,7 +30,13 @@ def test_the_default_strategy_finds_the_truth(spectrometer: Aligned) -> None:
     found_the_truth(spectrometer)
 
 
-@pytest.mark.parametrize("name", sorted({*strategies.of_ours()} - {"3st"}))
+@pytest.mark.parametrize(
+    "name",
+    [
+        each if each == "ift-local" else pytest.param(each, marks=pytest.mark.long)
+        for each in sorted({*strategies.of_ours()} - {"3st"})
+    ],
+)
 def test_a_strategy_finds_the_truth(name: str, tmp_path: Path) -> None:
     found_the_truth(align(tmp_path, shipped_case(name, 1, events=EVENTS)))
 
@@ -57,10 +63,12 @@ def test_the_spectrometer_is_aligned_but_for_what_the_data_cannot_fix(
     assert "shear of y along z" in names
 
 
+@pytest.mark.long
 def test_constants_do_not_walk_while_iterations_go_on() -> None:
     assert walking.problems([walking.walk("3st", 1, events=EVENTS, early=5, late=8)]) == []
 
 
+@pytest.mark.long
 def test_the_default_strategy_closes_better_than_the_collaborations() -> None:
     ours, theirs = versus.compare(1, events=300, iterations=3)
     assert (ours.strategy, theirs.strategy) == versus.STRATEGIES
@@ -68,6 +76,7 @@ def test_the_default_strategy_closes_better_than_the_collaborations() -> None:
         assert chi2 > 3 * combinations > 2 * ours.own[0]
 
 
+@pytest.mark.long
 def test_a_grossly_misaligned_detector_is_never_called_converged_while_it_is_wrong(
     tmp_path: Path,
 ) -> None:
@@ -85,7 +94,13 @@ def test_a_grossly_misaligned_detector_is_never_called_converged_while_it_is_wro
         assert not record.converged or strategies.outside(strategies.row(aligned, solved)) == ()
 
 
-@pytest.mark.parametrize("flipped", ["align_local_derivation_x_x", "align_global_derivation_y_y"])
+@pytest.mark.parametrize(
+    "flipped",
+    [
+        pytest.param("align_local_derivation_x_x", marks=pytest.mark.long),
+        "align_global_derivation_y_y",
+    ],
+)
 def test_with_the_sign_of_one_derivative_flipped_it_fails(tmp_path: Path, flipped: str) -> None:
     try:
         aligned = align(tmp_path, Case(events=EVENTS, iterations=5, flipped=flipped))

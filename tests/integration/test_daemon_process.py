@@ -20,6 +20,7 @@ from tests.integration.commands import (
     PATIENCE_S,
     SimulatedDetector,
     call,
+    call_here,
     checkpoint,
     command,
     program,
@@ -98,7 +99,10 @@ def alignment(tmp_path: Path, simulated: SimulatedDetector) -> Iterator[RunningA
     wait_until(lambda: not made.jobs(), "its jobs ended, too")
 
 
-@pytest.mark.parametrize(("asked_by", "code"), [(signal.SIGTERM, STOPPED), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("asked_by", "code"),
+    [(signal.SIGTERM, STOPPED), pytest.param(signal.SIGINT, 130, marks=pytest.mark.long)],
+)
 def test_asked_to_stop_it_leaves_the_jobs_and_says_how_to_go_on(
     asked_by: signal.Signals, code: int, alignment: RunningAlignment
 ) -> None:
@@ -121,7 +125,7 @@ def test_asked_to_stop_it_leaves_the_jobs_and_says_how_to_go_on(
 def test_a_second_start_says_who_is_there_and_disturbs_nothing(alignment: RunningAlignment) -> None:
     daemon = alignment.start()
     for second in (alignment.command, command("resume", str(alignment.workspace))):
-        refusal = call(second, alignment.directory)
+        refusal = call_here(second, alignment.directory)
         assert refusal.returncode == 2
         assert refusal.stderr.count("\n") == 1
         assert f"held by pid {daemon.pid} on " in refusal.stderr
@@ -133,14 +137,14 @@ def test_a_second_start_says_who_is_there_and_disturbs_nothing(alignment: Runnin
 
 def test_others_see_where_it_is(alignment: RunningAlignment) -> None:
     daemon = alignment.start()
-    text = call(command("status"), alignment.directory).stdout
+    text = call_here(command("status"), alignment.directory).stdout
     assert "wait_reco, iteration 1 of 1" in text
     assert f"daemon: pid {daemon.pid}" in text
-    status = json.loads(call(command("status", "--json"), alignment.directory).stdout)
+    status = json.loads(call_here(command("status", "--json"), alignment.directory).stdout)
     assert status["state"] == "wait_reco"
     assert status["daemon"]["pid"] == daemon.pid
     assert status["jobs"]["wanted"] == JOBS
-    log = call(command("logs"), alignment.directory).stdout
+    log = call_here(command("logs"), alignment.directory).stdout
     assert "→ wait_reco (submitted)" in log
     old_terminal = {**os.environ, "PYTHONIOENCODING": "ascii"}
     plain = subprocess.run(

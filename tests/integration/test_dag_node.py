@@ -14,7 +14,14 @@ from auto_iter.alignment import checkpoint
 from auto_iter.alignment.snapshot import DagRun, Snapshot
 from auto_iter.batch.htcondor.dagman.nodes import needed_memory
 from auto_iter.batch.htcondor.dagman.text import FAILED, OVER
-from tests.integration.commands import SimulatedDetector, call, command, program, run_command
+from tests.integration.commands import (
+    SimulatedDetector,
+    call,
+    call_here,
+    command,
+    program,
+    run_command,
+)
 
 NAME = "Y2023_R011705_F400-402"
 RUN = DagRun(key="abcd-dag-01@schedd", cluster=12, submitted_at=1.0)
@@ -110,7 +117,7 @@ def test_a_rehearsal_shows_all_and_writes_nothing(
     monkeypatch.setenv("CONDOR_CONFIG", str(tmp_path / "condor_config"))
     words = [*run_command(simulated, "--dry-run", "--batch", "htcondor", iterations=3)]
     words[words.index("run")] = "dag"
-    ran = call(words, tmp_path)
+    ran = call_here(words, tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     root = tmp_path / NAME
     shown = ("iter01/1reco/reco.sub", "iter01/3millepede/millepede.sub", "alignment.dag")
@@ -182,10 +189,10 @@ def test_a_node_that_could_not_begin_is_told_with_the_end_of_its_log(
     said = "run_millepede.sh: /afs is not seen from lxbatch7"
     (place / "millepede.err").write_text(f"{said}\n")
     status = command("dag", "status", str(node.root))
-    told = call(status, tmp_path).stdout
+    told = call_here(status, tmp_path).stdout
     assert "M01 failed: exit code 11: the node could not begin" in told
     assert f"  end of {place / 'millepede.err'}:\n    {said}\n" in told
-    found = json.loads(call([*status, "--json"], tmp_path).stdout)
+    found = json.loads(call_here([*status, "--json"], tmp_path).stdout)
     (problem,) = found["problems"]
     assert (problem["node"], problem["exit_code"], problem["tail"]) == ("M01", 11, [said])
     assert [each["failed"] for each in found["nodes"]] == [1, 0]

@@ -232,10 +232,10 @@ def test_a_solution_is_there_only_with_its_constants(disk: Recorded) -> None:
     assert (solution, constants) == pairs[1]
 
 
-@pytest.mark.slow
-def test_power_cuts_and_errors_of_the_disk_change_nothing() -> None:
+@pytest.mark.parametrize("sample", [1, pytest.param(3, marks=pytest.mark.long)])
+def test_power_cuts_and_errors_of_the_disk_change_nothing(sample: int) -> None:
     """A sample of what `make crash-test` and `make error-test` do at every side effect."""
-    command = [sys.executable, "-m", "tests.crash", "--cuts", "--errors", "--sample", "3"]
+    command = [sys.executable, "-m", "tests.crash", "--cuts", "--errors", "--sample", str(sample)]
     done = subprocess.run(
         [*command, "--workers", "2"], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -25,8 +25,8 @@ def detector(directory: Path, *, seed: int = 1, stations: int = 3) -> Simulated:
     ("setting", "stations", "seed"),
     [
         (Setting("3st"), 3, 2),
-        (Setting("4st"), 4, 3),
-        (Setting("3st-ift", (3, 3)), 4, 4),
+        pytest.param(Setting("4st"), 4, 3, marks=pytest.mark.long),
+        pytest.param(Setting("3st-ift", (3, 3)), 4, 4, marks=pytest.mark.long),
     ],
     ids=["3 stations", "4 stations", "3, then 4"],
 )
@@ -50,10 +50,11 @@ def until_alarm(directory: Path, simulated: Simulated, setting: Setting) -> Iter
     ("flipped", "latest"),
     [
         ("align_local_derivation_x_x", 2),
-        ("align_local_derivation_x_rz", 3),
+        pytest.param("align_local_derivation_x_rz", 3, marks=pytest.mark.long),
         ("align_global_derivation_y_y", 2),
-        ("align_global_derivation_y_rx", 4),  # hardly measured: chi2/ndf is 1.07 by then
-        ("align_global_derivation_y_rz", 3),
+        # hardly measured: chi2/ndf is 1.07 by then
+        pytest.param("align_global_derivation_y_rx", 4, marks=pytest.mark.long),
+        pytest.param("align_global_derivation_y_rz", 3, marks=pytest.mark.long),
     ],
 )
 def test_a_derivative_with_the_wrong_sign_is_noticed_soon(

@@ -24,23 +24,23 @@ from tests.integration.commands import (
     wait_until,
 )
 
-KILLS = 20
-ITERATIONS = 3
 LAST_KILL_AT = 0.8
-"""No kill is due in what remains of the alignment after this part, so that all 20 fall into it."""
+"""No kill is due in what remains of the alignment after this part, so that all fall into it."""
 
 STATES = ("prepare", "submit_reco", "wait_reco", "mille", "pede", "next_iteration")
 
 
 @pytest.fixture(scope="module")
-def undisturbed(simulated: SimulatedDetector, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def three_iterations(
+    simulated: SimulatedDetector, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Return an alignment that nobody disturbed."""
     directory = tmp_path_factory.mktemp("undisturbed")
-    assert call(run_command(simulated, iterations=ITERATIONS), directory).returncode in DONE
+    assert call(run_command(simulated, iterations=3), directory).returncode in DONE
     return next(directory.glob("Y*"))
 
 
-def progress(workspace: Path) -> float:
+def progress(workspace: Path, iterations: int) -> float:
     """Return how much of the alignment is behind the checkpoint, from 0 to 1."""
     snapshot = checkpoint(workspace)
     if not snapshot:
@@ -48,44 +48,56 @@ def progress(workspace: Path) -> float:
     if snapshot["state"] not in STATES:
         return 1.0
     states_done = STATES.index(snapshot["state"]) / len(STATES)
-    return float(snapshot["iteration"] - 1 + states_done) / ITERATIONS
+    return float(snapshot["iteration"] - 1 + states_done) / iterations
 
 
-def live_until(
-    daemon: subprocess.Popen[bytes], workspace: Path, part: float, more_s: float
-) -> None:
-    """Let the daemon work until so much is done, and a little longer."""
-    wait_until(lambda: progress(workspace) >= part or daemon.poll() is not None, "progress")
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        daemon.wait(more_s)
-
-
+@pytest.mark.long
 def test_twenty_kills_change_nothing(
-    simulated: SimulatedDetector, undisturbed: Path, tmp_path: Path
+    simulated: SimulatedDetector, three_iterations: Path, tmp_path: Path
 ) -> None:
+    kills_change_nothing(20, 3, simulated, three_iterations, tmp_path)
+
+
+def test_a_few_kills_change_nothing(
+    simulated: SimulatedDetector, two_iterations: Path, tmp_path: Path
+) -> None:
+    kills_change_nothing(3, 2, simulated, two_iterations, tmp_path)
+
+
+def kills_change_nothing(
+    kills: int, iterations: int, simulated: SimulatedDetector, undisturbed: Path, place: Path
+) -> None:
+    """Kill the daemon of a new alignment in `place` again and again, then let it end."""
     chance = random.Random(20)
-    workspace = tmp_path / undisturbed.name
-    for part in sorted(chance.uniform(0, LAST_KILL_AT) for _ in range(KILLS)):
-        daemon = start(simulated, workspace)
+    workspace = place / undisturbed.name
+    for part in sorted(chance.uniform(0, LAST_KILL_AT) for _ in range(kills)):
+        daemon = start(simulated, workspace, iterations)
+        wait_until(
+            lambda: progress(workspace, iterations) >= part or daemon.poll() is not None,  # noqa: B023
+            "progress",
+        )
         # Some of these moments lie before the daemon has loaded its modules, some in a transition.
-        live_until(daemon, workspace, part, chance.uniform(0, 0.5))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            daemon.wait(chance.uniform(0, 0.5))
         assert daemon.poll() is None, "the alignment was over before its last kill"
         daemon.send_signal(signal.SIGKILL)
         daemon.wait()
-    assert start(simulated, workspace).wait(PATIENCE_S) in DONE
+    assert start(simulated, workspace, iterations).wait(PATIENCE_S) in DONE
     assert constants(workspace) == constants(undisturbed)
-    assert len(constants(workspace)) == ITERATIONS
+    assert len(constants(workspace)) == iterations
     assert reconstructions(workspace) == dict.fromkeys(reconstructions(undisturbed), 1)
     assert reconstructions(undisturbed) == dict.fromkeys(reconstructions(undisturbed), 1)
 
 
-def start(simulated: SimulatedDetector, workspace: Path) -> subprocess.Popen[bytes]:
+def start(
+    simulated: SimulatedDetector, workspace: Path, iterations: int
+) -> subprocess.Popen[bytes]:
     """Start the daemon, or resume it when there is something to resume."""
     resumable = (workspace / "state.yaml").exists()
     return subprocess.Popen(
         command("resume", str(workspace))
         if resumable
-        else run_command(simulated, iterations=ITERATIONS),
+        else run_command(simulated, iterations=iterations),
         cwd=workspace.parent,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

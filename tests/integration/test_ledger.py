@@ -29,11 +29,12 @@ from tests.crash.disk import disks, read_log, restore
 from tests.crash.hook.recorder import Recorder
 from tests.integration.commands import (
     call,
+    call_here,
     checkpoint,
     command,
     program,
 )
-from tests.support.killed import killed_at
+from tests.support.killed import EVERY, killed_at
 
 NAME = "Y2023_R011705_F400-402"
 NOW = 1_700_000_000.0
@@ -46,7 +47,8 @@ def constants(workspace: Path) -> dict[str, bytes]:
 
 
 def say(where: Path, *words: str) -> tuple[int, str]:
-    done = call(command(*words), where.parent)
+    run = call if words[0] == "resume" else call_here
+    done = run(command(*words), where.parent)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -221,13 +223,14 @@ def contents(directory: Path) -> dict[Path, bytes]:
     return {path.relative_to(directory): path.read_bytes() for path in found}
 
 
+@EVERY
 def test_killed_anywhere_a_branch_is_there_as_a_whole_or_not_at_all(
-    aligned: Path, tmp_path: Path
+    aligned: Path, tmp_path: Path, every: int
 ) -> None:
     place = tmp_path / "branches" / "other"
     place.parent.mkdir()
     steps = 0
-    for steps in itertools.count(1):
+    for steps in itertools.count(1, every):
         if not killed_at(steps, lambda: branch(aligned, Branch(at=1, place=place), NOW)):
             break
         if place.exists():
@@ -263,11 +266,12 @@ def writer_at_hand(aligned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     return replace(wanted, place=None)
 
 
+@EVERY
 def test_killed_anywhere_an_export_is_there_as_a_whole_or_not_at_all(
-    aligned: Path, writer_at_hand: Wanted
+    aligned: Path, writer_at_hand: Wanted, every: int
 ) -> None:
     place, steps = aligned / "export-iter02", 0
-    for steps in itertools.count(1):
+    for steps in itertools.count(1, every):
         if not killed_at(steps, lambda: export(aligned, writer_at_hand, os.environ, NOW)):
             break
         if place.exists():

@@ -19,7 +19,7 @@ import pytest
 from tests.integration.commands import (
     PATIENCE_S,
     SimulatedDetector,
-    call,
+    call_here,
     command,
     run_command,
     wait_until,
@@ -39,7 +39,7 @@ def test_a_dry_run_shows_the_submission_and_writes_nothing(
     words = [*run_command(simulated, "--dry-run", iterations=1)]
     words[words.index("run")] = verb
     before = tree(tmp_path), tree(simulated.directory)
-    ran = call(words, tmp_path)
+    ran = call_here(words, tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "==> " in ran.stdout
     assert "iter01/1reco/reco.sub <==" in ran.stdout
@@ -52,11 +52,11 @@ def test_a_dry_run_of_what_is_done_says_so(
     one_file: SimulatedDetector, one_iteration: Path
 ) -> None:
     before = tree(one_iteration)
-    ran = call(run_command(one_file, "--dry-run"), one_iteration.parent)
+    ran = call_here(run_command(one_file, "--dry-run"), one_iteration.parent)
     assert (ran.returncode, ran.stdout) == (0, "it is done: nothing would be submitted\n")
     reco = [*run_command(one_file, "--dry-run", iterations=2)]
     reco[reco.index("run")] = "reco"
-    assert "iter02/1reco/reco.sub <==" in call(reco, one_iteration.parent).stdout
+    assert "iter02/1reco/reco.sub <==" in call_here(reco, one_iteration.parent).stdout
     assert tree(one_iteration) == before
 
 
@@ -148,14 +148,14 @@ def test_watch_leaves_the_terminal_as_it_was(
 
 
 def test_without_a_terminal_watch_prints_and_ends(finished: Path) -> None:
-    ran = call(command("watch", str(finished)), finished.parent)
+    ran = call_here(command("watch", str(finished)), finished.parent)
     assert ran.returncode == 0
     assert len(ran.stdout.splitlines()) == 1
     assert "\x1b" not in ran.stdout
 
 
 def test_status_of_several_has_a_line_each(finished: Path) -> None:
-    ran = call(command("status", "--exit-code", str(finished), "nothing"), finished.parent)
+    ran = call_here(command("status", "--exit-code", str(finished), "nothing"), finished.parent)
     assert ran.returncode == 2
     first, second = ran.stdout.splitlines()
     assert "done" in first

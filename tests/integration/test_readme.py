@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from auto_iter.cli.main import build_parser
 from tests.integration.commands import PATIENCE_S, SimulatedDetector
 
 README = Path(__file__).parents[2] / "README.md"
@@ -42,12 +44,25 @@ def blocks() -> list[str]:
     return re.findall(r"^```bash\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
 
 
+def bare(line: str) -> str:
+    """Return a line without what it says of itself."""
+    return line.partition(" #")[0].rstrip()
+
+
 def line_here(line: str) -> str:
-    words, _, _ = line.partition(" #")
-    words = words.rstrip()
+    words = bare(line)
     for there, here in HERE_INSTEAD.items():
         words = re.sub(there, here, words)
     return words
+
+
+@pytest.mark.parametrize("block", blocks())
+def test_every_line_of_ours_is_one_that_the_command_line_takes(block: str) -> None:
+    lines = [line for line in map(bare, block.splitlines()) if "auto-iter " in line]
+    assert lines or "auto-iter" not in block
+    for line in lines:
+        words = shlex.split(re.split(r"[&|>]", line.partition("auto-iter ")[2])[0])
+        build_parser(words[0]).parse_args(words)
 
 
 @pytest.fixture
@@ -60,7 +75,7 @@ def environment(simulated: SimulatedDetector) -> dict[str, str]:
     return {**os.environ, **own, "PATH": search, "CALYPSO": str(paths["calypso_install"])}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_block_of_commands_runs(environment: dict[str, str], tmp_path: Path) -> None:
     assert len(blocks()) >= 5
     for block in blocks():

@@ -10,6 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+EVERY = pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.long)])
+"""At every so many of its chances a work is killed: at each of them, where there is time."""
+
 _CHANGES = (
     (Path, "rename"),
     (Path, "replace"),

@@ -17,7 +17,7 @@ from auto_iter.config.file import dump_config
 from auto_iter.config.schema import Config
 from auto_iter.control.cleaning import bulk_of
 from auto_iter.workspace.paths import Workspace
-from tests.support.killed import killed_at
+from tests.support.killed import EVERY, killed_at
 
 RUN = 11705
 BULKY = (
@@ -100,12 +100,13 @@ def test_an_interrupted_cleaning_is_completed_and_a_complete_one_is_over(
     assert bulk_of(workspace, at_4(), 2) == []
 
 
+@EVERY
 def test_nothing_is_gone_that_nobody_noted_wherever_it_is_killed(
-    workspace: Workspace, tmp_path: Path
+    workspace: Workspace, tmp_path: Path, every: int
 ) -> None:
     workspace.config.write_text(dump_config(Config()))
     checkpoint.save(workspace.checkpoint, at_4())
-    for step in itertools.count(1):
+    for step in itertools.count(1, every):
         copy = Workspace(tmp_path / "copies" / str(step))
         shutil.copytree(tmp_path, copy.root, ignore=shutil.ignore_patterns("copies"))
         was_killed = killed_at(step, lambda: main(["clean", str(copy.root), "--keep", "2"]))  # noqa: B023

@@ -23,7 +23,7 @@ from auto_iter.errors import LockedError, UsageError
 from auto_iter.ledger.rollback import rollback
 from auto_iter.rawfiles import RawRange
 from auto_iter.workspace.paths import Workspace
-from tests.support.killed import killed_at
+from tests.support.killed import EVERY, killed_at
 
 NOW = 1_700_000_000.0
 TRACKS = ["tracks 1", "tracks 2", "tracks 3"]
@@ -126,11 +126,12 @@ def test_not_while_jobs_may_run_or_somebody_has_it(workspace: Workspace) -> None
     assert there(workspace) == ["iter01", "iter02", "iter03"]
 
 
+@EVERY
 def test_killed_anywhere_it_is_the_old_alignment_or_the_new_one(
-    workspace: Workspace, tmp_path: Path
+    workspace: Workspace, tmp_path: Path, every: int
 ) -> None:
     outcomes = set()
-    for step in itertools.count(1):
+    for step in itertools.count(1, every):
         copy = Workspace(tmp_path / str(step) / workspace.root.name)
         _copy_with_outputs(workspace, copy)
         was_killed = killed_at(step, lambda: rollback(copy.root, 1, NOW))  # noqa: B023
