@@ -65,6 +65,7 @@ def constants(workspace: Path) -> dict[str, bytes]:
     return {path.parent.parent.name: path.read_bytes() for path in found}
 
 
+@pytest.mark.long
 def test_come_back_later_and_the_next_link_finds_what_it_needs(
     tmp_path: Path, simulated: SimulatedDetector, two_iterations: Path
 ) -> None:

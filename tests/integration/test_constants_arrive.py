@@ -78,7 +78,11 @@ def align(
 @pytest.mark.parametrize(
     ("sabotage", "sentence"),
     [
-        (Sabotage(WRITER, NOTHING_WRITTEN), "did not arrive in iteration 2"),
+        pytest.param(
+            Sabotage(WRITER, NOTHING_WRITTEN),
+            "did not arrive in iteration 2",
+            marks=pytest.mark.long,
+        ),
         (Sabotage(WRITER, SIGNS_FLIPPED), "arrived with the wrong sign or scale in iteration 2"),
     ],
     ids=["nothing written", "signs flipped"],
