@@ -7,7 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from auto_iter.batch.htcondor.ads import Ad
 from auto_iter.batch.htcondor.schedd.child import ScheddProcess
 from auto_iter.daemon.lifecycle import open_workspace
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
+from auto_iter.several_runs import parse_run_and_files
 from auto_iter.simulation.generation import Beam
-from auto_iter.simulation.simulate import Options
+from auto_iter.simulation.simulate import FIRST_RUN, Options
+from auto_iter.workspace.paths import workspace_name
 from tests.support.simulated import simulate_for_tests
 
 FILES = (400, 401, 402, 403, 404)
@@ -57,9 +59,14 @@ def make_detector(directory: Path, stations: int = 3) -> PoolDetector:
     A job that asks for what another one has reconstructed before gets it without the numerics: the
     pool's part in a job is the same.
     """
-    beam = Beam(events=300, stations=stations)
-    options = Options(files=FILES, beam=beam)
-    simulate_for_tests(directory, options, directory / "made")
+    return of_runs(directory, {FIRST_RUN: FILES}, stations)
+
+
+def of_runs(directory: Path, files: Mapping[int, Sequence[int]], stations: int = 3) -> PoolDetector:
+    """Simulate the same with raw files of several runs: run → files."""
+    for run, numbers in files.items():
+        options = Options(run=run, files=numbers, beam=Beam(events=300, stations=stations))
+        simulate_for_tests(directory, options, directory / "made")
     return made_detector(directory)
 
 
@@ -88,12 +95,16 @@ class PoolAlignment:
     settings: tuple[str, ...] = HTCONDOR
     iterations: int = ITERATIONS
     files: str = "400-405"
+    runs: str = ""
+    """Instead of `files` of run 11705: ranges of several runs, as after `-r`."""
     daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
     """All that were started, to be ended at the end of the test."""
 
     @property
     def workspace(self) -> Path:
         """Where `run` makes it."""
+        if self.runs:
+            return self.place / workspace_name(2023, *parse_run_and_files(self.runs, None))
         return self.place / f"Y2023_R011705_F{self.files}"
 
     @property
@@ -110,8 +121,9 @@ class PoolAlignment:
     def from_the_start(self, verb: str, iteration: str) -> list[str]:
         """Return `run` or `reco` with all that makes this alignment."""
         sets = [word for setting in self.settings for word in ("--set", setting)]
+        raw = ("-r", self.runs) if self.runs else ("-r", "11705", "-f", self.files)
         return auto_iter(
-            verb, "-y", "2023", "-r", "11705", "-f", self.files, "-i", iteration,
+            verb, "-y", "2023", *raw, "-i", iteration,
             "--config", str(self.detector.config), *sets,
         )  # fmt: skip
 

@@ -39,7 +39,7 @@ LOOK_S = 0.2
 
 SHARING = frozenset(
     f"test_pool_{subject}.py"
-    for subject in ("alignment", "contract", "dag", "failures", "fetch", "holds", "site")
+    for subject in "alignment contract dag failures fetch holds raw_files site".split()
 )
 """Files whose tests look at nobody's jobs but their own."""
 
