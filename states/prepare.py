@@ -23,6 +23,7 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
         snapshot, more = in_use(snapshot, ports)
         mended = (*mended, *more)
     constants = ports.reconstruction.prepare(snapshot.stage)
+    crowded = ports.reconstruction.crowded(snapshot.iteration)
     wanted = len(ports.reconstruction.wanted())
     stage, phase = snapshot.stage, ports.plan.phase(snapshot.stage)
     names = {"strategy": ports.plan.strategy, "phase": phase.name, "in_phase": stage.within}
@@ -31,10 +32,12 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
     prepared = snapshot.but(
         progress=progress,
         constants=constants,
+        crowded=crowded,
         strategy=ports.plan.strategy,
         phase_name=phase.name,
     )
-    return Fire("prepared", prepared, (*mended, *_unusual_start(snapshot), note))
+    warned = [Note("little room", {"reason": crowded}, "warning")] if crowded else []
+    return Fire("prepared", prepared, (*mended, *_unusual_start(snapshot), *warned, note))
 
 
 def _starts_from_the_last_one(snapshot: Snapshot, ports: Ports) -> bool:

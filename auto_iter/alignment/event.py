@@ -12,7 +12,9 @@ from pydantic import Field
 
 from auto_iter.alignment.attempt import Record
 
-Kind = Literal["finished", "failed", "held", "stalled", "waiting", "converged", "diverging", "test"]
+Kind = Literal[
+    "finished", "failed", "held", "stalled", "waiting", "converged", "diverging", "crowded", "test"
+]
 
 
 class Event(Record):

@@ -124,6 +124,10 @@ class Reconstruction(Protocol):
         """
         ...
 
+    def crowded(self, iteration: int) -> str:
+        """Return in words which directories take few more files; "" where all have room."""
+        ...
+
     def mend_found(self, iteration: int, expected: str) -> str | None:
         """See that the constants that `iteration` found are still those with the hash `expected`.
 

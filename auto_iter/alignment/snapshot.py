@@ -107,6 +107,8 @@ class Snapshot(Record):
     """A person wants nothing new begun: neither submissions nor iterations."""
     ticket_warning: str | None = None
     """What a person should know of the Kerberos ticket before it is too late."""
+    crowded: str = ""
+    """In words, which directories take few more files: looked at where an iteration begins."""
     taken: tuple[str, ...] = ()
     """Requests that are worked in, of those whose files may still be there."""
     intent: Intent | None = None

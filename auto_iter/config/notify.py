@@ -10,7 +10,9 @@ from pydantic import BeforeValidator, Field
 
 from auto_iter.config.section import Seconds, Section
 
-Told = Literal["finished", "failed", "held", "stalled", "waiting", "converged", "diverging"]
+Told = Literal[
+    "finished", "failed", "held", "stalled", "waiting", "converged", "diverging", "crowded"
+]
 
 
 def _as_words(value: object) -> object:
@@ -33,7 +35,15 @@ class Notify(Section):
     mail: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
     smtp: Annotated[str, Field(pattern=r"^[\w.-]+(:\d+)?$")] | None = None
     sendmail: Path | None = None
-    events: tuple[Told, ...] = ("finished", "failed", "held", "stalled", "waiting", "diverging")
+    events: tuple[Told, ...] = (
+        "finished",
+        "failed",
+        "held",
+        "stalled",
+        "waiting",
+        "diverging",
+        "crowded",
+    )
     patience_s: Seconds = 900.0
     repeat_s: Seconds = 21600.0
     stalled_after_s: Seconds | None = None

@@ -215,6 +215,7 @@ class Status:
             "paused": record["paused"],
             "waiting": record["hindrance"],
             "ticket_warning": record.get("ticket_warning"),
+            "crowded": record.get("crowded", ""),
             "failure": record["failure"],
             "history": record["history"],
         }

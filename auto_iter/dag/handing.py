@@ -80,6 +80,8 @@ def hand_again(root: Path, iterations: int | None = None, overrides: Sequence[st
     if snapshot.dag is None or snapshot.state in RECONSTRUCTING - {"submit_reco"}:
         message = f"{root}: interrupted: no DAG was written; the same command goes on"
         raise CutShortError(message, code)
+    if snapshot.crowded:
+        print(f"note: little room: {snapshot.crowded}")
     try:
         write_dag(opened, snapshot.dag)
         if opened.snapshot.state in RECONSTRUCTING:

@@ -105,6 +105,7 @@ class DagStatus:
             "seen_at": self.seen_at,
             "trouble": self.trouble,
             "last_exit": self.last_exit,
+            "crowded": self.snapshot.crowded,
             "failure": None
             if self.snapshot.failure is None
             else self.snapshot.failure.model_dump(),
@@ -139,6 +140,8 @@ class DagStatus:
             )
         seen = to_the_second(self.seen_at)
         lines.append(f"as of {seen}" + self._end())
+        if self.snapshot.crowded and self.snapshot.state != "done":
+            lines.append(f"little room: {self.snapshot.crowded}")
         if self.snapshot.verdict is not None:
             lines.append(self.snapshot.verdict.sentence)
         return lines

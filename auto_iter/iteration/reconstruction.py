@@ -23,7 +23,7 @@ from auto_iter.iteration.outputs import Outputs
 from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.rawfiles import describe_missing, missing, raw_path, run_and_number
 from auto_iter.several_runs import RawFiles
-from auto_iter.workspace.crowded import refuse_crowded
+from auto_iter.workspace.crowded import nearly_full, refuse_crowded
 from auto_iter.workspace.heritage import Heritage
 from auto_iter.workspace.paths import Iteration, Workspace
 
@@ -119,6 +119,15 @@ class WorkspaceReconstruction:
         except OSError as error:
             raise TransientError(f"{paths.root}: cannot be prepared: {error}") from error
         return digest(constants.encode())
+
+    def crowded(self, iteration: int) -> str:
+        """Return in words which directories are nearly full, or will be; "" where none is.
+
+        Of the iteration, and of the one before, where something may have grown that nobody foresaw.
+        """
+        root, before = self.workspace.root, self._paths(max(iteration - 1, 1))
+        places = {root.parent: [], root: [], before.millepede: [], **before.expected_names(())}
+        return nearly_full({**places, **self._paths(iteration).expected_names(self.wanted())})
 
     @property
     def cpus(self) -> int:

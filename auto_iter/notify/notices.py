@@ -96,6 +96,8 @@ def _findings(
         yield from _held(snapshot, now, settings)
         yield from _waiting(snapshot, now, settings)
         yield from _stalled(snapshot, settings, notices)
+        if snapshot.crowded:  # once an alignment; log and status tell it in every iteration
+            yield _Finding("crowded", f"little room: {snapshot.crowded}", about="directories")
 
 
 def _ends(snapshot: Snapshot) -> Iterator[_Finding]:

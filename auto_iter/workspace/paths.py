@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,6 +112,20 @@ class Iteration:
     def _stem(self, number: int) -> str:
         run, file = run_and_number(number, self.run)
         return f"{run:06d}_{file:05d}"
+
+    def expected_names(self, numbers: Collection[int]) -> dict[Path, list[str]]:
+        """Return what raw files will have brought into the most crowded directories."""
+        logs = [self.job_log(n, kind).name for n in numbers for kind in ("out", "err", "log")]
+        of_each = (self.mille_binary, self.mille_statistics)
+        places: dict[Path, list[str]] = {
+            self.logs: logs,
+            self.kfalignment: [self.output_name(number) for number in numbers],
+            self.mille: [path(number).name for number in numbers for path in of_each],
+        }
+        for number in numbers:
+            place = self.job_directory(number)
+            places.setdefault(place.parent, []).append(place.name)
+        return places
 
 
 def openness(directory: Path) -> str | None:

@@ -87,6 +87,7 @@ class TwinReconstruction:
     rejected: list[int] = field(default_factory=list)
     missing: frozenset[int] = frozenset()
     disk_is_full: bool = False
+    nearly_full: str = ""
     made_by: str = "recipe"
     skipped: Mapping[int, int] = field(default_factory=dict)
     met_full_disk_files: set[int] = field(default_factory=set)
@@ -101,6 +102,9 @@ class TwinReconstruction:
         self.stages.append(stage)
         self.outputs.setdefault(stage.iteration, set())
         return ""
+
+    def crowded(self, iteration: int) -> str:
+        return f"iter{iteration:02d}: {self.nearly_full}" if self.nearly_full else ""
 
     def mend_found(self, iteration: int, expected: str) -> str | None:
         del iteration, expected

@@ -25,6 +25,7 @@ def status_text(status: Status, columns: int = COLUMNS) -> str:
         *_by_hand(status),
         *_hindrance(status),
         *_ticket(status),
+        *_crowded(status),
         *_jobs(status),
         *([] if status.remark is None else [status.remark]),
         *_failure(status),
@@ -118,6 +119,11 @@ def _hindrance(status: Status) -> list[str]:
 def _ticket(status: Status) -> list[str]:
     warning = status.record.get("ticket_warning")
     return [] if warning is None or status.is_over else [warning]
+
+
+def _crowded(status: Status) -> list[str]:
+    words = status.record.get("crowded")
+    return [f"little room: {words}"] if words and not status.is_over else []
 
 
 def _jobs(status: Status) -> list[str]:

@@ -613,3 +613,14 @@ def test_a_workspace_that_is_gone_is_no_bug() -> None:
 
     daemon._sink = sink_of(world.save, check=check)  # noqa: SLF001 - composed here
     assert daemon.run() is Ending.INTERRUPTED
+
+
+def test_directories_that_take_few_more_files_are_looked_at_in_every_iteration() -> None:
+    world = World(iterations=2)
+    world.reconstruction.nearly_full = "40000 entries"
+    world.daemon(stop_after=30).run()
+    assert (world.saved.iteration, world.saved.crowded) == (2, "iter02: 40000 entries")
+    stopped = world.saved.but(state="wait_reco")
+    status = Status.seen(Workspace(Path("w")), stopped, None, 0.0)
+    assert "little room: iter02: 40000 entries" in status_text(status)
+    assert status.as_json()["crowded"] == "iter02: 40000 entries"

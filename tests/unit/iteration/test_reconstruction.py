@@ -12,6 +12,7 @@ from auto_iter.errors import InputError, PhysicsError, UsageError
 from auto_iter.iteration.reconstruction import WorkspaceReconstruction
 from auto_iter.millepede.strategy.file import load_strategy
 from auto_iter.rawfiles import RawRange, raw_path
+from auto_iter.workspace import crowded
 from auto_iter.workspace.paths import Workspace
 
 CONSTANTS = '"10": [0.1, 0, 0, 0, 0, 0],"110": [0, 1e-3, 0, 0, 0, 0]'
@@ -67,6 +68,22 @@ class RecoSite:
 @pytest.fixture
 def site(tmp_path: Path) -> RecoSite:
     return RecoSite(tmp_path)
+
+
+def test_what_jobs_will_bring_counts_before_it_is_there_and_what_they_brought_afterwards(
+    site: RecoSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = site.workspace.root
+    monkeypatch.setattr(crowded, "AFS", root.parent)
+    monkeypatch.setattr(crowded, "SLOTS", 11)  # nine logs come into one directory
+    mine = site.reconstruction()
+    mine.prepare(Stage(1, within=1))
+    assert mine.crowded(1).startswith(f"{root}/iter01/1reco/logs: 9 entries there or to come soon")
+    monkeypatch.setattr(crowded, "SLOTS", 25)
+    assert mine.crowded(1) == ""
+    for number in range(20):  # what nobody foresaw is seen where the next iteration begins
+        (root / f"iter01/2kfalignment/{number}.bad").touch()
+    assert mine.crowded(2).startswith(f"{root}/iter01/2kfalignment: 20 entries")
 
 
 def test_the_tree_is_the_one_that_users_know(site: RecoSite) -> None:

@@ -128,3 +128,10 @@ def test_nobody_is_told_of_what_nobody_asked_for() -> None:
     assert noticed(failed, BEGIN, Notify()) == failed
     others = SETTINGS.model_copy(update={"events": ("held",)})
     assert told(noticed(failed, BEGIN, others)) == []
+
+
+def test_directories_that_take_few_more_files_are_told_once() -> None:
+    snapshot = noticed(running(crowded="iter01/1reco/logs: 40000 entries"), BEGIN, SETTINGS)
+    snapshot = noticed(snapshot.but(crowded="iter02/1reco/logs: 41000 entries"), 9e9, SETTINGS)
+    (event,) = snapshot.notices.outbox
+    assert (event.kind, event.words) == ("crowded", "little room: iter01/1reco/logs: 40000 entries")
