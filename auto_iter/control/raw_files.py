@@ -8,7 +8,8 @@ from typing import Any
 
 from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.snapshot import Snapshot
-from auto_iter.daemon.lifecycle import Opened, held_out_files, reconstruction
+from auto_iter.batch.htcondor.dagman.nodes import failures
+from auto_iter.daemon.lifecycle import Opened, held_out_files, limits, reconstruction
 from auto_iter.errors import UsageError
 from auto_iter.rawfiles import RawRange, spoken
 from auto_iter.several_runs import RunFiles
@@ -49,18 +50,28 @@ def raw_files(opened: Opened) -> list[RawFile]:
     """Return all raw files of an alignment, in order, with what the checkpoint and the disk say."""
     snapshot = opened.snapshot
     delivered = reconstruction(opened).delivered(snapshot.iteration)
-    reco, out = opened.config.reco, held_out_files(opened)
+    reco, out = limits(opened), held_out_files(opened)
+    troubles = {**_under_dagman(opened), **snapshot.troubles}
     return [
         RawFile(
             number,
             _state(snapshot, number, delivered, (reco.max_attempts, reco.max_losses)),
             snapshot.failures.get(number, 0),
             snapshot.losses.get(number, 0),
-            snapshot.troubles.get(number, ""),
+            troubles.get(number, ""),
             number in out,
         )
         for number in snapshot.arguments.files
     ]
+
+
+def _under_dagman(opened: Opened) -> dict[int, str]:
+    """Return how nodes failed that the checkpoint does not know of before Millepede's turn."""
+    snapshot = opened.snapshot
+    if snapshot.dag is None:
+        return {}
+    paths = opened.workspace.iteration(snapshot.iteration, snapshot.arguments.run)
+    return {number: problem.reason for number, problem in failures(paths.reco).items()}
 
 
 def _state(

@@ -10,10 +10,9 @@ from contextlib import ExitStack, contextmanager
 from auto_iter.alignment.policy import Policy
 from auto_iter.batch.driver import Home
 from auto_iter.batch.registry import driver_of
-from auto_iter.config.schema import Reco
 from auto_iter.credentials.ccache import cache_of
 from auto_iter.credentials.standing import TicketStanding
-from auto_iter.daemon.lifecycle import Opened, held_out_files, reconstruction, the_strategy
+from auto_iter.daemon.lifecycle import Opened, held_out_files, limits, reconstruction, the_strategy
 from auto_iter.daemon.signals import never
 from auto_iter.errors import ASK_WHO_WE_ARE
 from auto_iter.iteration.chain import Chain
@@ -40,7 +39,7 @@ def composed(
             reconstruction=reconstruction(opened),
             millepede=chain,
             now=time.time,
-            policy=Policy(_limits(opened), opened.config.alignment, driver.pace),
+            policy=Policy(limits(opened), opened.config.alignment, driver.pace),
             plan=the_strategy(opened).plan(opened.config),
             credentials=credentials_of(opened, os.environ),
         )
@@ -57,14 +56,6 @@ def credentials_of(opened: Opened, env: Mapping[str, str]) -> TicketStanding:
         is_needed=asks_who_we_are or sends,
         is_expected="KRB5CCNAME" in env,
     )
-
-
-def _limits(opened: Opened) -> Reco:
-    reco = opened.config.reco
-    if opened.snapshot.dag is None:
-        return reco
-    # DAGMan has tried again as often as it may: what failed has failed.
-    return reco.model_copy(update={"max_attempts": 1, "max_losses": 1})
 
 
 def chain_of(opened: Opened) -> Chain:

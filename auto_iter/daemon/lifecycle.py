@@ -13,7 +13,7 @@ from auto_iter.alignment.judges.hold_out import held_out
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.batch.registry import resolve_config, system_of
 from auto_iter.config.file import differences, dump_config, load_config
-from auto_iter.config.schema import Config
+from auto_iter.config.schema import Config, Reco
 from auto_iter.errors import CheckpointError, InputError, UsageError
 from auto_iter.files import write_atomically
 from auto_iter.iteration.chain import check_chain
@@ -120,6 +120,15 @@ def reconstruction(opened: Opened, strategy: Strategy | None = None) -> Workspac
         skipped=opened.snapshot.skipped,
         dag_key=opened.snapshot.dag_key,
     )
+
+
+def limits(opened: Opened) -> Reco:
+    """Return how often raw files are tried, and what else holds for their reconstruction."""
+    reco = opened.config.reco
+    if opened.snapshot.dag is None:
+        return reco
+    # DAGMan has tried again as often as it may: what failed has failed.
+    return reco.model_copy(update={"max_attempts": 1, "max_losses": 1})
 
 
 def held_out_files(opened: Opened) -> frozenset[int]:

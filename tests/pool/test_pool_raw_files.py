@@ -171,6 +171,7 @@ def test_files_of_several_runs_are_named_by_both_and_only_the_held_out_one_may_b
     assert [each["file"] for each in files] == SPOKEN
     delivered = [each["file"] for each in files if each["state"] == "reconstructed"]
     assert delivered == ["011705:00401", "011710:00001"]
+    assert all("exit code 40" in each["reason"] for each in files[::2])
 
     first.write_bytes(good)
     ran = dag.command("rescue")
