@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from auto_iter.alignment.attempt import Attempt
 from auto_iter.alignment.snapshot import DagRun, Snapshot
 from auto_iter.batch.htcondor.dagman.manager import DagJob, DagManager
-from auto_iter.batch.htcondor.dagman.nodes import bring_home, key_of, needed_memory
+from auto_iter.batch.htcondor.dagman.nodes import bring_home, key_of, needed_memory, needed_time
 from auto_iter.batch.htcondor.dagman.text import DAG_FILE
 from auto_iter.batch.htcondor.finding import schedd_in
 from auto_iter.batch.htcondor.schedd.child import ScheddProcess
@@ -67,7 +68,15 @@ def settled(opened: Opened) -> Snapshot:
     paths = opened.workspace.iteration(snapshot.iteration, snapshot.arguments.run)
     if snapshot.state in RECONSTRUCTING:
         bring_home(paths.root)
-    return snapshot.but(memory_mb={**snapshot.memory_mb, **needed_memory(paths.reco)})
+    return with_needs(snapshot, paths.reco)
+
+
+def with_needs(snapshot: Snapshot, reco: Path) -> Snapshot:
+    """Return the snapshot that knows what raw files needed in an iteration of a DAG."""
+    return snapshot.but(
+        memory_mb={**snapshot.memory_mb, **needed_memory(reco)},
+        time_s={**snapshot.time_s, **needed_time(reco)},
+    )
 
 
 def in_words(job: DagJob) -> str:
@@ -88,7 +97,8 @@ def for_a_daemon(opened: Opened) -> Snapshot:
 
 def for_a_dag(opened: Opened, snapshot: Snapshot, key: str) -> Snapshot:
     """Return what a daemon left, its jobs removed, or a DAG, as the next DAG goes on with."""
-    return handed(snapshot, key).but(memory_mb=settled(opened).memory_mb)
+    known = settled(opened)
+    return handed(snapshot, key).but(memory_mb=known.memory_mb, time_s=known.time_s)
 
 
 def handed(snapshot: Snapshot, key: str) -> Snapshot:

@@ -12,8 +12,9 @@ from importlib.resources import files as shipped
 from pathlib import Path
 
 from auto_iter.alignment.snapshot import DagRun
-from auto_iter.batch.htcondor.dagman.nodes import FAILED_DIRECTORY, MEMORY_JSON
+from auto_iter.batch.htcondor.dagman.nodes import FAILED_DIRECTORY, FLAVOUR_JSON, MEMORY_JSON
 from auto_iter.batch.htcondor.dagman.submit import (
+    FLAVOUR_FILE,
     MEMORY_FILE,
     Program,
     millepede_text,
@@ -27,6 +28,7 @@ from auto_iter.batch.htcondor.dagman.text import (
     Rules,
     dag_text,
 )
+from auto_iter.batch.htcondor.flavours import flavours_needed, longer_flavours
 from auto_iter.batch.htcondor.submit import EOS, refuse_path
 from auto_iter.config.schema import Config
 from auto_iter.daemon.lifecycle import Opened, held_out_files, reconstruction
@@ -34,7 +36,7 @@ from auto_iter.dag.program import ARCHIVE, pack
 from auto_iter.errors import InputError
 from auto_iter.files import write_atomically
 from auto_iter.workspace.paths import Iteration, Workspace
-from conf.job.dag_post import memory_text
+from conf.job.dag_post import flavour_text, memory_text
 from states.decisions.canary import untried
 
 
@@ -91,7 +93,7 @@ def dag_files(opened: Opened, run: DagRun) -> Iterator[DagFile]:
     settings = "".join(f"{name} = {value}\n" for name, value in config.dag.settings.items())
     yield DagFile(root / CONFIG_FILE, settings)
     rules = Rules(
-        retries=config.htcondor.max_retries,
+        retries=config.htcondor.max_retries + longer_flavours(config.htcondor),
         millepede_retries=config.dag.retries,
         max_jobs=config.htcondor.max_jobs_in_queue,
     )
@@ -122,6 +124,10 @@ def prepare_nodes(opened: Opened) -> None:
     write_atomically(paths.reco / MEMORY_JSON, json.dumps(snapshot.memory_mb))
     text = memory_text(snapshot.memory_mb, opened.config.reco.memory_mb)
     write_atomically(paths.reco / MEMORY_FILE, text)
+    usual = opened.config.htcondor.job_flavour
+    flavours = {} if usual is None else flavours_needed(snapshot.time_s, usual)
+    write_atomically(paths.reco / FLAVOUR_JSON, json.dumps(flavours))
+    write_atomically(paths.reco / FLAVOUR_FILE, flavour_text(flavours, usual))
 
 
 def forget_failures(paths: Iteration) -> None:

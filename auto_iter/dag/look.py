@@ -23,7 +23,8 @@ from auto_iter.batch.htcondor.dagman.text import (
     node_of,
     reco_node,
 )
-from auto_iter.config.batch import Holds
+from auto_iter.batch.htcondor.flavours import more_time
+from auto_iter.config.batch import Holds, HTCondor
 from auto_iter.daemon.handover import dag_manager
 from auto_iter.daemon.lifecycle import Opened, reconstruction
 from auto_iter.dag.files import rescue_files
@@ -116,7 +117,8 @@ def _current(opened: Opened, queued: list[Ad], counter: Counter[str]) -> list[Wr
     counter["done"] = len(delivered - failed.keys() - in_queue)
     counter["failed"] = len(failed) + (snapshot.state == "failed")
     name = partial(reco_node, snapshot.iteration)
-    return [_failed(name(number), problem) for number, problem in failed.items()]
+    config = opened.config.htcondor
+    return [_failed(name(number), problem, config) for number, problem in failed.items()]
 
 
 def _millepede(
@@ -179,11 +181,12 @@ def _integer(ad: Ad, name: str) -> int | None:
     return int(ad[name]) if name in ad else None
 
 
-def _failed(node: str, problem: Problem) -> Wrong:
+def _failed(node: str, problem: Problem, config: HTCondor) -> Wrong:
     where = f" (on {problem.machine})" if problem.machine else ""
     reason, _, remedy = describe_exit(problem.exit_code, problem.signal).partition("; ")
     if problem.exit_code is None and problem.signal is None:
-        reason, remedy = problem.reason, ""
+        overran = problem.trouble is Trouble.OVERRAN
+        reason, remedy = problem.reason, more_time(problem, config).advice if overran else ""
     return Wrong(node, "failed", f"{reason}{where}", remedy, problem.exit_code)
 
 

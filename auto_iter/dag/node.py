@@ -11,9 +11,8 @@ from pathlib import Path
 
 from auto_iter.alignment import checkpoint
 from auto_iter.alignment.snapshot import Failure, Snapshot
-from auto_iter.batch.htcondor.dagman.nodes import needed_memory
 from auto_iter.batch.htcondor.dagman.text import FAILED, OVER
-from auto_iter.daemon.handover import with_nodes_ended
+from auto_iter.daemon.handover import with_needs, with_nodes_ended
 from auto_iter.daemon.lifecycle import Opened, open_workspace, reconstruction, revive
 from auto_iter.daemon.lock import PATIENCE_S, STALE_AFTER_S, WorkspaceLock, locked
 from auto_iter.daemon.session import SessionOptions, run_session
@@ -84,7 +83,7 @@ def _begun(root: Path, iteration: int) -> Opened:
             mine = reconstruction(opened)
             paths = opened.workspace.iteration(iteration, snapshot.arguments.run)
             begun = with_nodes_ended(begun, len(mine.wanted()))
-            begun = begun.but(memory_mb={**begun.memory_mb, **needed_memory(paths.reco)})
+            begun = with_needs(begun, paths.reco)
         if begun != snapshot:
             checkpoint.save(opened.workspace.checkpoint, begun, lock.check)
         return replace(opened, snapshot=begun)

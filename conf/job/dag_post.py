@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """After each try of a reconstruction node of a DAG: what now.
 
-    dag_post.py ITERATION/1reco NUMBER RETURN RETRY MAX_RETRIES
+    dag_post.py ITERATION/1reco NUMBER RETURN RETRY
 
 Runs where DAGMan runs, with whatever Python is there (3.9 or later), and looks at nothing but the
 iteration's `1reco` and `dag.json` in the workspace: outputs may lie on a disk that is not mounted
-here. Notes a failure in `1reco/failed/NUMBER.json`, and what memory a job needed in
-`1reco/memory.sub`, which later submissions of the iteration include.
+here. Notes a failure in `1reco/failed/NUMBER.json`, and what memory and flavour a job needed in
+`1reco/memory.sub` and `flavour.sub`, which later submissions of the iteration include. A job that
+ran for longer than its flavour allows has used up no try, as long as there is a longer one.
 
 Exit codes: 0, the node has ended (also: it failed for good, and the iteration may go on without
 it; never the canary, for which the others wait); 98, no job of this DAG can succeed; 99, another
@@ -30,19 +31,25 @@ NOBODY, NOT_AGAIN = 98, 99
 NO_EXIT_CODE = 97
 """Tells DAGMan of a failure without an exit code that it could pass on: a signal, a removal."""
 
+EVENT = r"^(\d{3}) \([\d.]+\) (\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d).*\n((?:\t.*\n)*)"
+BY_SOMEBODY = ("(by user ", "via condor_rm")
+"""In the reason of a removal: a person, or DAGMan for him."""
+ENDS_A_RUN = frozenset({"000", "004", "005", "009", "012", "024"})
+"""Events after which a job does not run: submitted, evicted, ended, removed, held, lost."""
+
 Note = dict[str, Any]
 
 
-def main(reco: Path, name: str, code: int, retry: int, max_retries: int) -> int:
+def main(reco: Path, name: str, code: int, retry: int) -> int:
     """Note how a try ended; return what DAGMan is told."""
     try:
-        return judged(reco, name, code, retry, max_retries)
+        return judged(reco, name, code, retry)
     except OSError as error:
         print(f"dag_post.py: {error}", file=sys.stderr)
         return code if 0 <= code < NO_EXIT_CODE else NO_EXIT_CODE
 
 
-def judged(reco: Path, name: str, code: int, retry: int, max_retries: int) -> int:
+def judged(reco: Path, name: str, code: int, retry: int) -> int:
     """Note how a try ended, and judge it. Raises OSError where that cannot be written down."""
     number = int(name)  # also of `011705_00400`: so a file is known in an alignment of several runs
     policy = json.loads((reco / "../../dag.json").read_text())
@@ -57,12 +64,18 @@ def judged(reco: Path, name: str, code: int, retry: int, max_retries: int) -> in
             note.unlink(missing_ok=True)
             (failed / ".succeeded").touch()
             return 0
+        before = json.loads(read(note) or "{}") if retry else {}
         failure = failure_of(number, code, retry, log)
+        failure["overran"] = before.get("overran", 0)  # so many of the tries before
+        gets_longer = note_flavour(reco, number, log, policy, failure)
         write(note, json.dumps(failure))
         verdict = judge(failed, code, policy)
-        is_last = verdict == NOT_AGAIN or retry >= max_retries
-        if verdict == NOBODY or not is_last or not is_tolerated(reco, number, policy):
+        tries = retry + 1 - failure["overran"]  # those that were none
+        is_last = verdict == NOT_AGAIN or ("limit_s" in failure and not gets_longer)
+        if verdict == NOBODY or not (is_last or tries > policy["retries"]):
             return verdict
+        if not is_tolerated(reco, number, policy):
+            return NOT_AGAIN
         write(note, json.dumps({**failure, "given_up": True}))
         return 0
 
@@ -132,6 +145,49 @@ def note_memory(reco: Path, number: int, log: str, policy: dict[str, Any]) -> No
     write(reco / "memory.sub", memory_text(known, policy["memory_mb"]))
 
 
+def note_flavour(reco: Path, number: int, log: str, policy: dict[str, Any], failure: Note) -> bool:
+    """Note that a job overran its flavour, where it did; tell whether its file gets a longer one.
+
+    That is kept: the file asks for it from then on.
+    """
+    known = json.loads(read(reco / "flavour.json") or "{}")
+    flavours, asked = policy["flavours"], known.get(str(number), policy["flavour"])
+    ran_s = removed_after(log)
+    # The site's clock began with the transfer of input, the log's after it.
+    if asked is None or ran_s is None or ran_s < 0.99 * flavours[asked]:
+        return False
+    said = f"ran {ran_s // 3600}:{ran_s % 3600 // 60:02d} h, the limit of {asked}"
+    failure.update(reason=said, limit_s=flavours[asked], overran=failure["overran"] + 1)
+    most = flavours[policy["flavour_cap"]]
+    longer = [name for name, limit_s in flavours.items() if flavours[asked] < limit_s <= most]
+    if longer:
+        known[str(number)] = longer[0]
+        write(reco / "flavour.json", json.dumps(known, sort_keys=True))
+        write(reco / "flavour.sub", flavour_text(known, policy["flavour"]))
+    return bool(longer)
+
+
+def removed_after(log: str) -> int | None:
+    """Return for how long (s) the last job ran that was removed while it ran, by nobody."""
+    began = ran_s = None
+    events = re.findall(
+        r"^(\d{3}) \([\d.]+\) (\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d).*\n((?:\t.*\n)*)",
+        log,
+        re.MULTILINE,
+    )
+    for event, day, hour, body in events:
+        at = time.mktime(time.strptime(f"{day} {hour}", "%Y-%m-%d %H:%M:%S"))
+        if event == "001":
+            began = at
+        elif event == "009" and began is not None and not any(who in body for who in BY_SOMEBODY):
+            ran_s = int(at - began)
+        if event in ENDS_A_RUN:
+            began = None
+        if event in {"000", "005"}:
+            ran_s = None
+    return ran_s
+
+
 def was_held_for_memory(log: str, policy: dict[str, Any]) -> bool:
     """Tell whether a job was held for its memory, by cgroup, machine or site policy."""
     held = re.findall(r"^012 .*\n((?:\t.*\n)*)", log, re.MULTILINE)
@@ -154,6 +210,16 @@ def memory_text(known: Mapping[Any, int], otherwise: int) -> str:
     return f"memory = {text}\n"
 
 
+def flavour_text(known: Mapping[Any, str], otherwise: str | None) -> str:
+    """Return what a submission asks for: `flavour`, by raw file; nothing where none has one."""
+    if otherwise is None:
+        return ""
+    text = f'"{otherwise}"'
+    for number, name in sorted(known.items(), key=lambda item: int(item[0])):
+        text = f'ifThenElse($(rawfile) == {number}, "{name}", {text})'
+    return f"flavour = {text}\n"
+
+
 def read(path: Path) -> str:
     """Return a file's text; nothing where there is none."""
     try:
@@ -173,4 +239,4 @@ def write(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:6])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:5])))

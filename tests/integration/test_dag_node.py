@@ -12,7 +12,7 @@ import pytest
 
 from auto_iter.alignment import checkpoint
 from auto_iter.alignment.snapshot import DagRun, Snapshot
-from auto_iter.batch.htcondor.dagman.nodes import needed_memory
+from auto_iter.batch.htcondor.dagman.nodes import needed_memory, needed_time
 from auto_iter.batch.htcondor.dagman.text import FAILED, OVER
 from tests.integration.commands import (
     SimulatedDetector,
@@ -74,6 +74,7 @@ def node(first_outputs: Path, tmp_path: Path) -> Node:
 
 def test_a_node_solves_and_prepares_the_next_iteration_for_dagman(node: Node) -> None:
     (node.root / "iter01/1reco/memory.json").write_text('{"401": 2500}')
+    (node.root / "iter01/1reco/flavour.json").write_text('{"401": "workday"}')
     of_condor = node.root / "iter01/3millepede/millepede.log"
     of_condor.with_suffix(".sub").touch()
     of_condor.write_text("000 (013.000.000) Job submitted\n")
@@ -90,6 +91,9 @@ def test_a_node_solves_and_prepares_the_next_iteration_for_dagman(node: Node) ->
     memory = (node.root / "iter02/1reco/memory.sub").read_text()
     assert "AutoIterRawFile =?= 401, 2500" in memory
     assert needed_memory(node.root / "iter02/1reco") == {401: 2500}
+    flavour = (node.root / "iter02/1reco/flavour.sub").read_text()
+    assert flavour == 'flavour = ifThenElse($(rawfile) == 401, "workday", "longlunch")\n'
+    assert needed_time(node.root / "iter02/1reco") == {401: 8 * 3600.0}
 
 
 def test_a_node_that_was_killed_before_it_could_say_so_is_over_at_once(node: Node) -> None:

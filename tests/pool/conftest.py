@@ -37,10 +37,8 @@ from tests.support.once import made_once
 PATIENCE_S = 180.0
 LOOK_S = 0.2
 
-SHARING = frozenset(
-    f"test_pool_{subject}.py"
-    for subject in "alignment contract dag failures fetch holds raw_files site".split()
-)
+_SUBJECTS = ("alignment", "contract", "dag", "failures", "fetch", "holds", "raw_files", "site")
+SHARING = frozenset(f"test_pool_{subject}.py" for subject in _SUBJECTS)
 """Files whose tests look at nobody's jobs but their own."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from collections import Counter
@@ -359,6 +360,41 @@ def test_memory_that_a_file_needed_once_is_asked_for_at_once_from_then_on(
     assert int(needed[1]) > 700
     log = dag.alignment.workspace / "iter02/1reco/logs/reco_00402.log"
     assert re.search(rf"Memory \(MB\) *: +\d+ +{needed[1]} ", log.read_text())
+
+
+def test_a_file_whose_job_ran_too_long_asks_for_the_next_flavour_from_then_on(
+    *,
+    on_the_pool: Aligner,
+    detector: PoolDetector,
+    reference: PoolAlignment,
+    calls: ScheddProcess,
+    condor_submit_dag: Path,
+    tmp_path: Path,
+) -> None:
+    slow = with_hook(detector, tmp_path, '[ "$file" != 00402 ] || { sleep 20 & wait $!; }\n')
+    too_long = 'JobFlavour == "longlunch" && time() - JobCurrentStartDate > 5'
+    site = f"htcondor.extra.periodic_remove=JobStatus == 2 && AutoIterRawFile =?= 402 && {too_long}"
+    settings = (*DAGMAN, slow, site, "htcondor.spool=false", "htcondor.max_retries=0")
+    alignment = on_the_pool(*settings, iterations=2)
+    written = alignment.call(alignment.from_the_start("dag", "2"))
+    assert written.returncode == 0, written.stdout + written.stderr
+    policy = alignment.workspace / "dag.json"
+    known = json.loads(policy.read_text())
+    # In seconds, as at this site: nobody waits for two hours.
+    known["flavours"] |= {"espresso": 1.0, "microcentury": 2.0, "longlunch": 4.0}
+    policy.write_text(json.dumps(known))
+    dag = PoolDag(alignment, calls)
+    by_hand = alignment.call([str(condor_submit_dag), str(alignment.workspace / "alignment.dag")])
+    assert by_hand.returncode == 0, by_hand.stdout + by_hand.stderr
+    dag.wait_for_its_end()
+    assert dag.status()["state"] == "done", dag.told()
+    found(alignment, reference)
+    assert dag.starts() == each_once(2) | {(1, 402): 2}  # in iteration 2 it has its time at once
+    asked = ("AutoIterRawFile", "JobFlavour")
+    jobs = calls.history(dag.ours("AutoIterRawFile isnt undefined"), asked, limit=100)
+    flavours = Counter((int(ad["AutoIterRawFile"]), str(ad["JobFlavour"])) for ad in jobs)
+    others = {(number, "longlunch"): 2 for number in FILES if number != 402}
+    assert flavours == others | {(402, "longlunch"): 1, (402, "workday"): 2}
 
 
 def test_a_dag_removed_in_the_middle_leaves_no_job(

@@ -33,6 +33,23 @@ def flavour_for(time_s: float | None, configured: str) -> str:
     return next((name for name, most in SECONDS.items() if most >= needed), "nextweek")
 
 
+def longer(than_s: float, cap: str) -> list[str]:
+    """Return the flavours that give a job more time than `than_s`, up to `cap`, in order."""
+    return [name for name, most in SECONDS.items() if than_s < most <= SECONDS[cap]]
+
+
+def longer_flavours(config: HTCondor) -> int:
+    """Return how many flavours a raw file may go through after the configured one."""
+    usual = config.job_flavour
+    return 0 if usual is None else len(longer(SECONDS[usual], config.flavour_cap))
+
+
+def flavours_needed(time_s: Mapping[int, float], usual: str) -> dict[int, str]:
+    """Return the flavours of raw files that need so much time, of those that need another one."""
+    needed = {number: flavour_for(seconds, usual) for number, seconds in time_s.items()}
+    return {number: name for number, name in needed.items() if name != usual}
+
+
 def more_time(problem: Problem, config: HTCondor) -> Remedy:
     """Return what to do about a job that ran into its time limit: the next flavour, up to a cap."""
     meaning = "ran longer than its flavour allows"
@@ -40,8 +57,7 @@ def more_time(problem: Problem, config: HTCondor) -> Remedy:
     limit_s = problem.limit_s
     if config.job_flavour is None or limit_s is None:
         return Remedy(Action.GIVE_UP, meaning, "raise the time limit of the jobs")
-    most = SECONDS[config.flavour_cap]
-    longer = [seconds for seconds in SECONDS.values() if limit_s < seconds <= most]
-    if not longer:
+    next_ones = longer(limit_s, config.flavour_cap)
+    if not next_ones:
         return Remedy(Action.GIVE_UP, meaning, advice)
-    return Remedy(Action.MORE_TIME, meaning, advice, time_s=longer[0])
+    return Remedy(Action.MORE_TIME, meaning, advice, time_s=SECONDS[next_ones[0]])

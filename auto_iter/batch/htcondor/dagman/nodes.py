@@ -25,6 +25,7 @@ from auto_iter.alignment.model import (
 )
 from auto_iter.alignment.ports import BatchSystem
 from auto_iter.batch.exitcodes import describe_exit
+from auto_iter.batch.htcondor.flavours import SECONDS
 from auto_iter.errors import JobError
 from auto_iter.files import move_whole, sync_directory
 from auto_iter.rawfiles import with_run
@@ -34,6 +35,9 @@ FAILED_DIRECTORY = "failed"
 
 MEMORY_JSON = "memory.json"
 """In `1reco`: raw file → memory (MiB) that its job needed; kept by the POST script."""
+
+FLAVOUR_JSON = "flavour.json"
+"""In `1reco`: raw file → the flavour that its job needed; kept likewise."""
 
 
 def failures(reco: Path) -> dict[int, Problem]:
@@ -54,16 +58,27 @@ def needed_memory(reco: Path) -> dict[int, int]:
     return {int(number): int(needed) for number, needed in known.items()}
 
 
+def needed_time(reco: Path) -> dict[int, float]:
+    """Return the time (s) that raw files needed more of than the configured flavour gives."""
+    try:
+        known = json.loads((reco / FLAVOUR_JSON).read_text())
+    except FileNotFoundError:
+        return {}
+    return {int(number): SECONDS[name] for number, name in known.items()}
+
+
 def _problem(note: dict[str, Any]) -> Problem:
     code, signal = note["exit_code"], note["signal"]
     has_ended = code is not None or signal is not None
+    removed = Trouble.OVERRAN if "limit_s" in note else Trouble.REMOVED
     return Problem(
         number=int(note["number"]),
-        trouble=Trouble.FAILED if has_ended else Trouble.REMOVED,
+        trouble=Trouble.FAILED if has_ended else removed,
         reason=describe_exit(code, signal) if has_ended else note["reason"] or "removed",
         exit_code=code,
         signal=signal,
         machine=note["machine"] or None,
+        limit_s=note.get("limit_s"),
     )
 
 

@@ -26,6 +26,7 @@ from auto_iter.batch.holds import (
     most_releases,
 )
 from auto_iter.batch.htcondor.dagman.text import Nodes, names
+from auto_iter.batch.htcondor.flavours import SECONDS
 from auto_iter.batch.htcondor.submit import (
     delivery_arguments,
     quote,
@@ -40,6 +41,9 @@ DAG_ATTRIBUTE: Final = "AutoIterDag"
 
 MEMORY_FILE: Final = "memory.sub"
 """Beside `reco.sub`: what memory a raw file's job asks for; the POST script keeps it."""
+
+FLAVOUR_FILE: Final = "flavour.sub"
+"""Beside it: which flavour."""
 
 ENDS_ALIKE: Final = frozenset({10, 43})
 """Exit codes that another try of the same raw file would end with, too."""
@@ -80,14 +84,15 @@ def reco_text(batch: Batch, config: HTCondor, key: str) -> str:
         "My.AutoIterRawFile": "$(rawfile)",
     }
     if config.job_flavour:
-        description["My.JobFlavour"] = quote(config.job_flavour)  # the same for all nodes
+        # Evaluated at submission: what a site makes of it would not be sure to do so.
+        description["My.JobFlavour"] = '"$EVAL(flavour)"'
     if config.spool:
         description["transfer_output_remaps"] = f'"{outfile} = {place}/{outfile}"'
     description |= config.extra
     lines = [
         "# Reconstruction of one raw file, as a node of alignment.dag. By hand, for example:",
         f"# condor_submit reco.sub {by_hand} rawfile={first.number}",
-        f"include : {batch.directory / MEMORY_FILE}",
+        *(f"include : {batch.directory / name}" for name in (MEMORY_FILE, FLAVOUR_FILE)),
         *(f"{name} = {value}" for name, value in description.items()),
         "queue",
     ]
@@ -256,6 +261,10 @@ def policy_text(nodes: Nodes, min_success_fraction: float, memory_mb: int, confi
         "policies": POLICIES,
         "memory_mb": memory_mb,
         "memory_cap_mb": config.holds.memory_cap_mb,
+        "retries": config.max_retries,
+        "flavours": dict(SECONDS),
+        "flavour": config.job_flavour,
+        "flavour_cap": config.flavour_cap,
     }
     return json.dumps(policy, indent=1) + "\n"
 

@@ -77,7 +77,10 @@ class Nodes:
 
 @dataclass(frozen=True)
 class Rules:
-    """How often nodes are tried again, and how many reconstruction jobs may be queued at once."""
+    """How often nodes are tried again, and how many reconstruction jobs may be queued at once.
+
+    `retries`: also after jobs that ran too long, which the POST script does not count as tries.
+    """
 
     retries: int
     millepede_retries: int
@@ -109,7 +112,7 @@ def _iteration(root: Path, nodes: Nodes, rules: Rules, iteration: int) -> Iterat
         yield f"JOB {node} {place}/1reco/reco.sub{done}"
         yield f"VARS {node} {_variables(number)}"
         tag = file_tag(number)
-        yield f"SCRIPT POST {node} {post} {place}/1reco {tag} $RETURN $RETRY $MAX_RETRIES"
+        yield f"SCRIPT POST {node} {post} {place}/1reco {tag} $RETURN $RETRY"
         yield f"RETRY {node} {rules.retries} UNLESS-EXIT {NOT_AGAIN}"
         yield f"ABORT-DAG-ON {node} {NOBODY} RETURN 1"
         if rules.max_jobs is not None:

@@ -9,13 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from auto_iter.batch.htcondor.dagman.nodes import bring_home, failures, needed_memory
+from auto_iter.alignment.model import Trouble
+from auto_iter.batch.htcondor.dagman.nodes import (
+    bring_home,
+    failures,
+    needed_memory,
+    needed_time,
+)
 from auto_iter.batch.htcondor.dagman.submit import policy_text
 from auto_iter.batch.htcondor.dagman.text import Nodes
+from auto_iter.batch.htcondor.flavours import SECONDS
 from auto_iter.config.batch import HTCondor
 from auto_iter.rawfiles import file_tag, with_run
 from auto_iter.workspace.paths import Iteration as Paths
-from conf.job.dag_post import NOBODY, NOT_AGAIN, memory_text
+from conf.job.dag_post import NO_EXIT_CODE, NOBODY, NOT_AGAIN, memory_text
 
 SCRIPT = Path(__file__).parents[4] / "conf/job/dag_post.py"
 
@@ -54,7 +61,8 @@ class NodeOfIteration:
         self.reco = root / "iter01/1reco"
         (self.reco / "logs").mkdir(parents=True)
         nodes = Nodes(2, (*range(400, 405), 409), held_out=frozenset({409}), canary=canary)
-        (root / "dag.json").write_text(policy_text(nodes, fraction, 500, HTCondor()))
+        config = HTCondor(max_retries=3, flavour_cap="tomorrow")
+        (root / "dag.json").write_text(policy_text(nodes, fraction, 500, config))
 
     def ended(
         self, number: int, code: int, log: str = RAN.format(machine="one"), retry: int = 0
@@ -62,7 +70,7 @@ class NodeOfIteration:
         """Return what DAGMan is told when a try ended with `code`; three more are allowed."""
         with (self.reco / f"logs/reco_{file_tag(number)}.log").open("a") as events:
             events.write(log)
-        words = [self.reco, file_tag(number), code, retry, 3]
+        words = [self.reco, file_tag(number), code, retry]
         command = [sys.executable, str(SCRIPT), *map(str, words)]
         ran = subprocess.run(command, check=False, capture_output=True, text=True)
         assert not ran.stderr
@@ -90,21 +98,22 @@ def test_the_last_try_of_as_many_files_as_may_fail_is_no_failure(
     iteration: NodeOfIteration,
 ) -> None:
     assert iteration.ended(402, 40, retry=3) == 0
-    assert iteration.ended(403, 40, retry=3) == 40
+    assert iteration.ended(403, 40, retry=2) == 40
+    assert iteration.ended(403, 40, retry=3) == NOT_AGAIN
     assert failures(iteration.reco).keys() == {402, 403}
 
 
 def test_without_the_canary_nothing_goes_on_though_one_may_fail(tmp_path: Path) -> None:
     iteration = NodeOfIteration(tmp_path, 0.8, canary=400)
     assert iteration.ended(400, 40) == 40
-    assert iteration.ended(400, 40, retry=3) == 40
+    assert iteration.ended(400, 40, retry=3) == NOT_AGAIN
     assert iteration.ended(401, 40, retry=3) == 0
 
 
 def test_a_held_out_file_may_always_fail(iteration: NodeOfIteration) -> None:
     assert iteration.ended(409, 40, retry=3) == 0
     assert iteration.ended(402, 40, retry=3) == 0  # the one of the fit
-    assert iteration.ended(403, 40, retry=3) == 40
+    assert iteration.ended(403, 40, retry=3) == NOT_AGAIN
     assert iteration.ended(409, 40, retry=3) == 0
 
 
@@ -116,7 +125,7 @@ def test_a_file_that_was_given_up_and_fails_again_does_not_count_twice(
 
 
 def test_no_file_may_fail_where_all_are_wanted(tmp_path: Path) -> None:
-    assert NodeOfIteration(tmp_path, 1.0).ended(402, 41, retry=3) == 41
+    assert NodeOfIteration(tmp_path, 1.0).ended(402, 41, retry=3) == NOT_AGAIN
 
 
 def test_what_another_try_would_end_with_too_is_not_tried(iteration: NodeOfIteration) -> None:
@@ -187,6 +196,66 @@ def test_what_earlier_iterations_needed_is_not_forgotten(iteration: NodeOfIterat
     ran = RAN.format(machine="one")
     iteration.ended(402, 0, ran + SITE + ran + ENDED.format(code=0, request=1050))
     assert needed_memory(iteration.reco) == {401: 2000, 402: 1050}
+
+
+BY_THE_SITE = "The system macro SYSTEM_PERIODIC_REMOVE expression '...' evaluated to TRUE"
+
+
+def ran_until(hours: int, reason: str = BY_THE_SITE, event: str = "") -> str:
+    """Return the log of a job that was removed after so many hours, and a minute."""
+    began = RAN.format(machine="one").replace("2026-11-25 15:53:15", "2026-11-25 00:00:00.123")
+    day, hour = divmod(hours, 24)
+    removed = (
+        f"009 (012.000.000) 2026-11-{25 + day} {hour:02d}:01:00 Job was aborted.\n\t{reason}\n"
+    )
+    return f"{began}{event}{removed}...\n"
+
+
+ABORTED = -1004
+
+
+def test_a_file_whose_job_ran_too_long_asks_for_the_next_flavour_and_loses_no_try(
+    tmp_path: Path,
+) -> None:
+    iteration = NodeOfIteration(tmp_path, 1.0)
+    assert iteration.ended(402, ABORTED, ran_until(2)) == NO_EXIT_CODE
+    (problem,) = failures(iteration.reco).values()
+    assert (problem.trouble, problem.limit_s) == (Trouble.OVERRAN, 7200)
+    assert problem.reason == "ran 2:01 h, the limit of longlunch"
+    assert needed_time(iteration.reco) == {402: SECONDS["workday"]}
+    assert (iteration.reco / "flavour.sub").read_text() == (
+        'flavour = ifThenElse($(rawfile) == 402, "workday", "longlunch")\n'
+    )
+    for retry in (1, 2, 3):  # it may fail three times all the same, and once more
+        assert iteration.ended(402, 40, retry=retry) == 40
+    assert iteration.ended(402, 40, retry=4) == NOT_AGAIN
+
+
+def test_a_job_that_needs_more_than_the_longest_flavour_is_not_tried_again(
+    tmp_path: Path,
+) -> None:
+    iteration = NodeOfIteration(tmp_path, 1.0)
+    told = [iteration.ended(402, ABORTED, ran_until(h), n) for n, h in enumerate((2, 8, 24))]
+    assert told == [NO_EXIT_CODE, NO_EXIT_CODE, NOT_AGAIN]
+    (problem,) = failures(iteration.reco).values()
+    assert problem.reason == "ran 24:01 h, the limit of tomorrow"
+    assert needed_time(iteration.reco) == {402: SECONDS["tomorrow"]}
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        ran_until(1),
+        ran_until(2, "via condor_rm (by user faser)"),
+        ran_until(2, event=HELD.format(reason="no input", code=13, subcode=2)),
+        ran_until(2) + RAN.format(machine="two") + ENDED.format(code=40, request=500),
+    ],
+    ids=["too soon", "by a person", "while it was held", "an earlier try"],
+)
+def test_other_removals_are_no_time_limit(log: str, iteration: NodeOfIteration) -> None:
+    iteration.ended(402, ABORTED, log)
+    assert needed_time(iteration.reco) == {}
+    assert failures(iteration.reco)[402].limit_s is None
 
 
 def test_the_script_is_python_3_9s() -> None:
