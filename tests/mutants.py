@@ -293,8 +293,8 @@ MUTANTS = (
     Mutant(
         "no cap on flavours",
         "auto_iter/batch/htcondor/flavours.py",
-        "if limit_s < seconds <= most]",
-        "if limit_s < seconds]",
+        "if than_s < most <= SECONDS[cap]]",
+        "if than_s < most]",
         f"{BY_SITE}test_beyond_the_cap_a_file_is_given_up",
     ),
     Mutant(
