@@ -320,10 +320,31 @@ FAILING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FAILING)
+RESUMED = "no end"
+"""The others are resumed in the long form."""
+
+
+@pytest.mark.parametrize("name", [name for name in FAILING if name != RESUMED])
 def test_a_reconstruction_that_fails_is_shown(
     name: str, here: Path, one_file: SimulatedDetector
 ) -> None:
+    failed_reconstruction(name, here, one_file)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name == RESUMED else pytest.mark.long) for name in FAILING],
+)
+def test_a_reconstruction_that_failed_is_resumed_once_mended(
+    name: str, here: Path, one_file: SimulatedDetector
+) -> None:
+    workspace = failed_reconstruction(name, here, one_file)
+    mended = ("--set", "reco.program=faser_reco_alignment.py", "--set", "reco.time_limit_s=null")
+    assert call(command("resume", str(workspace), *mended), here).returncode in DONE
+
+
+def failed_reconstruction(name: str, here: Path, one_file: SimulatedDetector) -> Path:
+    """Return the workspace of an alignment that ended as its failure says."""
     text, settings, said = FAILING[name]
     bad = program(here / "reco.sh", text)
     once = ("--set", "reco.max_attempts=1", "--set", f"reco.program={bad}", *settings)
@@ -335,10 +356,7 @@ def test_a_reconstruction_that_fails_is_shown(
     assert "auto-iter resume" in failed.stdout
     assert list((workspace / "iter01/2kfalignment").iterdir()) == []
     assert checkpoint(workspace)["state"] == "failed"
-    if name == "no end":  # and resumed once it is mended
-        settings = ("--set", "reco.program=faser_reco_alignment.py")
-        settings += ("--set", "reco.time_limit_s=null")
-        assert call(command("resume", str(workspace), *settings), here).returncode in DONE
+    return workspace
 
 
 @pytest.fixture
