@@ -21,6 +21,7 @@ from auto_iter.batch.htcondor.schedd.protocol import (
     by_cluster,
 )
 from auto_iter.batch.htcondor.schedd.refusals import refusal
+from auto_iter.batch.htcondor.submit import KEY_ATTRIBUTE
 from auto_iter.errors import TransientError
 
 Job = dict[str, Value]
@@ -121,9 +122,17 @@ class ScheddTwin:
         self._reached("count_by_cluster")
         if self.cannot_group:
             raise TransientError("no such query")
-        found = _matching(self._shown(self.queue), constraint)
-        each = Counter((int(job["ClusterId"]), int(job["JobStatus"])) for job in found)
-        return by_cluster((*group, number) for group, number in each.items())
+        names = ("ClusterId", "JobStatus", KEY_ATTRIBUTE)
+        groups = Counter(tuple(job[name] for name in names) for job in self._shown(self.queue))
+        # as a schedd does: it judges groups, which have nothing else of their jobs
+        found = _matching(
+            [
+                dict(zip((*names, "number"), (*group, n), strict=True))
+                for group, n in groups.items()
+            ],
+            constraint,
+        )
+        return by_cluster([int(group[name]) for name in (*names[:2], "number")] for group in found)
 
     def query(self, constraint: str, projection: Sequence[str], *, limit: int = -1) -> list[Ad]:
         self._reached("query")

@@ -135,8 +135,8 @@ class Cluster:
         if self._shared is None or seen is None or not (self._polls.is_due() and self._may_hear()):
             return None
         told = self._shared.told(self._jobs.submission, self._polls.is_news)
-        if told is None:
-            return None
+        if told is None or told.counts.completed:
+            return None  # some may be home already: only our own question can tell
         if not self._says_nothing_new(told.counts, seen):
             return told.counts if told.counts != seen.counts else None
         self._unmatched.look(told.counts.idle)

@@ -142,7 +142,7 @@ class SharedPolls:
         each = (f"(ClusterId == {cluster} && {ads.with_key(key)})" for _, cluster, key in wanted)
         asked_at = self.now()
         try:
-            found = self.schedd.at(schedd).count_by_cluster(f"({' || '.join(each)}) && !{ads.HOME}")
+            found = self.schedd.at(schedd).count_by_cluster(" || ".join(each))
         except AutoIterError:
             self._not_before = self.now() + NOT_AGAIN_S
             return

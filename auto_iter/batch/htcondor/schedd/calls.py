@@ -91,11 +91,15 @@ class Calls:
         names |= {"completed": "Completed", "removed": "Removed"}
         return {ours: int(totals[theirs]) for ours, theirs in names.items()}
 
-    def call_count_by_cluster(self, constraint: str) -> list[list[int]]:
-        """Return (cluster, status, number of jobs) of what matches, for each that there is."""
-        grouped, number = ["ClusterId", "JobStatus"], "JobCount"
+    def call_count_by_cluster(self, constraint: str, key: str) -> list[list[int]]:
+        """Return (cluster, status, number of jobs) of what matches, for each that there is.
+
+        The schedd judges the groups, not their jobs: what a constraint names has to be grouped by.
+        """
+        wanted = ["ClusterId", "JobStatus", "JobCount"]
+        grouped = [*wanted[:2], key]
         ads = self._schedd().query(constraint, grouped, opts=self._condor.QueryOpts.GroupBy)
-        return [[int(ad.get(name)) for name in (*grouped, number)] for ad in ads]
+        return [[int(ad.get(name)) for name in wanted] for ad in ads]
 
     def call_query(self, constraint: str, projection: list[str], limit: int) -> list[Answer]:
         """Return the ads that match."""

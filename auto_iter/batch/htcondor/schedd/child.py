@@ -22,6 +22,7 @@ from auto_iter.batch.htcondor.schedd.protocol import (
     by_cluster,
 )
 from auto_iter.batch.htcondor.schedd.refusals import explained, refusal
+from auto_iter.batch.htcondor.submit import KEY_ATTRIBUTE
 from auto_iter.errors import CredentialsError, ScheddError, TransientError
 from auto_iter.times import to_the_second
 
@@ -76,7 +77,8 @@ class ScheddProcess:
 
     def count_by_cluster(self, constraint: str) -> dict[int, QueueCounts]:
         """Count the queue's jobs by cluster."""
-        return by_cluster(self._call("count_by_cluster", constraint=constraint))
+        rows = self._call("count_by_cluster", constraint=constraint, key=KEY_ATTRIBUTE)
+        return by_cluster(rows)
 
     def query(self, constraint: str, projection: Sequence[str], *, limit: int = -1) -> list[Ad]:
         """Return ads of the queue."""

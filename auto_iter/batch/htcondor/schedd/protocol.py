@@ -104,7 +104,10 @@ class Schedd(Protocol):
         ...
 
     def count_by_cluster(self, constraint: str) -> dict[int, QueueCounts]:
-        """Count the queue's jobs by cluster; the answer is an ad for each cluster and status."""
+        """Count the queue's jobs by cluster; the answer is an ad for each cluster, status and key.
+
+        The constraint is about these three, and knows nothing else of a job.
+        """
         ...
 
     def query(self, constraint: str, projection: Sequence[str], *, limit: int = -1) -> list[Ad]:
