@@ -81,7 +81,7 @@ pool-test: ## the same alignment on a real HTCondor pool (root, Debian); takes i
 # What takes minutes each and has a shorter sister is left out.
 POOL_SHORT := not (transferred or phases_that_converge or daemon_to_dag or memory_that_a_file \
 	or brings_its_program or kills_and_holds or twenty_kills or go_in_in_portions \
-	or fits_two_runs or ran_too_long)
+	or fits_two_runs or ran_too_long or asks_once_for_all)
 
 pool-short: ## the same without its longest tests: what CI has time for
 	bash tests/pool/run.sh -k "$(POOL_SHORT)"
