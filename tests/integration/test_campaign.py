@@ -7,6 +7,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from auto_iter.errors import NOT_CONVERGED_EXIT_CODE
 from tests.integration.commands import (
     SimulatedDetector,
@@ -61,6 +63,7 @@ def test_a_campaign_that_is_killed_is_taken_up_again_and_reported(
     assert {path: path.stat().st_mtime_ns for path in (first, second)} == before
 
 
+@pytest.mark.long
 def test_two_at_once_on_the_local_batch_system_have_nothing_to_share(
     simulated: SimulatedDetector, tmp_path: Path
 ) -> None:
@@ -74,6 +77,7 @@ def test_two_at_once_on_the_local_batch_system_have_nothing_to_share(
     assert not (tmp_path / "campaign.polls").exists()
 
 
+@pytest.mark.long
 def test_an_interval_of_several_runs_is_aligned_and_reported_with_the_others(
     tmp_path: Path,
 ) -> None:
