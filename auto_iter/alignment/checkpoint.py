@@ -117,11 +117,12 @@ def _read(path: Path) -> Snapshot:
     for old in range(schema, SCHEMA):
         body = MIGRATIONS[old](body)
     try:
-        return _validate(path, body)
-    except CheckpointError as error:
+        return Snapshot.model_validate(body)
+    except ValidationError as error:
+        what = f"{path}: {first_problem(error)}"
         if document["checksum"] == EDITED:
-            raise _EditError(error.reason, _MEND_EDIT) from None
-        raise
+            raise _EditError(what, _MEND_EDIT) from None
+        raise CheckpointError(what, _RESTORE) from None
 
 
 _RESTORE = "restore the file from state.yaml.bak, or set `checksum: edited` after a deliberate edit"
@@ -155,10 +156,3 @@ def _parse(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise CheckpointError(f"{path}: empty or not a checkpoint", _RESTORE)
     return document
-
-
-def _validate(path: Path, body: dict[str, Any]) -> Snapshot:
-    try:
-        return Snapshot.model_validate(body)
-    except ValidationError as error:
-        raise CheckpointError(f"{path}: {first_problem(error)}", _RESTORE) from None
