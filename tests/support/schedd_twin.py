@@ -114,9 +114,8 @@ class ScheddTwin:
 
     def count(self, constraint: str) -> QueueCounts:
         self._reached("count")
-        found = [job["JobStatus"] for job in _matching(self._shown(self.queue), constraint)]
-        numbers = {name: found.count(status) for name, status in _STATUS.items()}
-        return QueueCounts(total=len(found), **numbers)
+        found = _matching(self._shown(self.queue), constraint)
+        return QueueCounts.of(Counter(int(job["JobStatus"]) for job in found))
 
     def count_by_cluster(self, constraint: str) -> dict[int, QueueCounts]:
         self._reached("count_by_cluster")
@@ -257,9 +256,6 @@ class ScheddTwin:
 
     def close(self) -> None:
         pass
-
-
-_STATUS = {"idle": 1, "held": 5, "completed": 4, "removed": 3}
 
 
 def _matching(jobs: list[Job], constraint: str) -> list[Job]:

@@ -131,10 +131,10 @@ class Cluster:
         That no job has ended or was held since we looked is taken as it is: a wrong answer would
         have us look later than we should. Whatever else it says, a look of our own begins with it.
         """
-        seen = self._queue.seen
-        if self._shared is None or seen is None or not (self._polls.is_due() and self._may_hear()):
+        shared, seen = self._heard, self._queue.seen
+        if shared is None or seen is None:
             return None
-        told = self._shared.told(self._jobs.submission, self._polls.is_news)
+        told = shared.told(self._jobs.submission, self._polls.is_news)
         if told is None or told.counts.completed:
             return None  # some may be home already: only our own question can tell
         if not self._says_nothing_new(told.counts, seen):
@@ -145,9 +145,12 @@ class Cluster:
         self._polls.note_hearing(told.asked_at)
         return None
 
-    def _may_hear(self) -> bool:
+    @property
+    def _heard(self) -> SharedPolls | None:
+        """What others were told, where we would ask the schedd and their answer may do."""
         # Of jobs that do not exist yet, one may have come for each that has ended.
-        return self._config.max_idle is None and self._polls.may_hear()
+        may_do = self._config.max_idle is None and self._polls.may_hear()
+        return self._shared if may_do and self._polls.is_due() else None
 
     def _says_nothing_new(self, counts: QueueCounts, seen: Sight) -> bool:
         """Tell whether the same jobs as when we looked are there, and only wait and run."""
@@ -157,10 +160,11 @@ class Cluster:
 
     def _has_heard_nothing_new(self, seen: Sight) -> bool:
         """Tell, once, that a poll would cost the schedd nothing now."""
-        if self._shared is None or not (self._polls.is_due() and self._may_hear()):
+        shared = self._heard
+        if shared is None:
             return False
         within_s = self._interval_s / 4
-        told = self._shared.news_of(self._jobs.submission, self._polls.is_news, within_s)
+        told = shared.news_of(self._jobs.submission, self._polls.is_news, within_s)
         if told is None or told.asked_at == self._was_told_at:
             return False
         self._was_told_at = told.asked_at  # once: not every state polls

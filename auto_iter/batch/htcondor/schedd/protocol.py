@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,28 +61,27 @@ class QueueCounts:
     completed: int = 0
     removed: int = 0
 
+    @classmethod
+    def of(cls, statuses: Mapping[int, int]) -> QueueCounts:
+        """Return what so many jobs of each status (HTCondor's `JobStatus`) amount to."""
+        numbers = {name: statuses.get(status, 0) for name, status in _STATUS.items()}
+        return cls(total=sum(statuses.values()), **numbers)
+
     @property
     def running(self) -> int:
         """Jobs on a machine."""
         return self.total - self.idle - self.held - self.completed - self.removed
 
 
-_STATUS = {"idle": 1, "held": 5, "completed": 4, "removed": 3}
+_STATUS = {"idle": 1, "held": ads.HELD, "completed": ads.COMPLETED, "removed": 3}
 
 
 def by_cluster(rows: Iterable[Sequence[int]]) -> dict[int, QueueCounts]:
     """Return the counts of each cluster, of rows with cluster, status and number of jobs."""
-    found: dict[int, dict[int, int]] = {}
+    found: dict[int, Counter[int]] = {}
     for cluster, status, number in rows:
-        statuses = found.setdefault(cluster, {})
-        statuses[status] = statuses.get(status, 0) + number
-    return {
-        cluster: QueueCounts(
-            total=sum(statuses.values()),
-            **{name: statuses.get(status, 0) for name, status in _STATUS.items()},
-        )
-        for cluster, statuses in found.items()
-    }
+        found.setdefault(cluster, Counter())[status] += number
+    return {cluster: QueueCounts.of(statuses) for cluster, statuses in found.items()}
 
 
 class Schedd(Protocol):
