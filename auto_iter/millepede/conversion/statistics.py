@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from auto_iter.detector.labels import (
@@ -20,6 +19,7 @@ from auto_iter.detector.labels import (
     align_id_component,
 )
 from auto_iter.millepede.conversion.curvature import Curvature
+from auto_iter.millepede.mille.records import Bools, Floats, Indices
 
 TRACK_PARAMETERS = 5
 
@@ -66,6 +66,12 @@ class LayerResiduals(BaseModel):
 
     before: Spread = Field(default_factory=Spread)
     after: Spread = Field(default_factory=Spread)
+
+    def __add__(self, other: LayerResiduals) -> LayerResiduals:
+        return LayerResiduals(before=self.before + other.before, after=self.after + other.after)
+
+
+Summed = TypeVar("Summed", Spread, LayerResiduals, Curvature)
 
 
 class Statistics(BaseModel):
@@ -123,12 +129,7 @@ class Statistics(BaseModel):
         layer = self.layers.get(number)
         return layer.after if layer is not None else self.modules.get(number, Spread())
 
-    def add_tracks(
-        self,
-        chi2: npt.NDArray[np.float64],
-        hits: npt.NDArray[np.int64],
-        kept: npt.NDArray[np.bool_],
-    ) -> None:
+    def add_tracks(self, chi2: Floats, hits: Indices, kept: Bools) -> None:
         """Add tracks: their chi2, numbers of hits, and which passed the cuts."""
         ndf = np.maximum(hits - TRACK_PARAMETERS, 0)
         self.tracks += len(chi2)
@@ -138,37 +139,25 @@ class Statistics(BaseModel):
         self.chi2_kept += float(chi2[kept].sum())
         self.ndf_kept += int(ndf[kept].sum())
 
-    def add_curvatures(
-        self, charge: npt.NDArray[np.float64], pz_gev: npt.NDArray[np.float64]
-    ) -> None:
+    def add_curvatures(self, charge: Floats, pz_gev: Floats) -> None:
         """Add |q/p| of tracks that passed the cuts, with these charges and momenta (GeV)."""
         for sign, chosen in (("+", charge > 0), ("-", charge < 0)):
             if chosen.any():
                 before = self.curvatures.get(sign, Curvature())
                 self.curvatures[sign] = before + Curvature.of(pz_gev[chosen])
 
-    def add_sides(
-        self, align_ids: npt.NDArray[np.int64], residual_mm: npt.NDArray[np.float64]
-    ) -> None:
+    def add_sides(self, align_ids: Indices, residual_mm: Floats) -> None:
         """Add hits after all cuts by the side, and their residuals by the module, they are on."""
-        counts = np.bincount(align_ids)
-        sums = np.bincount(align_ids, weights=residual_mm)
-        squares = np.bincount(align_ids, weights=residual_mm * residual_mm)
-        for align_id in np.flatnonzero(counts).tolist():
-            number, hits = _side_number(align_id), int(counts[align_id])
-            self.sides[number] += hits
-            added = Spread(
-                hits=hits, sum_mm=float(sums[align_id]), sum_mm2=float(squares[align_id])
-            )
+        for align_id, added in _spreads(align_ids, residual_mm):
+            number = _side_number(align_id)
             module = number[:-1]
+            self.sides[number] += added.hits
             self.modules[module] = self.modules.get(module, Spread()) + added
 
-    def add_tracks_on(
-        self, track: npt.NDArray[np.int64], align_ids: npt.NDArray[np.int64], tracks: int
-    ) -> None:
+    def add_tracks_on(self, track: Indices, align_ids: Indices, tracks: int) -> None:
         """Add hits after all cuts: which of `tracks` tracks each is on, from 0, and its side."""
         shape = (tracks, STATIONS, LAYERS, MODULES, SIDES)
-        crossed: npt.NDArray[np.bool_] = np.zeros(shape, dtype=np.bool_)
+        crossed: Bools = np.zeros(shape, dtype=np.bool_)
         digits = (align_ids // 1000, align_ids // 100 % 10, align_ids // 10 % 10, align_ids % 10)
         crossed[(track, *digits)] = True
         counted = Counter() if self.tracks_on is None else self.tracks_on
@@ -179,9 +168,7 @@ class Statistics(BaseModel):
             crossed = np.asarray(crossed.any(axis=-1))
         self.tracks_on = counted
 
-    def add_distribution(
-        self, layer: npt.NDArray[np.int64], residual_mm: npt.NDArray[np.float64]
-    ) -> None:
+    def add_distribution(self, layer: Indices, residual_mm: Floats) -> None:
         """Count hits on layers (station·3 + layer) by their residual; those beyond are left out."""
         bins = len(self.EDGES_UM) - 1
         place = np.searchsorted(self.EDGES_UM, 1e3 * residual_mm, side="right") - 1
@@ -196,26 +183,18 @@ class Statistics(BaseModel):
     def add_residuals(
         self,
         stage: Literal["before", "after"],
-        layer: npt.NDArray[np.int64],
-        residual_mm: npt.NDArray[np.float64],
-        counted: npt.NDArray[np.bool_],
+        layer: Indices,
+        residual_mm: Floats,
+        counted: Bools,
     ) -> None:
         """Add residuals of hits on layers (station·3 + layer) where `counted`."""
         if stage == "before":
             self.hits += len(layer)
         else:
             self.hits_kept += int(np.count_nonzero(counted))
-        chosen, where = residual_mm[counted], layer[counted]
-        size = STATIONS * LAYERS
-        hits = np.bincount(where, minlength=size)
-        sums = np.bincount(where, weights=chosen, minlength=size)
-        squares = np.bincount(where, weights=chosen * chosen, minlength=size)
-        for index in np.flatnonzero(hits):
-            number = Component(*divmod(int(index), LAYERS)).number
+        for index, added in _spreads(layer[counted], residual_mm[counted]):
+            number = Component(*divmod(index, LAYERS)).number
             entry = self.layers.setdefault(number, LayerResiduals())
-            added = Spread(
-                hits=int(hits[index]), sum_mm=float(sums[index]), sum_mm2=float(squares[index])
-            )
             setattr(entry, stage, getattr(entry, stage) + added)
 
     def __add__(self, other: Statistics) -> Statistics:
@@ -224,33 +203,19 @@ class Statistics(BaseModel):
             for name, value in self
             if isinstance(value, int | float)
         }
-        layers = {
-            number: LayerResiduals(
-                before=_layer(self, number).before + _layer(other, number).before,
-                after=_layer(self, number).after + _layer(other, number).after,
-            )
-            for number in sorted(self.layers.keys() | other.layers.keys())
-        }
         return Statistics(
             **merged,
             dropped_tracks=_sum(self.dropped_tracks, other.dropped_tracks),
             dropped_hits=_sum(self.dropped_hits, other.dropped_hits),
-            layers=layers,
+            layers=_merged(self.layers, other.layers, LayerResiduals()),
             sides=_sum(self.sides, other.sides),
             tracks_on=_sum_of_known(self, other),
-            modules={
-                number: self.modules.get(number, Spread()) + other.modules.get(number, Spread())
-                for number in sorted(self.modules.keys() | other.modules.keys())
-            },
+            modules=_merged(self.modules, other.modules, Spread()),
             histograms={
                 number: _added(self.histograms.get(number), other.histograms.get(number))
                 for number in sorted(self.histograms.keys() | other.histograms.keys())
             },
-            curvatures={
-                sign: self.curvatures.get(sign, Curvature())
-                + other.curvatures.get(sign, Curvature())
-                for sign in sorted(self.curvatures.keys() | other.curvatures.keys())
-            },
+            curvatures=_merged(self.curvatures, other.curvatures, Curvature()),
             matching=self.matching + other.matching,
         )
 
@@ -268,8 +233,21 @@ def total(parts: Iterable[Statistics]) -> Statistics:
     return result or Statistics()
 
 
-def _layer(statistics: Statistics, number: str) -> LayerResiduals:
-    return statistics.layers.get(number, LayerResiduals())
+def _spreads(where: Indices, residual_mm: Floats) -> Iterator[tuple[int, Spread]]:
+    """Yield the residuals of hits by where they are (counted from 0), as far as any are there."""
+    hits = np.bincount(where)
+    sums = np.bincount(where, weights=residual_mm)
+    squares = np.bincount(where, weights=residual_mm * residual_mm)
+    for at in np.flatnonzero(hits).tolist():
+        yield at, Spread(hits=int(hits[at]), sum_mm=float(sums[at]), sum_mm2=float(squares[at]))
+
+
+def _merged(
+    one: Mapping[str, Summed], other: Mapping[str, Summed], nothing: Summed
+) -> dict[str, Summed]:
+    """Return the sums of two mappings, key by key, in the order of the keys."""
+    keys = sorted(one.keys() | other.keys())
+    return {key: one.get(key, nothing) + other.get(key, nothing) for key in keys}
 
 
 def _sum(one: Counter[str], other: Counter[str]) -> Counter[str]:

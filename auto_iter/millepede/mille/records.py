@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from auto_iter.errors import InputError
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Integers = NDArray[np.int32]
 Indices = NDArray[np.int64]
 
@@ -83,7 +84,7 @@ def decode(reals: NDArray[np.floating], integers: Integers, first: Indices) -> M
 
 def _pair_up(
     zeros: Indices, in_record: Indices, reals: NDArray[np.floating]
-) -> tuple[Indices, Indices, NDArray[np.bool_]]:
+) -> tuple[Indices, Indices, Bools]:
     """Return value words, sigma words, and where a sigma word announces special data."""
     if (in_record % 2).any():
         adjacent = np.flatnonzero(np.diff(zeros) == 1)
@@ -130,7 +131,7 @@ def _gather(
     return measurements
 
 
-def mask_of(start: Indices, stop: Indices, total: int) -> tuple[Indices, NDArray[np.bool_]]:
+def mask_of(start: Indices, stop: Indices, total: int) -> tuple[Indices, Bools]:
     """Offsets and the mask of the ascending ranges start[k]..stop[k] - 1 among `total` words.
 
     Masks select faster than indices.
