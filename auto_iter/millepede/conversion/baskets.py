@@ -66,17 +66,13 @@ class BranchReader:
         self._branch = branch
         self._source = source
         self._is_jagged = is_jagged
-        self._edges: list[int] = [int(edge) for edge in branch.entry_offsets]
+        self.edges: list[int] = [int(edge) for edge in branch.entry_offsets]
+        """The entries at which baskets begin, and the end."""
         self._seeks = branch.member("fBasketSeek")
         self._sizes = branch.member("fBasketBytes")
         self._stored = int(branch.member("fWriteBasket"))
         self._next = 0
         self._current: Basket | None = None
-
-    @property
-    def edges(self) -> list[int]:
-        """The entries at which baskets begin, and the end."""
-        return self._edges
 
     def read(self, start: int, stop: int) -> tuple[Bytes, Offsets]:
         """Return the joined bytes of entries start … stop−1 and the offsets within (from 0).
@@ -105,7 +101,7 @@ class BranchReader:
         return self._current
 
     def _load(self, number: int) -> Basket:
-        start, stop = self._edges[number], self._edges[number + 1]
+        start, stop = self.edges[number], self.edges[number + 1]
         if number >= self._stored:
             return self._embedded(number, start, stop)
         seek, size = int(self._seeks[number]), int(self._sizes[number])

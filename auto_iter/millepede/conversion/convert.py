@@ -7,7 +7,6 @@ non-zero local derivatives, uncertainty, non-zero global derivatives.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,17 +26,19 @@ from auto_iter.errors import InputError
 from auto_iter.millepede.conversion import kfalignment as kf
 from auto_iter.millepede.conversion.matching import matching
 from auto_iter.millepede.conversion.statistics import Statistics
+from auto_iter.millepede.mille.records import Bools, Indices, Integers
 from auto_iter.millepede.solver.local_fit import independence
 from auto_iter.workspace.hashes import new_hash
 
-TRACK_PARAMETERS = ("x", "y", "theta", "phi", "qop")
 NOT_COMPUTED = -9000.0
 """Derivatives below were not computed."""
 MAX_GLOBAL_ROTATION = 2.0
 """|d residual / d rx|, |d residual / d ry| above are nonsense (applies to layers)."""
 
-Bools = npt.NDArray[np.bool_]
-Words = npt.NDArray[np.int32]
+Singles = npt.NDArray[np.float32]
+
+_UNCERTAINTY = 1 + len(kf.TRACK_DERIVATIVES)
+"""The column of a hit's values behind its residual and the track derivatives."""
 
 
 def global_columns(scheme: Scheme) -> tuple[str, ...]:
@@ -77,16 +78,17 @@ class Converter:
     statistics: Statistics = field(default_factory=Statistics)
 
     def __post_init__(self) -> None:
-        self._columns = global_columns(self.scheme)
         self._values = (
             kf.RESIDUAL,
-            *(kf.track_derivative(name) for name in TRACK_PARAMETERS),
+            *kf.TRACK_DERIVATIVES,
             kf.UNCERTAINTY,
-            *self._columns,
+            *global_columns(self.scheme),
         )
         self._tracks = new_hash()
         self._labels = _label_table(self.scheme)
-        self._layers = _layer_table()
+        # station·3 + layer by align_id, where there is a side
+        numbers = np.arange(len(self._labels))
+        self._layers = numbers // 1000 * LAYERS + numbers // 100 % 10
 
     @property
     def branches(self) -> tuple[str, ...]:
@@ -98,28 +100,26 @@ class Converter:
         """What stands for the tracks so far: their momentum and chi2, however they are stored."""
         return self._tracks.hexdigest()
 
-    def convert(self, chunk: kf.Chunk) -> Words:
+    def convert(self, chunk: kf.Chunk) -> Integers:
         """Return the records of `chunk` as 32-bit words, ready to be written."""
         both = np.column_stack((chunk.tracks[kf.CHI2], chunk.tracks[kf.PZ]))
         self._tracks.update(np.ascontiguousarray(both).data)
         kept = self._select_tracks(chunk)
         ids = self._align_ids(chunk)
-        hits = self._select_hits(chunk, np.repeat(kept, np.diff(chunk.ends)), ids)
+        hits = self._select_hits(chunk, np.repeat(kept, chunk.sizes), ids)
         values = np.empty((len(ids), len(self._values)), dtype=np.float32)
         with np.errstate(over="ignore"):
             for column, name in enumerate(self._values):
                 values[:, column] = chunk.hits[name]
         kept, hits = self._drop_degenerate(chunk, kept, hits, values)
-        self.statistics.add_tracks(chunk.tracks[kf.CHI2], np.diff(chunk.ends), kept)
+        self.statistics.add_tracks(chunk.tracks[kf.CHI2], chunk.sizes, kept)
         if self.judges:
             self._add_to_judge_by(chunk, kept)
         self.statistics.add_residuals("after", self._layers[ids], chunk.hits[kf.RESIDUAL], hits)
         self.statistics.add_sides(ids[hits], chunk.hits[kf.RESIDUAL][hits])
-        sizes = np.diff(chunk.ends)
-        track = np.repeat(np.arange(len(sizes)), sizes)
-        self.statistics.add_tracks_on(track[hits], ids[hits], len(sizes))
+        self.statistics.add_tracks_on(chunk.track[hits], ids[hits], len(chunk.sizes))
         used = values != 0
-        used[:, 0] = used[:, 1 + len(TRACK_PARAMETERS)] = True
+        used[:, 0] = used[:, _UNCERTAINTY] = True
         used &= hits[:, np.newaxis]
         return self._records(chunk, values, self._labels.take(ids, axis=0), used)
 
@@ -130,11 +130,10 @@ class Converter:
             self.statistics.add_curvatures(
                 chunk.tracks[kf.CHARGE][passed], chunk.tracks[kf.PZ][passed]
             )
-        names = tuple(kf.track_derivative(name) for name in TRACK_PARAMETERS)
-        self.statistics.matching += matching(chunk, kept, names)
+        self.statistics.matching += matching(chunk, kept)
 
     def _select_tracks(self, chunk: kf.Chunk) -> Bools:
-        chi2, pz, hits = chunk.tracks[kf.CHI2], chunk.tracks[kf.PZ], np.diff(chunk.ends)
+        chi2, pz, hits = chunk.tracks[kf.CHI2], chunk.tracks[kf.PZ], chunk.sizes
         reasons = {
             "chi2": chi2 > self.cuts.max_chi2,
             "pz_low": pz < self.cuts.min_pz_gev,
@@ -147,7 +146,7 @@ class Converter:
             kept &= ~dropped
         return kept
 
-    def _align_ids(self, chunk: kf.Chunk) -> npt.NDArray[np.int64]:
+    def _align_ids(self, chunk: kf.Chunk) -> Indices:
         numbers = chunk.hits[kf.ALIGN_ID]
         clipped = np.clip(numbers, 0, len(self._labels) - 1)
         ids = clipped.astype(np.int64)
@@ -156,7 +155,7 @@ class Converter:
             raise InputError(f"branch {kf.ALIGN_ID!r} holds {bad:g}, which is no side of a module")
         return ids
 
-    def _select_hits(self, chunk: kf.Chunk, kept: Bools, ids: npt.NDArray[np.int64]) -> Bools:
+    def _select_hits(self, chunk: kf.Chunk, kept: Bools, ids: Indices) -> Bools:
         residual = chunk.hits[kf.RESIDUAL]
         size = np.abs(residual)
         inside = size < Statistics.RANGE_MM
@@ -177,7 +176,7 @@ class Converter:
         return self._drop_hits("uncertainty", kept, uncertainty <= 0)
 
     def _drop_degenerate(
-        self, chunk: kf.Chunk, kept: Bools, hits: Bools, values: npt.NDArray[np.float32]
+        self, chunk: kf.Chunk, kept: Bools, hits: Bools, values: Singles
     ) -> tuple[Bools, Bools]:
         """Drop tracks whose parameters the hits that are left cannot tell apart.
 
@@ -192,14 +191,14 @@ class Converter:
         if not len(tracks):
             return kept, hits
         stored = values[hits].T.astype(np.float64)
-        rows, sigma = stored[1 : 1 + len(TRACK_PARAMETERS)], stored[1 + len(TRACK_PARAMETERS)]
+        rows, sigma = stored[1:_UNCERTAINTY], stored[_UNCERTAINTY]
         starts = np.append(first[tracks], first[-1])
         bad = tracks[independence(rows, sigma, starts) < self.cuts.min_independence]
         if len(bad):
             self.statistics.dropped_tracks["degenerate"] += len(bad)
             kept = kept.copy()
             kept[bad] = False
-            hits = self._drop_hits("track", hits, ~np.repeat(kept, np.diff(chunk.ends)))
+            hits = self._drop_hits("track", hits, ~np.repeat(kept, chunk.sizes))
         return kept, hits
 
     def _drop_hits(self, reason: str, kept: Bools, dropped: Bools) -> Bools:
@@ -207,9 +206,7 @@ class Converter:
         remaining: Bools = kept & ~dropped
         return remaining
 
-    def _records(
-        self, chunk: kf.Chunk, values: npt.NDArray[np.float32], labels: Words, used: Bools
-    ) -> Words:
+    def _records(self, chunk: kf.Chunk, values: Singles, labels: Integers, used: Bools) -> Integers:
         """Lay out records: length, then 0 and the values, then 0 and the labels."""
         running = np.zeros(len(used) + 1, dtype=np.int64)
         np.cumsum(np.count_nonzero(used, axis=1), out=running[1:])
@@ -232,24 +229,13 @@ class Converter:
         return words
 
 
-def _label_table(scheme: Scheme) -> Words:
+def _label_table(scheme: Scheme) -> Integers:
     """Return labels by align_id, in the columns of a hit's values; −1 where there is no side."""
-    leading = [0, *range(1, 1 + len(TRACK_PARAMETERS)), 0]
+    leading = [0, *range(1, _UNCERTAINTY), 0]
     width = len(leading) + len(global_columns(scheme))
     table = np.full((STATIONS * 1000, width), -1, dtype=np.int32)
-    for align_id in _align_ids():
+    sides = itertools.product(range(STATIONS), range(LAYERS), range(MODULES), range(SIDES))
+    for station, layer, module, side in sides:
+        align_id = station * 1000 + layer * 100 + module * 10 + side
         table[align_id] = [*leading, *side_labels(align_id, scheme)]
     return table
-
-
-def _layer_table() -> npt.NDArray[np.int64]:
-    """Return station·3 + layer by align_id; 0 where there is no side."""
-    table = np.zeros(STATIONS * 1000, dtype=np.int64)
-    for align_id in _align_ids():
-        table[align_id] = align_id // 1000 * LAYERS + align_id // 100 % 10
-    return table
-
-
-def _align_ids() -> Iterator[int]:
-    numbers = itertools.product(range(STATIONS), range(LAYERS), range(MODULES), range(SIDES))
-    return (s * 1000 + layer * 100 + m * 10 + side for s, layer, m, side in numbers)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,10 @@ def track_derivative(parameter: str) -> str:
     return f"fitParam_align_local_derivation_x_par_{parameter}"
 
 
+TRACK_PARAMETERS = ("x", "y", "theta", "phi", "qop")
+TRACK_DERIVATIVES = tuple(track_derivative(name) for name in TRACK_PARAMETERS)
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Some consecutive tracks. `ends[i]` is the first hit of track i, `ends[i+1]` its end.
@@ -63,6 +68,16 @@ class Chunk:
     tracks: Mapping[str, Floats]
     hits: Mapping[str, Floats]
     ends: Offsets
+
+    @cached_property
+    def sizes(self) -> Offsets:
+        """How many hits each track has."""
+        return np.diff(self.ends)
+
+    @cached_property
+    def track(self) -> Offsets:
+        """Which track (from 0) each hit is on."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
 
 class TrackFile:

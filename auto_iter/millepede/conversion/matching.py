@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from auto_iter.detector.stations import IFT
 from auto_iter.millepede.conversion import kfalignment as kf
 from auto_iter.millepede.conversion.statistics import Spread
+from auto_iter.millepede.mille.records import Bools
 from auto_iter.millepede.solver.local_fit import fit
 
 RANGE_MM = 5.0
 """Farther from where the spectrometer sees the track is another track, or noise."""
 
 
-def matching(
-    chunk: kf.Chunk, kept: npt.NDArray[np.bool_], track_derivatives: tuple[str, ...]
-) -> Spread:
+def matching(chunk: kf.Chunk, kept: Bools) -> Spread:
     """Return how far hits in the IFT are from the track that the spectrometer alone sees (mm).
 
     One entry a track of `kept` (one a track of `chunk`) that has hits there: the mean over them of
@@ -24,17 +22,16 @@ def matching(
     match are what this is about; they count up to RANGE_MM. The fit is repeated without the hits
     in the IFT, linearly: the track moves by the fit to the other residuals. Empty without any.
     """
-    sizes = np.diff(chunk.ends)
-    track = np.repeat(np.arange(len(sizes)), sizes)
+    sizes = chunk.sizes
     is_ift = chunk.hits[kf.ALIGN_ID] // 1000 == IFT
-    chosen = kept & (np.bincount(track[is_ift], minlength=len(sizes)) > 0)
+    chosen = kept & (np.bincount(chunk.track[is_ift], minlength=len(sizes)) > 0)
     if not chosen.any():
         return Spread()
     used = np.repeat(chosen, sizes)
     record = np.repeat(np.arange(np.count_nonzero(chosen)), sizes[chosen])
     first = np.concatenate(([0], np.cumsum(sizes[chosen])))
     inside = is_ift[used]
-    rows = np.array([chunk.hits[name][used] for name in track_derivatives])
+    rows = np.array([chunk.hits[name][used] for name in kf.TRACK_DERIVATIVES])
     residual, sigma = chunk.hits[kf.RESIDUAL][used], chunk.hits[kf.UNCERTAINTY][used]
     weight = np.zeros(len(residual))
     np.divide(1.0, sigma**2, out=weight, where=~inside & (sigma > 0))

@@ -10,7 +10,7 @@ import numpy as np
 
 from auto_iter.alignment.judges.arrival import Look
 from auto_iter.millepede.conversion import kfalignment as kf
-from auto_iter.millepede.conversion.convert import TRACK_PARAMETERS, Converter
+from auto_iter.millepede.conversion.convert import Converter
 from auto_iter.millepede.evidence.amplitude import look_at
 from auto_iter.millepede.mille.file import records_in
 from auto_iter.millepede.results import SolutionRecord
@@ -48,13 +48,13 @@ def _on_stations(chunk: kf.Chunk, stations: Collection[int]) -> kf.Chunk:
     used = np.isin(station, list(stations))
     if used.all():
         return chunk
-    track = np.repeat(np.arange(len(chunk.ends) - 1), np.diff(chunk.ends))[used]
+    track = chunk.track[used]
     filled, record, count = np.unique(track, return_inverse=True, return_counts=True)
     ends = np.concatenate(([0], np.cumsum(count)))
     hits = {name: values[used] for name, values in chunk.hits.items()}
     tracks = {name: values[filled] for name, values in chunk.tracks.items()}
     if len(filled):
-        rows = np.array([hits[kf.track_derivative(name)] for name in TRACK_PARAMETERS])
+        rows = np.array([hits[name] for name in kf.TRACK_DERIVATIVES])
         with np.errstate(all="ignore"):
             weight = hits[kf.UNCERTAINTY] ** -2.0
             again = fit(rows, hits[kf.RESIDUAL], weight, ends, record)

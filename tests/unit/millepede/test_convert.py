@@ -17,7 +17,7 @@ from auto_iter.detector.labels import Scheme
 from auto_iter.errors import InputError
 from auto_iter.files import write_whole
 from auto_iter.millepede.conversion import kfalignment as kf
-from auto_iter.millepede.conversion.convert import TRACK_PARAMETERS, Converter
+from auto_iter.millepede.conversion.convert import Converter
 from auto_iter.millepede.conversion.files import convert_files, convert_tracks
 from auto_iter.millepede.conversion.statistics import Statistics, total
 from tests.support.kfalignment import REFERENCE, branches, sources, with_degenerate_tracks, write
@@ -130,7 +130,7 @@ def one_track(**changed: Any) -> dict[str, Any]:
     hits = {name: [[0.5] * 15] for name in names}
     derivatives = np.random.default_rng(1).uniform(0.5, 1, (5, 15)).tolist()
     hits |= {
-        kf.track_derivative(n): [d] for n, d in zip(TRACK_PARAMETERS, derivatives, strict=True)
+        kf.track_derivative(n): [d] for n, d in zip(kf.TRACK_PARAMETERS, derivatives, strict=True)
     }
     hits |= {kf.ALIGN_ID: [ids], kf.RESIDUAL: [[0.01] * 15], kf.UNCERTAINTY: [[0.02] * 15]}
     content = {"fitParam_chi2": [10.0], "fitParam_pz": [1000.0], **hits}
