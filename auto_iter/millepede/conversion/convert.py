@@ -26,7 +26,7 @@ from auto_iter.errors import InputError
 from auto_iter.millepede.conversion import kfalignment as kf
 from auto_iter.millepede.conversion.matching import matching
 from auto_iter.millepede.conversion.statistics import Statistics
-from auto_iter.millepede.mille.records import Bools, Indices, Integers
+from auto_iter.millepede.mille.records import Bools, Indices, Integers, edges_of
 from auto_iter.millepede.solver.local_fit import independence
 from auto_iter.workspace.hashes import new_hash
 
@@ -184,9 +184,7 @@ class Converter:
         near that limit is noise, in the solution as well as in its uncertainties. Judged by the
         numbers as Mille stores them.
         """
-        left = np.zeros(len(hits) + 1, dtype=np.int64)
-        np.cumsum(hits, out=left[1:])
-        first = left[chunk.ends]
+        first = edges_of(hits)[chunk.ends]
         tracks = np.flatnonzero(np.diff(first))
         if not len(tracks):
             return kept, hits
@@ -208,9 +206,7 @@ class Converter:
 
     def _records(self, chunk: kf.Chunk, values: Singles, labels: Integers, used: Bools) -> Integers:
         """Lay out records: length, then 0 and the values, then 0 and the labels."""
-        running = np.zeros(len(used) + 1, dtype=np.int64)
-        np.cumsum(np.count_nonzero(used, axis=1), out=running[1:])
-        entries = np.diff(running[chunk.ends])
+        entries = np.diff(edges_of(np.count_nonzero(used, axis=1))[chunk.ends])
         entries = entries[entries > 0]
         lengths = np.empty((len(entries), 4), dtype=np.int64)
         lengths[:] = [2, 0, 1, 0]

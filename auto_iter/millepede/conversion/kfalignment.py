@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import uproot
 
 from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.files import naming
 from auto_iter.millepede.conversion.baskets import BranchReader, BrokenBranchError, Bytes, Offsets
+from auto_iter.millepede.mille.records import Bools, Floats, edges_of
 
 TREE = "tree"
 CHI2 = "fitParam_chi2"
@@ -34,8 +34,6 @@ RESIDUAL = "fitParam_align_local_residual_x"
 UNCERTAINTY = "fitParam_align_local_measured_xe"
 CHUNK_TRACKS = 1000
 """Small enough that what a chunk becomes stays in the processor's cache."""
-
-Floats = npt.NDArray[np.float64]
 
 
 def local_derivative(parameter: str) -> str:
@@ -169,7 +167,7 @@ class _Layout:
 
     offsets: Offsets
     ends: Offsets
-    payload: npt.NDArray[np.bool_] | None
+    payload: Bools | None
 
 
 class _CheckedReader:
@@ -195,9 +193,7 @@ class _CheckedReader:
         lengths = np.diff(offsets) - self._header
         if lengths.min() < 0 or (lengths % 8).any():
             raise self._broken("has entries of impossible length")
-        ends = np.zeros(len(offsets), dtype=np.int64)
-        np.cumsum(lengths // 8, out=ends[1:])
-        return _Layout(offsets, ends, _payload(offsets, self._header))
+        return _Layout(offsets, edges_of(lengths // 8), _payload(offsets, self._header))
 
     def hits(self, start: int, stop: int, layout: _Layout) -> Floats:
         """Return one number per hit; the layout must be the same as in the other branches."""
@@ -230,7 +226,7 @@ class _CheckedReader:
         return InputError(f"{self._path}: branch {self.name!r} {what}")
 
 
-def _payload(offsets: Offsets, header_bytes: int) -> npt.NDArray[np.bool_] | None:
+def _payload(offsets: Offsets, header_bytes: int) -> Bools | None:
     """Return which 16-bit words are numbers, not headers; None when there are no headers."""
     if not header_bytes:
         return None

@@ -7,7 +7,7 @@ import numpy as np
 from auto_iter.detector.stations import IFT
 from auto_iter.millepede.conversion import kfalignment as kf
 from auto_iter.millepede.conversion.statistics import Spread
-from auto_iter.millepede.mille.records import Bools
+from auto_iter.millepede.mille.records import Bools, edges_of
 from auto_iter.millepede.solver.local_fit import fit
 
 RANGE_MM = 5.0
@@ -29,7 +29,7 @@ def matching(chunk: kf.Chunk, kept: Bools) -> Spread:
         return Spread()
     used = np.repeat(chosen, sizes)
     record = np.repeat(np.arange(np.count_nonzero(chosen)), sizes[chosen])
-    first = np.concatenate(([0], np.cumsum(sizes[chosen])))
+    first = edges_of(sizes[chosen])
     inside = is_ift[used]
     rows = np.array([chunk.hits[name][used] for name in kf.TRACK_DERIVATIVES])
     residual, sigma = chunk.hits[kf.RESIDUAL][used], chunk.hits[kf.UNCERTAINTY][used]

@@ -13,6 +13,7 @@ from auto_iter.millepede.conversion import kfalignment as kf
 from auto_iter.millepede.conversion.convert import Converter
 from auto_iter.millepede.evidence.amplitude import look_at
 from auto_iter.millepede.mille.file import records_in
+from auto_iter.millepede.mille.records import edges_of
 from auto_iter.millepede.results import SolutionRecord
 from auto_iter.millepede.solver.local_fit import fit
 
@@ -50,7 +51,7 @@ def _on_stations(chunk: kf.Chunk, stations: Collection[int]) -> kf.Chunk:
         return chunk
     track = chunk.track[used]
     filled, record, count = np.unique(track, return_inverse=True, return_counts=True)
-    ends = np.concatenate(([0], np.cumsum(count)))
+    ends = edges_of(count)
     hits = {name: values[used] for name, values in chunk.hits.items()}
     tracks = {name: values[filled] for name, values in chunk.tracks.items()}
     if len(filled):

@@ -77,7 +77,7 @@ def decode(reals: NDArray[np.floating], integers: Integers, first: Indices) -> M
         return _decode_with_special(reals, integers, first, zeros, in_record)
     if (in_record % 2).any():
         raise BadRecordError(_broken(int(np.flatnonzero(in_record % 2)[0])))
-    record_first = np.concatenate(([0], np.cumsum(in_record // 2)))
+    record_first = edges_of(in_record // 2)
     end = _measurement_ends(begin, record_first, first)
     return _gather(reals, integers, record_first, (begin, middle, end))
 
@@ -141,9 +141,14 @@ def mask_of(start: Indices, stop: Indices, total: int) -> tuple[Indices, Bools]:
     lengths = np.diff(bounds.ravel(), prepend=0, append=total)
     pattern = np.zeros(len(lengths), bool)
     pattern[1::2] = True
-    offset = np.zeros(len(start) + 1, np.int64)
-    np.cumsum(lengths[1::2], out=offset[1:])
-    return offset, np.repeat(pattern, lengths)
+    return edges_of(lengths[1::2]), np.repeat(pattern, lengths)
+
+
+def edges_of(lengths: NDArray[np.integer] | Bools) -> Indices:
+    """Return where each of consecutive parts begins that are so long, and the end of the last."""
+    edges = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=edges[1:])
+    return edges
 
 
 def _refuse_nan(reals: NDArray[np.floating]) -> None:
@@ -157,8 +162,7 @@ def _refuse_nan(reals: NDArray[np.floating]) -> None:
 def _ranges(start: Indices, stop: Indices) -> tuple[Indices, Indices]:
     """Offsets and the concatenation of the ranges start[k]..stop[k] - 1."""
     length = stop - start
-    offset = np.zeros(len(start) + 1, np.int64)
-    np.cumsum(length, out=offset[1:])
+    offset = edges_of(length)
     return offset, np.repeat(start - offset[:-1], length) + np.arange(offset[-1])
 
 
@@ -170,7 +174,7 @@ def _decode_with_special(
     in_record: Indices,
 ) -> Measurements:
     """Skip special data: (any, 0), (-n, 0), n words of anything. Rare, so record by record."""
-    bounds = np.concatenate(([0], np.cumsum(in_record)))
+    bounds = edges_of(in_record)
     found: list[tuple[int, int, int]] = []
     record_first = [0]
     for record in range(len(first) - 1):
