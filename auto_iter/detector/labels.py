@@ -24,7 +24,6 @@ HALF_STEREO_RAD = 0.020
 
 Modules = Literal["x_rz", "all", "off"]
 
-
 FIRST_MODULE_LABEL = 10_000
 """Labels of modules and sides begin here; below are layers and stations."""
 
@@ -103,6 +102,11 @@ class Place:
     def name(self) -> str:
         """In words, e.g. `station 1 layer 0 rz`."""
         return f"{self.component.name} {self.parameter}"
+
+    @property
+    def kind(self) -> str:
+        """What it shares with others of its depth, e.g. `layer rz`."""
+        return f"{self.component.depth} {self.parameter}"
 
     @property
     def is_shift(self) -> bool:

@@ -98,8 +98,7 @@ def _pulls(parameters: Iterable[Parameter], strategy: Strategy) -> dict[str, flo
         place = strategy.places.get(parameter.label)
         if place is None or not parameter.is_free or not parameter.sigma:
             continue
-        group = f"{place.component.depth} {place.parameter}"
-        pulls[group] = max(pulls.get(group, 0.0), abs(parameter.value) / parameter.sigma)
+        pulls[place.kind] = max(pulls.get(place.kind, 0.0), abs(parameter.value) / parameter.sigma)
     return pulls
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from auto_iter.detector.constants import Covariance
 from auto_iter.detector.labels import pairs_within_modules
 from auto_iter.errors import PhysicsError
 from auto_iter.millepede.exit_codes import PedeAbortError, PedeEnding, Use, ending_of
@@ -33,7 +34,7 @@ class StepEnd:
 
     ending: PedeEnding
     figures: FitFigures
-    covariance: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    covariance: Covariance = field(default_factory=dict)
     said: str = ""
     remedy: str = ""
     rejects: Rejects = field(default_factory=Rejects)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from auto_iter.detector.constants import Covariance
 from auto_iter.detector.labels import Parameter, Place, Scheme
 from auto_iter.errors import InputError, PhysicsError
 from auto_iter.millepede.evidence.hits import EXAMPLES, Evidence
@@ -49,7 +50,7 @@ class Steps:
     engine: Engine
     ends: tuple[StepEnd, ...]
     merged: Mapping[int, Parameter]
-    covariance: Mapping[tuple[int, int], float]
+    covariance: Covariance
     remarks: tuple[str, ...] = ()
     held: tuple[Place, ...] = ()
 

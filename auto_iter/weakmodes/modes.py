@@ -201,8 +201,7 @@ def _unknown(known: Floats, modes: Eigenmodes, scheme: Scheme) -> list[WeakMode]
 def _dominant(vector: Floats, labels: Sequence[int], scheme: Scheme) -> str:
     shares: dict[str, float] = {}
     for label, component in zip(labels, vector, strict=True):
-        where = place(label, scheme)
-        kind = f"{where.component.depth} {where.parameter}"
+        kind = place(label, scheme).kind
         shares[kind] = shares.get(kind, 0.0) + float(component**2)
     ordered = sorted(shares, key=lambda kind: (-shares[kind], kind))
     if shares[ordered[0]] >= DOMINANT:

@@ -16,7 +16,7 @@ from auto_iter.detector.constants import Constants
 from auto_iter.detector.labels import Scheme
 from auto_iter.weakmodes.label_space import Floats, label_values, place
 from auto_iter.weakmodes.modes import Eigenmodes
-from auto_iter.weakmodes.truth import Comparison, compare
+from auto_iter.weakmodes.truth import compare
 
 DIGITS = 5
 """Significant ones that are kept: a judge needs no more, and a person reads them."""
@@ -33,38 +33,27 @@ def group_changes(
     now = compare(modes, change)
     pulls_before = None if before is None else compare(modes, before).pulls
     members: dict[str, list[int]] = {}
-    for at, label in enumerate(modes.labels):
-        if np.isfinite(now.pulls[at]):
-            where = place(label, scheme)
-            members.setdefault(f"{where.component.depth} {where.parameter}", []).append(at)
-    return tuple(
-        _group(name, members[name], now, change, pulls_before, scheme) for name in sorted(members)
-    )
-
-
-def _group(  # noqa: PLR0913, PLR0917 - a row of a table is made of these
-    name: str,
-    members: Sequence[int],
-    now: Comparison,
-    change: Floats,
-    before: Floats | None,
-    scheme: Scheme,
-) -> GroupChange:
-    at = np.array(members)
-    determined, pulls, raw = 1e3 * now.difference[at], now.pulls[at], 1e3 * change[at]
-    worst = place(now.labels[members[int(np.argmax(np.abs(pulls)))]], scheme)
-    return GroupChange(
-        name=name,
-        parameters=len(members),
-        largest=_largest(determined),
-        rms=_rms(determined),
-        largest_pull=_largest(pulls),
-        rms_pull=_rms(pulls),
-        worst=worst.name,
-        raw_largest=_largest(raw),
-        raw_rms=_rms(raw),
-        cosine=None if before is None else _cosine(pulls, before[at]),
-    )
+    for number, label in enumerate(modes.labels):
+        if np.isfinite(now.pulls[number]):
+            members.setdefault(place(label, scheme).kind, []).append(number)
+    found = []
+    for name, at in sorted(members.items()):
+        determined, pulls, raw = 1e3 * now.difference[at], now.pulls[at], 1e3 * change[at]
+        worst = modes.labels[at[int(np.argmax(np.abs(pulls)))]]
+        group = GroupChange(
+            name=name,
+            parameters=len(at),
+            largest=_largest(determined),
+            rms=_rms(determined),
+            largest_pull=_largest(pulls),
+            rms_pull=_rms(pulls),
+            worst=place(worst, scheme).name,
+            raw_largest=_largest(raw),
+            raw_rms=_rms(raw),
+            cosine=None if pulls_before is None else _cosine(pulls, pulls_before[at]),
+        )
+        found.append(group)
+    return tuple(found)
 
 
 def step_between(

@@ -43,10 +43,6 @@ def _order(places: Sequence[Place]) -> list[int]:
     return sorted(range(len(places)), key=keys.__getitem__)
 
 
-def _kind(where: Place) -> str:
-    return f"{where.component.depth} {where.parameter}"
-
-
 def correlations_figure(history: History, modes: Eigenmodes) -> Drawn:
     """Return the matrix of correlations as a picture, parameters by kind."""
     scheme = history.strategy.labels
@@ -60,7 +56,7 @@ def correlations_figure(history: History, modes: Eigenmodes) -> Drawn:
     picture[..., :3] = np.where(matrix[..., np.newaxis] > 0, _rgb(ACCENT), _rgb(LAST))
     picture[..., 3] = np.abs(np.clip(matrix, -1, 1)) ** 0.8
     axes.imshow(picture, interpolation="none")
-    kinds = [_kind(places[at]) for at in order]
+    kinds = [places[at].kind for at in order]
     firsts = [at for at, kind in enumerate(kinds) if at == 0 or kind != kinds[at - 1]]
     for first in firsts[1:]:
         axes.axhline(first - 0.5, color=GREY, linewidth=0.5)
@@ -124,7 +120,7 @@ def weak_modes_figure(history: History, modes: Eigenmodes, weak: Sequence[WeakMo
     """Return the weak modes drawn: which parameters of which layer take part in each."""
     chosen = list(weak[:MOST_MODES])
     places = [place(label, history.strategy.labels) for label in modes.labels]
-    kinds = list(dict.fromkeys(_kind(places[at]) for at in _order(places)))
+    kinds = list(dict.fromkeys(places[at].kind for at in _order(places)))
     groups = sorted({_group(where) for where in places})
     columns = min(_COLUMNS, len(chosen))
     rows = -(-len(chosen) // columns)
@@ -184,7 +180,7 @@ def _parts(vector: Floats, places: Sequence[Place]) -> _Parts:
     """Return the part of each layer and kind in a combination: its share, and which way it goes."""
     parts: _Parts = {}
     for where, amount in zip(places, vector, strict=True):
-        at = (_group(where), _kind(where))
+        at = (_group(where), where.kind)
         share, total = parts.get(at, (0.0, 0.0))
         parts[at] = (share + float(amount**2), total + float(amount))
     return parts
