@@ -23,7 +23,6 @@ from auto_iter.errors import InputError
 
 GEOMETRIES = ("01", "02", "03", "04", "05", "06")
 PROPERTY = "AlignDbTool.AlignmentConstants="
-FOLDER = "/Tracker/Align"
 _TRACKER, _ALIGN = 1, 2
 """Nodes of the folder set and of the folder; the root is 0."""
 _TABLES = """

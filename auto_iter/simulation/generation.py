@@ -71,9 +71,7 @@ def generate(
     event, sensor = np.append(event, noise[0]), np.append(sensor, noise[1])
     position, strips = np.append(position, noise[2]), np.append(strips, noise[3])
     order = np.lexsort((sensor, event))
-    return SimulatedRaw(
-        run, number, events, event[order], sensor[order], position[order], strips[order]
-    )
+    return SimulatedRaw(run, number, events, event, sensor, position, strips).keep(order)
 
 
 def draw_tracks(random: np.random.Generator, beam: Beam, count: int) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,11 @@ class SimulatedRaw:
     sensor: Index
     position: Array
     strips: Index
+
+    def keep(self, wanted: Index | npt.NDArray[np.bool_]) -> SimulatedRaw:
+        """Return it with the clusters that a mask or an index selects."""
+        columns = ("event", "sensor", "position", "strips")
+        return replace(self, **{name: getattr(self, name)[wanted] for name in columns})
 
 
 def quantised(position: Array) -> npt.NDArray[np.uint16]:

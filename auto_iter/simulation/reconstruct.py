@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +48,4 @@ def _in_use(raw: SimulatedRaw, *, with_ift: bool, events: slice) -> SimulatedRaw
         kept &= raw.event < stop
     if not with_ift:
         kept &= raw.sensor >= SENSORS_PER_STATION
-    return replace(
-        raw,
-        event=raw.event[kept],
-        sensor=raw.sensor[kept],
-        position=raw.position[kept],
-        strips=raw.strips[kept],
-    )
+    return raw.keep(kept)

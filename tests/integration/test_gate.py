@@ -7,7 +7,6 @@ iterations its raw files have hardly any cluster on that module: it was off in t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,10 +36,8 @@ def while_it_was_off(raw_file: Path, iteration: int) -> Path:
     raw = read_raw(raw_file)
     is_on = raw.sensor // SIDES == (STATION * LAYERS + LAYER) * MODULES + MODULE
     kept = ~is_on | (np.cumsum(is_on) <= CLUSTERS_LEFT)
-    fields = ("event", "sensor", "position", "strips")
-    thinned = replace(raw, **{name: getattr(raw, name)[kept] for name in fields})
     output = raw_file.with_suffix(".off.raw")
-    write_raw(output, thinned)
+    write_raw(output, raw.keep(kept))
     return output
 
 
@@ -100,10 +97,8 @@ def without_side_0(raw_file: Path, iteration: int) -> Path:
     del iteration
     raw = read_raw(raw_file)
     kept = raw.sensor != ((STATION * LAYERS + LAYER) * MODULES + MODULE) * SIDES
-    fields = ("event", "sensor", "position", "strips")
-    thinned = replace(raw, **{name: getattr(raw, name)[kept] for name in fields})
     output = raw_file.with_suffix(".half.raw")
-    write_raw(output, thinned)
+    write_raw(output, raw.keep(kept))
     return output
 
 
