@@ -34,10 +34,7 @@ class FitFigures:
 
 def read_log(path: Path) -> FitFigures:
     """Return the figures of a `millepede.log`; zeros where it has none."""
-    try:
-        text = path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return FitFigures()
+    text = _text(path)
     records, chi2, rejects = _RECORDS.search(text), _CHI2.search(text), _REJECTS.search(text)
     return FitFigures(
         records=int(records[1]) if records else 0,
@@ -60,14 +57,18 @@ def read_output(path: Path) -> Complaints:
 
     The warnings stand between two banners, each with a line of advice (`=>`) that is left out.
     """
-    try:
-        text = path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return Complaints()
+    text = _text(path)
     rejected = _ANY_REJECTS.findall(text)
     kinds = [int(count) for count in _COUNT.findall(rejected[-1])] if rejected else []
     is_whole = len(kinds) == len(fields(Rejects))
     return Complaints(tuple(_between_banners(text)), Rejects(*kinds) if is_whole else Rejects())
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
 
 
 def _between_banners(text: str) -> Iterator[str]:
