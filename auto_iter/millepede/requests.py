@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,22 +110,14 @@ class SolveRequest(Message):
 
         Raises ValidationError for fields that are missing or none.
         """
-        millepede = config.millepede
         asked: dict[str, Any] = {
             "binaries": [source.binary for source in sources],
             "statistics": [source.statistics for source in sources],
             "weights": {s.binary.name: weights[s.number] for s in sources if s.number in weights},
-            "iteration": stage.iteration,
-            "phase": stage.phase,
-            "within": stage.within,
-            "solver": millepede.solver,
+            **asdict(stage),
+            # what the configuration calls as a request does
+            **{name: value for name, value in config.millepede if name in cls.model_fields},
             "pede_install": config.paths.pede_install,
-            "time_limit_s": millepede.time_limit_s,
-            "least_hits": millepede.least_hits,
-            "least_tracks": millepede.least_tracks,
-            "max_shift_mm": millepede.max_shift_mm,
-            "max_rotation_rad": millepede.max_rotation_rad,
-            "accept_bad_matrix": millepede.accept_bad_matrix,
         }
         return cls.model_validate(asked | others)
 
