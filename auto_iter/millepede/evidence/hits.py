@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from auto_iter.config.cuts import TrackCuts
-from auto_iter.detector.labels import Component, Place, component_of_number, components
+from auto_iter.detector.labels import Component, Place, component_of_number
 from auto_iter.detector.rigid import led_by
 from auto_iter.millepede.conversion.statistics import Statistics
 from auto_iter.millepede.evidence.losses import Losses
@@ -92,7 +92,7 @@ class Evidence:
         remarks = list(self._going_along(led))
         if not short:
             return tuple(remarks)
-        dead = list(self._dead({place.component for place in short}, strategy))
+        dead = self._dead(short)
         remarks += [f"{component.name}: no hits; stays where it is" for component in dead[:NAMED]]
         if len(dead) > NAMED:
             remarks.append(f"{len(dead) - NAMED} more components have no hits and stay, too")
@@ -118,10 +118,7 @@ class Evidence:
         """Return the components of which nothing moves for want of hits, the poorest first."""
         all_of, poor_of = _by_component(moved), _by_component(poor)
         whole = {number for number, count in poor_of.items() if count == all_of[number]}
-        outermost = [number for number in whole if number[:-1] not in whole]
-        found = sorted(
-            map(component_of_number, outermost), key=lambda each: (self.hits(each), each)
-        )
+        found = sorted(_outermost(whole), key=lambda each: (self.hits(each), each))
         told = [f"{each.name} ({self._counts(each)})" for each in found[:NAMED]]
         if len(found) > NAMED:
             told.append(f"and {len(found) - NAMED} more")
@@ -148,19 +145,10 @@ class Evidence:
         """What tracks and hits were lost to."""
         return Losses(self.statistics, self.cuts)
 
-    def _dead(self, short: Collection[Component], strategy: Strategy) -> Iterator[Component]:
-        """Yield components without hits, the outermost of each, that hold something to be moved."""
-        found: list[Component] = []
-        outermost_first = sorted(
-            components(strategy.station_numbers), key=lambda each: (len(each.number), each)
-        )
-        for component in outermost_first:
-            concerned = any(component.contains(each) for each in short)
-            if not concerned or self.hits(component):
-                continue
-            if not any(outer.contains(component) for outer in found):
-                found.append(component)
-                yield component
+    def _dead(self, short: Collection[Place]) -> list[Component]:
+        """Return the components without hits that hold any of `short`, the outermost of each."""
+        found = _outermost({number for number in _by_component(short) if not self._hits[number]})
+        return sorted(found, key=lambda each: (len(each.number), each))
 
 
 def _moved(strategy: Strategy, phase: Phase) -> frozenset[Place]:
@@ -168,6 +156,11 @@ def _moved(strategy: Strategy, phase: Phase) -> frozenset[Place]:
     steps = phase.steps
     places = strategy.places.values()
     return frozenset(each for each in places if not all(step.fixes(each) for step in steps))
+
+
+def _outermost(numbers: set[str]) -> Iterator[Component]:
+    """Yield the components of `numbers` that do not lie within another one of them."""
+    return (component_of_number(each) for each in numbers if each[:-1] not in numbers)
 
 
 def _by_component(places: Collection[Place]) -> Counter[str]:
