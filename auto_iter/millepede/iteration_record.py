@@ -103,10 +103,9 @@ def _pulls(parameters: Iterable[Parameter], strategy: Strategy) -> dict[str, flo
 
 
 def _parameter_record(parameter: Parameter, strategy: Strategy) -> ParameterRecord:
-    place = strategy.places.get(parameter.label)
     return ParameterRecord(
         label=parameter.label,
-        name=place.name if place is not None else f"label {parameter.label}",
+        name=strategy.name_of(parameter.label),
         value=parameter.value,
         sigma=parameter.sigma,
         presigma=parameter.presigma,

@@ -163,10 +163,7 @@ def _refuse_bad_uncertainties(
     bad = [parameter for parameter in found if parameter.is_without_uncertainty]
     if not bad:
         return
-    names = [
-        strategy.places[each.label].name if each.label in strategy.places else f"label {each.label}"
-        for each in bad[:EXAMPLES]
-    ]
+    names = [strategy.name_of(each.label) for each in bad[:EXAMPLES]]
     raise PhysicsError(
         f"{step}: {len(bad)} fitted parameters have no uncertainty, or a negative one: "
         f"{', '.join(names)}{', …' if len(bad) > EXAMPLES else ''} ({where})",
@@ -189,9 +186,7 @@ def _merge(merged: dict[int, Parameter], found: Mapping[int, Parameter]) -> None
     for label, parameter in found.items():
         before = merged.get(label)
         if before is not None and before.is_free and not parameter.is_free:
-            merged[label] = Parameter(
-                label, parameter.value, before.presigma, parameter.change, before.sigma
-            )
+            merged[label] = replace(parameter, presigma=before.presigma, sigma=before.sigma)
         elif before is not None and before.follows is not None and not parameter.is_free:
             merged[label] = replace(parameter, follows=before.follows)
         else:

@@ -7,7 +7,6 @@ with auto-iter are in `conf/strategies`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Literal
 
@@ -28,7 +27,6 @@ from auto_iter.millepede.strategy.parts import (
     Phase,
     Presigmas,
     Prior,
-    Step,
 )
 
 
@@ -76,13 +74,10 @@ class Strategy(Part):
                 raise ValueError(
                     f"phase {phase.name!r} frees the IFT, which needs reco_stations: 4"
                 )
-        for phase, step in self._steps():
-            if all(step.fixes(place) for place in self.places.values()):
+        for phase in self.phases:
+            if any(all(map(step.fixes, self.places.values())) for step in phase.steps):
                 raise ValueError(f"phase {phase.name!r}: a step fixes every parameter")
         return self
-
-    def _steps(self) -> Iterator[tuple[Phase, Step]]:
-        return ((phase, step) for phase in self.phases for step in phase.steps)
 
     @cached_property
     def station_numbers(self) -> tuple[int, ...]:
@@ -93,6 +88,10 @@ class Strategy(Part):
     def places(self) -> dict[int, Place]:
         """All labels of these stations, in the parameter file's order."""
         return places(self.station_numbers, self.labels)
+
+    def name_of(self, label: int) -> str:
+        """Return what a label stands for in words; of other stations' there is just the number."""
+        return self.places[label].name if label in self.places else f"label {label}"
 
     @property
     def iterations(self) -> int | None:
