@@ -15,7 +15,7 @@ import numpy as np
 from auto_iter.detector.constants import Constants
 from auto_iter.detector.field import bend_lever
 from auto_iter.detector.geometry import layer_centre, module_offset
-from auto_iter.detector.labels import LAYERS, MODULES, PARAMETERS
+from auto_iter.detector.labels import LAYERS, MODULES, PARAMETERS, Component
 from auto_iter.weakmodes.label_space import Floats
 
 
@@ -27,23 +27,13 @@ class Family:
     members: tuple[Constants, ...]
 
 
-@dataclass(frozen=True)
-class _Layer:
-    key: str
-    centre: Floats
-
-
 def families(stations: Sequence[int]) -> list[Family]:
     """Return known movements of `stations` (from 0), first those that move no sensor."""
-    layers = [
-        _Layer(f"{station}{layer}", layer_centre(station, layer))
-        for station in stations
-        for layer in range(LAYERS)
-    ]
+    layers = [Component(station, layer) for station in stations for layer in range(LAYERS)]
     return [*_between_depths(layers), *_of_the_frame(layers), *_of_towers(layers)]
 
 
-def _of_the_frame(layers: Sequence[_Layer]) -> list[Family]:
+def _of_the_frame(layers: Sequence[Component]) -> list[Family]:
     """Rigid movements, shears and what a common bias of q/p does."""
     one, along_z, bending = _profiles(layers)
     found = [
@@ -64,13 +54,13 @@ def _of_the_frame(layers: Sequence[_Layer]) -> list[Family]:
     return found
 
 
-def _profiles(layers: Sequence[_Layer]) -> tuple[Floats, Floats, Floats]:
+def _profiles(layers: Sequence[Component]) -> tuple[Floats, Floats, Floats]:
     """Return along the layers: 1, z in m from the middle, and the bending without its line in z.
 
     A track's own position and slope take up what is constant and linear; what they leave of the
     bending is what a bias of q/p looks like.
     """
-    z = np.array([layer.centre[2] for layer in layers])
+    z = np.array([layer_centre(each.station, each.layer)[2] for each in layers])
     lever = bend_lever(z)
     line = np.polyfit(z, lever, 1)
     return (
@@ -80,22 +70,25 @@ def _profiles(layers: Sequence[_Layer]) -> tuple[Floats, Floats, Floats]:
     )
 
 
-def _one(name: str, layers: Sequence[_Layer], profile: Floats, **direction: float) -> Family:
+def _one(name: str, layers: Sequence[Component], profile: Floats, **direction: float) -> Family:
     return _frame_family(name, layers, profile, lambda _: direction)
 
 
-def _rotation_about_z(name: str, layers: Sequence[_Layer], profile: Floats) -> Family:
+def _rotation_about_z(name: str, layers: Sequence[Component], profile: Floats) -> Family:
     """About the z axis, not about each layer's own centre: those are staggered in y."""
-    return _frame_family(
-        name, layers, profile, lambda at: {"x": -at.centre[1], "y": at.centre[0], "rz": 1.0}
-    )
+
+    def direction(layer: Component) -> Mapping[str, float]:
+        x, y, _ = layer_centre(layer.station, layer.layer)
+        return {"x": -y, "y": x, "rz": 1.0}
+
+    return _frame_family(name, layers, profile, direction)
 
 
 def _frame_family(
     name: str,
-    layers: Sequence[_Layer],
+    layers: Sequence[Component],
     profile: Floats,
-    direction: Callable[[_Layer], Mapping[str, float]],
+    direction: Callable[[Component], Mapping[str, float]],
 ) -> Family:
     """Return a movement by `profile` along `direction`: as layers, and as their modules make it."""
     by_layers: Constants = {}
@@ -113,16 +106,16 @@ def _carried(layer: str, movement: Sequence[float], sign: float = 1.0) -> Consta
     A module's x' points along y, its y' along −x.
     """
     x, y, rz = movement[0], movement[1], movement[5]
-    offsets = {module: module_offset(module) for module in range(MODULES)}
+    offsets = map(module_offset, range(MODULES))
     return {
         f"{layer}{module}": _six(
             x=sign * float(y + rz * offset[0]), y=sign * float(rz * offset[1] - x), rz=sign * rz
         )
-        for module, offset in offsets.items()
+        for module, offset in enumerate(offsets)
     }
 
 
-def _between_depths(layers: Sequence[_Layer]) -> list[Family]:
+def _between_depths(layers: Sequence[Component]) -> list[Family]:
     """Move a component one way and all that it holds the other way: nothing moves."""
     keys = [layer.key for layer in layers]
     stations = {key[0]: [other for other in keys if other[0] == key[0]] for key in keys}
@@ -145,7 +138,7 @@ def _between_depths(layers: Sequence[_Layer]) -> list[Family]:
     ]
 
 
-def _against_modules(name: str, layers: Sequence[_Layer], movement: Sequence[float]) -> Family:
+def _against_modules(name: str, layers: Sequence[Component], movement: Sequence[float]) -> Family:
     return Family(
         name,
         tuple(
@@ -154,7 +147,7 @@ def _against_modules(name: str, layers: Sequence[_Layer], movement: Sequence[flo
     )
 
 
-def _of_towers(layers: Sequence[_Layer]) -> list[Family]:
+def _of_towers(layers: Sequence[Component]) -> list[Family]:
     """Muons fly nearly along z: modules behind one another are a small detector of their own."""
     one, along_z, bending = _profiles(layers)
     kinds = (

@@ -135,16 +135,13 @@ def name_weak_modes(modes: Eigenmodes, scheme: Scheme) -> tuple[WeakMode, ...]:
     weak = modes.weak
     named: list[WeakMode] = []
     known = np.empty((weak.shape[1], 0))
-    for family in families(_stations(modes.labels, scheme)):
+    stations = sorted({place(label, scheme).component.station for label in modes.labels})
+    for family in families(stations):
         new = _new_directions(_overlaps(family, modes, scheme), known)
         if new.shape[1]:
             known = np.column_stack([known, new])
             named.append(_described(family.name, new, modes))
     return (*named, *_unknown(known, modes, scheme))
-
-
-def _stations(labels: Sequence[int], scheme: Scheme) -> list[int]:
-    return sorted({place(label, scheme).component.station for label in labels})
 
 
 def _overlaps(family: Family, modes: Eigenmodes, scheme: Scheme) -> Floats:
