@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from auto_iter.millepede.mille.records import (
+    Bools,
     Floats,
     Indices,
     Integers,
@@ -58,13 +59,8 @@ class Sums:
     chi2: float = 0.0
     ndf: int = 0
     weighted_ndf: float = 0.0
-    kinds: Rejects = field(default_factory=Rejects)
+    rejects: Rejects = field(default_factory=Rejects)
     slack: float = np.inf  # least distance, in units of sqrt(chi2), of a record from the huge cut
-
-    @property
-    def rejects(self) -> int:
-        """All records that were left out."""
-        return self.kinds.total
 
     def grow(self, size: int) -> None:
         """Make room for labels that were not met before."""
@@ -100,7 +96,7 @@ def add_block(
         local[filled] = np.maximum.reduceat(m.local_index, words[:-1][filled])
     # more parameters than measurements have no full rank; an index may be damage, and too large
     hopeless = local > np.diff(m.record_first)
-    sums.kinds.singular += int(hopeless.sum())
+    sums.rejects.singular += int(hopeless.sum())
     # records without local parameters say nothing: pede passes over them
     for count in np.unique(local[(local > 0) & ~hopeless]).tolist():
         chosen = np.flatnonzero((local == count) & ~hopeless)
@@ -125,7 +121,7 @@ def _finite_records(m: Measurements, index: Integers, sums: Sums) -> tuple[Measu
         bad[row[~np.isfinite(values)]] = True
     record = np.repeat(np.arange(m.records), np.diff(m.record_first))
     is_bad = np.bincount(record[bad], minlength=m.records) > 0
-    sums.kinds.singular += int(is_bad.sum())
+    sums.rejects.singular += int(is_bad.sum())
     good = select_records(replace(m, global_label=index), np.flatnonzero(~is_bad))
     return good, good.global_label
 
@@ -195,13 +191,13 @@ class _Batch:
 
     def _reject(
         self, sums: Sums, result: LocalFit, chi2: Floats, fraction: NDArray[np.float32]
-    ) -> NDArray[np.bool_]:
+    ) -> Bools:
         request = self.request
         ndf = self.equations - self.count
         finite = result.regular
         usable = finite & (ndf > 0)
-        sums.kinds.singular += int((~finite).sum())
-        sums.kinds.no_freedom += int((finite & (ndf <= 0)).sum())
+        sums.rejects.singular += int((~finite).sum())
+        sums.rejects.no_freedom += int((finite & (ndf <= 0)).sum())
         sums.ndf += int(ndf[usable].sum())
         sums.weighted_ndf += self.file_weight * float(ndf[usable].sum())
         limit = chi2_limit_per_ndf(3, ndf) * ndf.astype(np.float32)
@@ -209,7 +205,7 @@ class _Batch:
         if request.chi2_cut >= 0:
             huge_limit = (request.huge_cut * limit).astype(np.float64)
             huge = usable & (chi2 > huge_limit)
-            sums.kinds.huge += int(huge.sum())
+            sums.rejects.huge += int(huge.sum())
             accepted = usable & ~huge
             room = np.sqrt(huge_limit[accepted]) - np.sqrt(chi2[accepted])
             sums.slack = min(sums.slack, float(room.min(initial=np.inf)))
@@ -217,12 +213,12 @@ class _Batch:
                 cut = (request.chi2_cut * limit).astype(np.float64)
                 large = accepted & (chi2 > cut)
                 sums.chi2 += self.file_weight * float(cut[large].sum())
-                sums.kinds.large += int(large.sum())
+                sums.rejects.large += int(large.sum())
                 accepted = accepted & ~large
         if request.down_weighting > 1 and request.down_weight_cut != 0:
             weak = accepted & (fraction > request.down_weight_cut)
             sums.chi2 += self.file_weight * float(chi2[weak].sum())
-            sums.kinds.large += int(weak.sum())
+            sums.rejects.large += int(weak.sum())
             accepted = accepted & ~weak
         return accepted
 
@@ -233,7 +229,7 @@ class _Batch:
             return weight, pull * pull
         return weight * _factor(pull, 2), _loss(pull, 2)
 
-    def _entries(self, keep: NDArray[np.bool_]) -> Indices:
+    def _entries(self, keep: Bools) -> Indices:
         if keep.all():
             return np.bincount(self.index, minlength=self.size)
         words = np.repeat(keep, np.diff(self.m.global_first))

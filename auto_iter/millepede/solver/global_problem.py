@@ -204,14 +204,14 @@ class Evaluator:
         self._known = (parameters.copy(), sums)
         if sums.matrix is not None:
             self.hessian = sums.matrix
-            self._complete = not (sums.kinds.huge or sums.kinds.large)
+            self._complete = not (sums.rejects.huge or sums.rejects.large)
 
     def _from_hessian(self, parameters: Floats, chi2_cut: np.float32) -> Sums | None:
         if self._known is None or self.hessian is None or not self._complete:
             return None
         before, sums = self._known
         linear = chi2_cut == 0 and self.options.down_weighting < 2
-        if not linear or sums.kinds.huge or sums.kinds.large:
+        if not linear or sums.rejects.huge or sums.rejects.large:
             return None
         step = parameters - before
         change = self.hessian @ step

@@ -150,15 +150,15 @@ class Descent:
             self.defect = int((entries == 0).sum())
             self.subito = self.subito or not self.options.force
         sums, records = self.evaluation.sums, self.evaluator.source.records
-        if 3 * sums.rejects > records:
-            raise TooManyRejectsError(sums.kinds, records)
+        if 3 * sums.rejects.total > records:
+            raise TooManyRejectsError(sums.rejects, records)
 
     def _tighten_cut(self) -> None:
         if self.iteration == 1:
             self.chi2_cut = np.float32(self.options.chi2_cut_second)
         elif self.iteration >= 1:
             self.chi2_cut = np.sqrt(self.chi2_cut)
-            small = self.chi2_cut < 1.5 or self.evaluation.sums.rejects == 0
+            small = self.chi2_cut < 1.5 or self.evaluation.sums.rejects.total == 0
             if self.chi2_cut != 0 and small:
                 self.chi2_cut = np.float32(1)
 
@@ -259,7 +259,7 @@ class Descent:
                 self.evaluation.chi2,
                 float(self.expected),
                 float(self.chi2_cut),
-                self.evaluation.sums.rejects,
+                self.evaluation.sums.rejects.total,
                 search.points[-1].step if search else None,
                 search.ratio if search else None,
                 info,

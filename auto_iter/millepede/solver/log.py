@@ -17,7 +17,7 @@ from auto_iter.millepede.steering.reader import Steering
 def log(solution: Solution, result: SolverResult) -> Iterator[str]:
     """Yield the lines of `millepede.log`."""
     end = solution.end
-    sums, kinds = end.evaluation.sums, end.evaluation.sums.kinds
+    sums, rejects = end.evaluation.sums, end.evaluation.sums.rejects
     source, constraints = solution.source, solution.constraints
     yield from _header(solution.steering)
     rows = (
@@ -52,8 +52,8 @@ def log(solution: Solution, result: SolverResult) -> Iterator[str]:
         yield ""
     yield " Data rejected in last iteration:"
     yield (
-        f"  {kinds.singular:12d}  (rank deficit/NaN) {kinds.no_freedom:12d}  (Ndf=0) "
-        f"{kinds.huge:12d}  (huge) {kinds.large:12d}  (large)"
+        f"  {rejects.singular:12d}  (rank deficit/NaN) {rejects.no_freedom:12d}  (Ndf=0) "
+        f"{rejects.huge:12d}  (huge) {rejects.large:12d}  (large)"
     )
     yield ""
     yield f" {result.loops} loops, {solution.evaluator.read_loops} of them through the data"

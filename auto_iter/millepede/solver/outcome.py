@@ -60,7 +60,7 @@ def chi2_ratio(end: Descent) -> float:
 def judge(end: Descent, empty_constraints: int) -> tuple[int, list[str]]:
     """Exit code 0 to 4 and the reasons: the most severe counts (end of xloopn, pede.f90)."""
     ratio, source = chi2_ratio(end), end.evaluator.source
-    rejected = end.evaluation.sums.rejects / max(source.records, 1)
+    rejected = end.evaluation.sums.rejects.total / max(source.records, 1)
     read_errors = len(source.read_errors)
     reasons = (
         (not 90 <= _nearest(100 * ratio) <= 110, 1, f"chi2/ndf is {ratio:.3f}, not close to 1"),

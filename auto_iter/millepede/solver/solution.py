@@ -202,7 +202,7 @@ class Solution:
             chi2=end.evaluation.chi2,
             ndf=end.evaluation.sums.ndf - end.fitted,
             records=self.source.records,
-            rejects=end.evaluation.sums.rejects,
+            rejects=end.evaluation.sums.rejects.total,
             loops=self.evaluator.loops,
         )
 
