@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.stats
 
-from auto_iter.detector.labels import PARAMETERS
+from auto_iter.detector.labels import PARAMETERS, place_of
 from auto_iter.ledger.difference import Difference
-from auto_iter.weakmodes.label_space import Floats, label_values, place
+from auto_iter.weakmodes.label_space import Floats, label_values
 
 MOST = 12
 """So many constants are named at most; a detector taken apart needs no longer list."""
@@ -75,7 +75,7 @@ def movements(difference: Difference, false_alarm: float) -> Explained:
 def _candidates(difference: Difference) -> tuple[list[tuple[str, str]], Floats]:
     """Return all constants of the labels, and their unit movements (labels, constants; mm, rad)."""
     labels, scheme = difference.modes.labels, difference.scheme
-    keys = dict.fromkeys(place(label, scheme).component.key for label in labels)
+    keys = dict.fromkeys(place_of(label, scheme).component.key for label in labels)
     names, columns = [], []
     for key in keys:
         for at, parameter in enumerate(PARAMETERS):

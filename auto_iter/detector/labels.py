@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import permutations
 from typing import Literal
 
@@ -156,6 +157,7 @@ def label_of(place: Place, scheme: Scheme) -> int:
     raise InputError(f"{place.name} has no label in this strategy")
 
 
+@cache  # for it is asked a thousand times
 def place_of(label: int, scheme: Scheme) -> Place:
     """Return what `label` stands for. Raises InputError when the scheme has no such label."""
     digits = str(label)

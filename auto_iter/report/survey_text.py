@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auto_iter.detector.constants import combinations
-from auto_iter.detector.labels import TRANSLATIONS, label_of
+from auto_iter.detector.labels import TRANSLATIONS, label_of, place_of
 from auto_iter.errors import InputError
 from auto_iter.millepede.steering.reader import Combination
 from auto_iter.millepede.strategy.whole import Strategy
@@ -13,7 +13,6 @@ from auto_iter.millepede.survey import Measured, Survey
 from auto_iter.report.history import History
 from auto_iter.weakmodes.beforehand import constraint_rows, known_before, prior_of
 from auto_iter.weakmodes.information import data_hessian
-from auto_iter.weakmodes.label_space import place
 from auto_iter.weakmodes.with_survey import Gain, WithSurvey, with_survey
 
 
@@ -36,7 +35,7 @@ def survey_lines(history: History, survey: Survey) -> list[str]:
         constraint_rows(places, list(free)),
         scheme,
     )
-    names = {label: place(label, scheme).name for label in free}
+    names = {label: place_of(label, scheme).name for label in free}
     return [
         f"{history.subject}: uncertainties of the fit, prior included, without and with the survey",
         *_measured_lines(survey, outcome),

@@ -7,7 +7,6 @@ by the module's orientation.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -19,12 +18,6 @@ from auto_iter.detector.labels import HALF_STEREO_RAD, PARAMETERS, Place, Scheme
 Floats = npt.NDArray[np.float64]
 
 
-@functools.cache
-def place(label: int, scheme: Scheme) -> Place:
-    """Return what `label` stands for; remembered, for it is asked a thousand times."""
-    return place_of(label, scheme)
-
-
 def label_values(constants: Mapping[str, Values], labels: Iterable[int], scheme: Scheme) -> Floats:
     """Return the value (mm, rad) that each of `labels` has under `constants`, in their order.
 
@@ -32,7 +25,7 @@ def label_values(constants: Mapping[str, Values], labels: Iterable[int], scheme:
     InputError for a label that the scheme does not know.
     """
     return np.array(
-        [_value(constants, place(int(label), scheme), scheme) for label in labels], dtype=float
+        [_value(constants, place_of(int(label), scheme), scheme) for label in labels], dtype=float
     )
 
 

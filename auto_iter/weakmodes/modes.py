@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from auto_iter.detector.labels import Scheme
+from auto_iter.detector.labels import Scheme, place_of
 from auto_iter.errors import InputError
 from auto_iter.millepede.solver.spectrum import largest_shares, turned
 from auto_iter.weakmodes.known_modes import Family, families
-from auto_iter.weakmodes.label_space import Floats, label_values, place
+from auto_iter.weakmodes.label_space import Floats, label_values
 
 THRESHOLD = 1.0
 """A mode with a smaller eigenvalue is weak: the data know less of it than what was known before."""
@@ -135,7 +135,7 @@ def name_weak_modes(modes: Eigenmodes, scheme: Scheme) -> tuple[WeakMode, ...]:
     weak = modes.weak
     named: list[WeakMode] = []
     known = np.empty((weak.shape[1], 0))
-    stations = sorted({place(label, scheme).component.station for label in modes.labels})
+    stations = sorted({place_of(label, scheme).component.station for label in modes.labels})
     for family in families(stations):
         new = _new_directions(_overlaps(family, modes, scheme), known)
         if new.shape[1]:
@@ -146,7 +146,7 @@ def name_weak_modes(modes: Eigenmodes, scheme: Scheme) -> tuple[WeakMode, ...]:
 
 def _overlaps(family: Family, modes: Eigenmodes, scheme: Scheme) -> Floats:
     """Return, as columns, the weak part of each member that is weak; members of length 1."""
-    free = {place(label, scheme).component.key for label in modes.labels}
+    free = {place_of(label, scheme).component.key for label in modes.labels}
     members = [member for member in family.members if free.issuperset(member)]
     if not members:
         return np.empty((modes.weak.shape[1], 0))
@@ -198,7 +198,7 @@ def _unknown(known: Floats, modes: Eigenmodes, scheme: Scheme) -> list[WeakMode]
 def _dominant(vector: Floats, labels: Sequence[int], scheme: Scheme) -> str:
     shares: dict[str, float] = {}
     for label, component in zip(labels, vector, strict=True):
-        kind = place(label, scheme).kind
+        kind = place_of(label, scheme).kind
         shares[kind] = shares.get(kind, 0.0) + float(component**2)
     ordered = sorted(shares, key=lambda kind: (-shares[kind], kind))
     if shares[ordered[0]] >= DOMINANT:

@@ -13,8 +13,8 @@ import numpy as np
 
 from auto_iter.alignment.solution import GroupChange
 from auto_iter.detector.constants import Constants
-from auto_iter.detector.labels import Scheme
-from auto_iter.weakmodes.label_space import Floats, label_values, place
+from auto_iter.detector.labels import Scheme, place_of
+from auto_iter.weakmodes.label_space import Floats, label_values
 from auto_iter.weakmodes.modes import Eigenmodes
 from auto_iter.weakmodes.truth import compare
 
@@ -35,7 +35,7 @@ def group_changes(
     members: dict[str, list[int]] = {}
     for number, label in enumerate(modes.labels):
         if np.isfinite(now.pulls[number]):
-            members.setdefault(place(label, scheme).kind, []).append(number)
+            members.setdefault(place_of(label, scheme).kind, []).append(number)
     found = []
     for name, at in sorted(members.items()):
         determined, pulls, raw = 1e3 * now.difference[at], now.pulls[at], 1e3 * change[at]
@@ -47,7 +47,7 @@ def group_changes(
             rms=_rms(determined),
             largest_pull=_largest(pulls),
             rms_pull=_rms(pulls),
-            worst=place(worst, scheme).name,
+            worst=place_of(worst, scheme).name,
             raw_largest=_largest(raw),
             raw_rms=_rms(raw),
             cosine=None if pulls_before is None else _cosine(pulls, pulls_before[at]),

@@ -8,13 +8,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from auto_iter.detector.labels import PARAMETERS, Place, Scheme
+from auto_iter.detector.labels import PARAMETERS, Place, Scheme, place_of
 from auto_iter.detector.stations import IFT
 from auto_iter.report.history import History
 from auto_iter.report.plots.drawn import Drawn, Margins, panels, tag
 from auto_iter.report.plots.scales import plain_log
 from auto_iter.report.style import ACCENT, GREY, LAST
-from auto_iter.weakmodes.label_space import Floats, place
+from auto_iter.weakmodes.label_space import Floats
 from auto_iter.weakmodes.modes import THRESHOLD, Eigenmodes, WeakMode
 
 MOST_MODES = 12
@@ -46,7 +46,7 @@ def _order(places: Sequence[Place]) -> list[int]:
 def correlations_figure(history: History, modes: Eigenmodes) -> Drawn:
     """Return the matrix of correlations as a picture, parameters by kind."""
     scheme = history.strategy.labels
-    places = [place(label, scheme) for label in modes.labels]
+    places = [place_of(label, scheme) for label in modes.labels]
     order = _order(places)
     matrix = correlations(modes)[np.ix_(order, order)]
     title = "Correlations of the parameters"
@@ -85,8 +85,8 @@ def strongest_pairs(modes: Eigenmodes, scheme: Scheme, most: int) -> list[tuple[
     pairs = zip(*np.unravel_index(flat, matrix.shape), strict=True)
     return [
         (
-            place(modes.labels[one], scheme).name,
-            place(modes.labels[other], scheme).name,
+            place_of(modes.labels[one], scheme).name,
+            place_of(modes.labels[other], scheme).name,
             float(matrix[one, other]),
         )
         for one, other in pairs
@@ -119,7 +119,7 @@ def spectrum_figure(history: History, modes: Eigenmodes) -> Drawn:
 def weak_modes_figure(history: History, modes: Eigenmodes, weak: Sequence[WeakMode]) -> Drawn:
     """Return the weak modes drawn: which parameters of which layer take part in each."""
     chosen = list(weak[:MOST_MODES])
-    places = [place(label, history.strategy.labels) for label in modes.labels]
+    places = [place_of(label, history.strategy.labels) for label in modes.labels]
     kinds = list(dict.fromkeys(places[at].kind for at in _order(places)))
     groups = sorted({_group(where) for where in places})
     columns = min(_COLUMNS, len(chosen))
