@@ -23,7 +23,7 @@ from auto_iter.millepede.pede.result_files import read_result
 from auto_iter.millepede.place import ROOT_FILES, IterationPlace, is_workspace
 from auto_iter.millepede.requests import ConvertRequest, Solver, SolveRequest, Source
 from auto_iter.millepede.results import ConversionRecord, SolutionRecord
-from auto_iter.millepede.solving import StepEnd, choose_engine
+from auto_iter.millepede.solving import Engine, StepEnd, choose_program
 from auto_iter.millepede.strategy.file import AUTO, default_strategy, load_strategy, read_strategy
 from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.millepede.survey import survey_in_use
@@ -195,8 +195,8 @@ def solve_steering(
         with steering.open("rb") as content:
             if b"\0" in content.read(4096):
                 raise InputError(f"{steering}: not text, so no steering file")
-    engine = choose_engine(solver, pede_install, env, RunLimits(math.inf), modes)
-    return engine.run(Path.cwd(), str(steering))
+    program = choose_program(solver, pede_install, env)
+    return Engine(program, env, RunLimits(math.inf), modes).run(Path.cwd(), str(steering))
 
 
 def add_result(previous: Path, result: Path, output: Path, scheme: Scheme) -> None:

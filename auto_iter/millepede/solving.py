@@ -120,21 +120,15 @@ def _time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def choose_engine(
-    solver: Solver,
-    install: Path | None,
-    env: Mapping[str, str],
-    limits: RunLimits,
-    modes: int = 0,
-) -> Engine:
-    """Return the engine: `auto` is pede when there is one, else the built-in solver.
+def choose_program(solver: Solver, install: Path | None, env: Mapping[str, str]) -> Path | None:
+    """Return the pede that solves; None: the built-in solver. `auto` is pede when there is one.
 
     Raises PermanentError when pede is requested, or its place configured, and it is not there.
     """
     if solver == "builtin":
-        return Engine(None, env, limits, modes)
+        return None
     find = require_pede if solver == "pede" else find_pede
-    return Engine(find(install, env.get("PATH")), env, limits, modes)
+    return find(install, env.get("PATH"))
 
 
 def _run_builtin(directory: Path, steering: str, *, modes: int) -> StepEnd:

@@ -86,7 +86,7 @@ def run_steps(  # noqa: PLR0913, PLR0917 - an iteration needs all of these
     for number, step in enumerate(phase.steps):
         where = directory / f"step{number}"
         where.mkdir(parents=True)
-        parameters = step_parameters(strategy, step, values, evidence.seen_stations, short)
+        parameters = step_parameters(strategy, step, values, evidence.statistics.stations, short)
         _refuse_when_all_is_short(f"step {number}", parameters, short, evidence)
         names = [format_binary(os.path.relpath(each.path, where), each.weight) for each in filled]
         title = f"{strategy.name}, {phase.name}, step {number}, fixed: {', '.join(step.fix)}"

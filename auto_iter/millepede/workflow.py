@@ -7,7 +7,7 @@ depends on time, place or order of arrival.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -43,7 +43,7 @@ from auto_iter.millepede.pede.input import (
 from auto_iter.millepede.pede.program import RunLimits
 from auto_iter.millepede.requests import SolveRequest
 from auto_iter.millepede.results import ConversionRecord, SolutionRecord, read_record
-from auto_iter.millepede.solving import choose_engine
+from auto_iter.millepede.solving import Engine, choose_program
 from auto_iter.millepede.steering.reader import Binary
 from auto_iter.millepede.steps import Steps, run_steps
 from auto_iter.millepede.strategy.file import load_strategy, read_strategy
@@ -115,15 +115,14 @@ def solve(
     cuts = records[0].cuts if records else TrackCuts()
     fewest = max(strategy.pede.entries, request.least_hits or 0)
     evidence = Evidence(statistics, cuts, fewest, request.least_tracks)
-    engine = choose_engine(
-        request.solver,
-        request.pede_install,
+    engine = Engine(
+        choose_program(request.solver, request.pede_install, env),
         env,
         RunLimits(request.time_limit_s, MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
         modes=MODES if request.eigen else 0,
+        accept_bad_matrix=request.accept_bad_matrix,
     )
-    engine = replace(engine, accept_bad_matrix=request.accept_bad_matrix)
-    if request.stations == WITH_IFT and IFT not in evidence.seen_stations:
+    if request.stations == WITH_IFT and IFT not in evidence.statistics.stations:
         raise PhysicsError(
             "no track has a hit in the interface tracker (IFT), although 4 stations were "
             "reconstructed: these data were taken with 3",

@@ -119,6 +119,11 @@ class Statistics(BaseModel):
     matching: Spread = Field(default_factory=Spread)
 
     @property
+    def stations(self) -> set[int]:
+        """The stations that have hits, counted from 0."""
+        return {int(number[0]) - 1 for number in self.layers}
+
+    @property
     def parts(self) -> list[str]:
         """The component numbers of layers and modules that have hits after all cuts, in order."""
         layers = (number for number, each in self.layers.items() if each.after.hits)

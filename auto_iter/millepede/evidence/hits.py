@@ -37,11 +37,6 @@ class Evidence:
     fewest_hits: int = 25
     fewest_tracks: int = 0
 
-    @property
-    def seen_stations(self) -> set[int]:
-        """The stations that have hits, counted from 0."""
-        return {int(number[0]) - 1 for number in self.statistics.layers}
-
     @cached_property
     def _hits(self) -> Counter[str]:
         """Hits by component number: of sides, and so of modules, layers and stations."""

@@ -36,7 +36,7 @@ def predict(
     if not sound:
         return None
     cuts = sound[0][0].cuts
-    stations = sorted({int(number[0]) - 1 for r, _ in sound for number in r.statistics.layers})
+    stations = sorted(set[int]().union(*(record.statistics.stations for record, _ in sound)))
     parts = [sorted(change.items()), cuts.model_dump(), asdict(labels), stations]
     return Prediction(
         key=digest(json.dumps(parts).encode()),

@@ -34,7 +34,7 @@ def look_again(source: Path, solution: SolutionRecord) -> Look:
     chunks = (_on_stations(chunk, prediction.stations) for chunk in tracks.chunks())
     records = (record for chunk in chunks for record in records_in(converter.convert(chunk)))
     look = look_at(records, change, converter.statistics)
-    seen = {int(number[0]) - 1 for number in converter.statistics.layers}
+    seen = converter.statistics.stations
     return look if seen.issuperset(prediction.stations) else Look()
 
 

@@ -18,7 +18,7 @@ from auto_iter.millepede.conversion.statistics import LayerResiduals, Statistics
 from auto_iter.millepede.evidence.hits import Evidence
 from auto_iter.millepede.pede.input import Knowledge
 from auto_iter.millepede.pede.program import RunLimits
-from auto_iter.millepede.solving import choose_engine
+from auto_iter.millepede.solving import Engine
 from auto_iter.millepede.steering.reader import Binary
 from auto_iter.millepede.steps import run_steps
 from auto_iter.millepede.strategy.file import load_strategy
@@ -37,7 +37,7 @@ def constants_after(  # noqa: PLR0917
 ) -> str:
     """Return the text of the constants that one iteration of a strategy's phase leads to."""
     strategy = load_strategy(strategy_name)
-    engine = choose_engine("builtin", None, {}, RunLimits(60.0, 1e6))
+    engine = Engine(None, {}, RunLimits(60.0, 1e6))
     before = read_constants(previous)
     layers = {f"{station + 1}0": LayerResiduals() for station in stations}
     evidence = Evidence(Statistics(layers=layers))
