@@ -140,6 +140,11 @@ def _values(key: str, values: object, where: str) -> Values:
     return tuple(values)
 
 
+def value_of(constants: Mapping[str, Values], key: str, parameter: str) -> float:
+    """Return one of `constants` (mm, rad); what is absent is zero."""
+    return constants.get(key, ZERO)[PARAMETERS.index(parameter)]
+
+
 def format_constants(constants: Mapping[str, Values]) -> str:
     """Return the content of an `inputforalign.txt`: keys sorted, 6 significant digits."""
     # adding 0 turns −0 into 0

@@ -16,7 +16,7 @@ import yaml
 
 from auto_iter.config.schema import Config
 from auto_iter.config.yamlfile import YamlError, compose, read_bounded
-from auto_iter.detector.constants import ZERO, Constants, combinations
+from auto_iter.detector.constants import Constants, combinations, value_of
 from auto_iter.detector.labels import PARAMETERS, Place, component_of_key
 from auto_iter.errors import InputError, raise_what_passes
 from auto_iter.millepede.strategy.whole import Strategy
@@ -45,8 +45,7 @@ class Measured:
     def missing(self, current: Constants) -> float:
         """Return the measured value minus that under `current` constants, in mm or rad."""
         return self.value - sum(
-            factor * current.get(key, ZERO)[PARAMETERS.index(name)]
-            for (key, name), factor in self.factors.items()
+            factor * value_of(current, key, name) for (key, name), factor in self.factors.items()
         )
 
     def weights(self, known: Mapping[tuple[str, str], Mapping[Place, float]]) -> dict[Place, float]:

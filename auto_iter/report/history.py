@@ -16,7 +16,7 @@ from auto_iter.alignment.history import IterationRecord
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.config.file import load_config
 from auto_iter.config.schema import Config
-from auto_iter.detector.constants import ZERO, Constants, read_constants
+from auto_iter.detector.constants import Constants, read_constants, value_of
 from auto_iter.detector.labels import PARAMETERS
 from auto_iter.detector.stations import WITHOUT_IFT
 from auto_iter.errors import AutoIterError, InputError
@@ -127,10 +127,8 @@ class History:
 
     def values(self, name: ConstantName) -> list[float]:
         """Return a constant's value at the start and after each iteration (mm, rad)."""
-        key, parameter = name
-        at = PARAMETERS.index(parameter)
         states = (self.start, *(iteration.constants for iteration in self.iterations))
-        return [constants.get(key, ZERO)[at] for constants in states]
+        return [value_of(constants, *name) for constants in states]
 
     def sigmas(self, name: ConstantName) -> list[float]:
         """Return how well each iteration knew a constant (mm, rad); NaN at the start, if fixed."""
@@ -141,7 +139,7 @@ class History:
         """Return a constant's true value (mm, rad); None when nobody knows it."""
         if self.truth is None:
             return None
-        return self.truth.get(name[0], ZERO)[PARAMETERS.index(name[1])]
+        return value_of(self.truth, *name)
 
     def until(self, number: int) -> History:
         """Return it as it was after an iteration."""

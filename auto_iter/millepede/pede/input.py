@@ -9,16 +9,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from auto_iter.detector.constants import ZERO, Constants, combinations
-from auto_iter.detector.labels import (
-    PARAMETERS as SIX,
-)
-from auto_iter.detector.labels import (
-    Parameter,
-    Place,
-    component_of_key,
-    places,
-)
+from auto_iter.detector.constants import Constants, combinations, value_of
+from auto_iter.detector.labels import Parameter, Place, component_of_key, places
 from auto_iter.detector.module_sums import Sum, independent, layer_sums, pinned
 from auto_iter.detector.rigid import folded, led_by
 from auto_iter.files import write_atomically
@@ -118,8 +110,7 @@ class Knowledge:
 
     def missing(self, key: str, parameter: str) -> float:
         """Return centre − current of a constant, in mm or rad."""
-        at = SIX.index(parameter)
-        return self.centre.get(key, ZERO)[at] - self.current.get(key, ZERO)[at]
+        return value_of(self.centre, key, parameter) - value_of(self.current, key, parameter)
 
 
 def format_prior(
