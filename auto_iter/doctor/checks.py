@@ -18,7 +18,7 @@ from auto_iter.config.schema import Config
 from auto_iter.detector.constants import read_constants
 from auto_iter.errors import AutoIterError, PermanentError
 from auto_iter.iteration.envscript import check_calypso, configured_env_script, overruled_calypso
-from auto_iter.millepede.pede.program import find_pede, require_pede
+from auto_iter.millepede.pede.program import choose_pede
 from auto_iter.millepede.strategy.file import AUTO, load_strategy
 from auto_iter.millepede.survey import load_survey
 from auto_iter.workspace.crowded import MOST_FILES, has_few_entries
@@ -145,9 +145,9 @@ def _judged(
 def _pede(config: Config, env: Mapping[str, str]) -> Diagnosis:
     if config.millepede.solver == "builtin":
         return Diagnosis("pede", Health.SKIPPED, "not used: millepede.solver is builtin")
-    find = require_pede if config.millepede.solver == "pede" else find_pede
+    solver, install = config.millepede.solver, config.paths.pede_install
     missing = "not installed: the built-in solver is used"
-    return _judged("pede", lambda: find(config.paths.pede_install, env.get("PATH")) or missing)
+    return _judged("pede", lambda: choose_pede(solver, install, env) or missing)
 
 
 def _work_directory(config: Config) -> Iterator[Diagnosis]:

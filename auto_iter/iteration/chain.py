@@ -25,7 +25,7 @@ from auto_iter.iteration.predictions import Predictions
 from auto_iter.iteration.sealing import manifest_of
 from auto_iter.iteration.workers import Workers
 from auto_iter.log.setup import get_logger
-from auto_iter.millepede.pede.program import find_pede, require_pede
+from auto_iter.millepede.pede.program import choose_pede
 from auto_iter.millepede.requests import SolveRequest
 from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.millepede.survey import survey_in_use
@@ -228,9 +228,7 @@ def check_chain(
             f"tracks of 4 stations",
             "take --strategy 4st (or 3st-ift), or do without --fourst",
         )
-    if config.millepede.solver != "builtin":
-        find = require_pede if config.millepede.solver == "pede" else find_pede
-        find(config.paths.pede_install, env.get("PATH"))
+    choose_pede(config.millepede.solver, config.paths.pede_install, env)
 
 
 def _own_solution(paths: Iteration, request: SolveRequest) -> SolutionSummary | None:

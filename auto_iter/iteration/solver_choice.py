@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from auto_iter.alignment.history import IterationRecord
 from auto_iter.config.schema import Config
 from auto_iter.errors import UsageError
-from auto_iter.millepede.pede.program import find_pede, require_pede
+from auto_iter.millepede.pede.program import choose_pede
 
 
 def frozen(
@@ -24,11 +24,10 @@ def frozen(
     """
     if config.millepede.solver != "auto":
         return config, None
-    before, install, path = _so_far(history), config.paths.pede_install, env.get("PATH")
+    before, install = _so_far(history), config.paths.pede_install
     if before == "builtin":
         return config.but("millepede", solver="builtin"), "builtin, as in the iterations so far"
-    find = require_pede if before == "pede" else find_pede
-    program = find(install, path)
+    program = choose_pede("pede" if before == "pede" else "auto", install, env)
     if program is None:
         return config.but(
             "millepede", solver="builtin"
@@ -46,7 +45,7 @@ def change_in_words(
         return None
     meant = config.millepede.solver
     if meant == "auto":
-        meant = "pede" if find_pede(config.paths.pede_install, env.get("PATH")) else "builtin"
+        meant = "pede" if choose_pede(meant, config.paths.pede_install, env) else "builtin"
     if meant == before:
         return None
     return f"iterations so far were solved by {before}, the next ones will be by {meant}"

@@ -18,12 +18,12 @@ from auto_iter.errors import InputError, UsageError
 from auto_iter.files import write_atomically
 from auto_iter.millepede.conversion.files import in_processes
 from auto_iter.millepede.converting import convert_sources
-from auto_iter.millepede.pede.program import RunLimits
+from auto_iter.millepede.pede.program import RunLimits, choose_pede
 from auto_iter.millepede.pede.result_files import read_result
 from auto_iter.millepede.place import ROOT_FILES, IterationPlace, is_workspace
 from auto_iter.millepede.requests import ConvertRequest, Solver, SolveRequest, Source
 from auto_iter.millepede.results import ConversionRecord, SolutionRecord
-from auto_iter.millepede.solving import Engine, StepEnd, choose_program
+from auto_iter.millepede.solving import Engine, StepEnd
 from auto_iter.millepede.strategy.file import AUTO, default_strategy, load_strategy, read_strategy
 from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.millepede.survey import survey_in_use
@@ -195,7 +195,7 @@ def solve_steering(
         with steering.open("rb") as content:
             if b"\0" in content.read(4096):
                 raise InputError(f"{steering}: not text, so no steering file")
-    program = choose_program(solver, pede_install, env)
+    program = choose_pede(solver, pede_install, env)
     return Engine(program, env, RunLimits(math.inf), modes).run(Path.cwd(), str(steering))
 
 

@@ -16,10 +16,9 @@ from auto_iter.detector.labels import pairs_within_modules
 from auto_iter.errors import PhysicsError
 from auto_iter.millepede.exit_codes import PedeAbortError, PedeEnding, Use, ending_of
 from auto_iter.millepede.pede.log import FitFigures, read_log, read_output
-from auto_iter.millepede.pede.program import OUTPUT, RunLimits, find_pede, require_pede, run_pede
+from auto_iter.millepede.pede.program import OUTPUT, RunLimits, run_pede
 from auto_iter.millepede.pede.result_files import read_ending
 from auto_iter.millepede.rejects import Rejects
-from auto_iter.millepede.requests import Solver
 
 if TYPE_CHECKING:
     from auto_iter.millepede.solver.spectrum import Spectrum
@@ -118,17 +117,6 @@ def _time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-def choose_program(solver: Solver, install: Path | None, env: Mapping[str, str]) -> Path | None:
-    """Return the pede that solves; None: the built-in solver. `auto` is pede when there is one.
-
-    Raises PermanentError when pede is requested, or its place configured, and it is not there.
-    """
-    if solver == "builtin":
-        return None
-    find = require_pede if solver == "pede" else find_pede
-    return find(install, env.get("PATH"))
 
 
 def _run_builtin(directory: Path, steering: str, *, modes: int) -> StepEnd:

@@ -40,10 +40,10 @@ from auto_iter.millepede.pede.input import (
     SURVEY,
     Knowledge,
 )
-from auto_iter.millepede.pede.program import RunLimits
+from auto_iter.millepede.pede.program import RunLimits, choose_pede
 from auto_iter.millepede.requests import SolveRequest
 from auto_iter.millepede.results import ConversionRecord, SolutionRecord, read_record
-from auto_iter.millepede.solving import Engine, choose_program
+from auto_iter.millepede.solving import Engine
 from auto_iter.millepede.steering.reader import Binary
 from auto_iter.millepede.steps import Steps, run_steps
 from auto_iter.millepede.strategy.file import load_strategy, read_strategy
@@ -116,7 +116,7 @@ def solve(
     fewest = max(strategy.pede.entries, request.least_hits or 0)
     evidence = Evidence(statistics, cuts, fewest, request.least_tracks)
     engine = Engine(
-        choose_program(request.solver, request.pede_install, env),
+        choose_pede(request.solver, request.pede_install, env),
         env,
         RunLimits(request.time_limit_s, MEMORY_SHARE * psutil.virtual_memory().total / 1e6),
         modes=MODES if request.eigen else 0,

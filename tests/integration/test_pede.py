@@ -12,7 +12,7 @@ import pytest
 
 from auto_iter.errors import PermanentError, PhysicsError
 from auto_iter.millepede.exit_codes import ENDINGS, Use, ending_of
-from auto_iter.millepede.pede.program import RunLimits, find_pede, require_pede, run_pede
+from auto_iter.millepede.pede.program import RunLimits, choose_pede, find_pede, run_pede
 from auto_iter.millepede.pede.result_files import read_ending
 
 ENV = dict(os.environ)
@@ -124,7 +124,7 @@ def test_a_configured_pede_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_a_requested_pede_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="no pede on PATH"):
-        require_pede(None, str(tmp_path))
+        choose_pede("pede", None, {"PATH": str(tmp_path)})
 
 
 def test_a_program_that_cannot_run_is_refused(tmp_path: Path) -> None:

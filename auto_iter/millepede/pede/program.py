@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from auto_iter.errors import InputError, PermanentError, PhysicsError
+from auto_iter.millepede.requests import Solver
 from auto_iter.processes.orphans import die_with_parent
 
 OUTPUT = "pede.out"
@@ -51,10 +52,15 @@ def find_pede(install: Path | None, search_path: str | None) -> Path | None:
     )
 
 
-def require_pede(install: Path | None, search_path: str | None) -> Path:
-    """Return the pede to use. Raises InputError when there is none."""
-    found = find_pede(install, search_path)
-    if found is None:
+def choose_pede(solver: Solver, install: Path | None, env: Mapping[str, str]) -> Path | None:
+    """Return the pede that solves; None: the built-in solver. `auto` is pede when there is one.
+
+    Raises InputError when pede is requested, or its place given, and it is not there.
+    """
+    if solver == "builtin":
+        return None
+    found = find_pede(install, env.get("PATH"))
+    if found is None and solver == "pede":
         raise InputError(
             "solver 'pede' is requested, but there is no pede on PATH",
             "set paths.pede_install, or millepede.solver=builtin",
