@@ -90,30 +90,26 @@ class TrackFile:
         self, path: Path, hit_branches: Sequence[str], *, with_charge: bool = False
     ) -> None:
         self.path = path
-        self._with_charge = with_charge
-        self._names = list(dict.fromkeys((ALIGN_ID, *hit_branches)))
-        self._open()
-
-    def _open(self) -> None:
         try:
             # No memory map, which would end the process where the file system fails; no threads,
             # as processes are forked off.
             file = uproot.open(
-                self.path, handler=uproot.MultithreadedFileSource, use_threads=False, num_workers=1
+                path, handler=uproot.MultithreadedFileSource, use_threads=False, num_workers=1
             )
         except FileNotFoundError as error:
-            raise InputError(f"{self.path}: no such file") from error
+            raise InputError(f"{path}: no such file") from error
         except Exception as error:  # uproot raises whatever the bytes lead it to
-            raise_what_passes(error, self.path)
-            raise InputError(f"{self.path}: not a ROOT file, or truncated") from error
+            raise_what_passes(error, path)
+            raise InputError(f"{path}: not a ROOT file, or truncated") from error
         with file:
-            self._tree = _tree(file, self.path)
+            self._tree = _tree(file, path)
         self.size: int = int(self._tree.num_entries)
         if self.size == 0:
-            raise InputError(f"{self.path}: no tracks in {TREE!r}")
-        has_charge = self._with_charge and self._tells_charge()
+            raise InputError(f"{path}: no tracks in {TREE!r}")
+        has_charge = with_charge and self._tells_charge()
         self._of_tracks = (CHI2, PZ, CHARGE) if has_charge else (CHI2, PZ)
-        self._branches = {name: self._branch(name) for name in (*self._of_tracks, *self._names)}
+        names = dict.fromkeys((*self._of_tracks, ALIGN_ID, *hit_branches))
+        self._branches = {name: self._branch(name) for name in names}
 
     def _tells_charge(self) -> bool:
         branch = self._tree.get(CHARGE)
