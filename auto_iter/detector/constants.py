@@ -120,11 +120,12 @@ def parse_constants(text: str, where: str = "constants") -> Constants:
     for key, values in pairs:
         if key in constants:
             raise InputError(f"{where}: key {key!r} comes twice", "remove one of the two")
-        constants[key] = _values(key, values, where)
+        constants[key] = checked_values(key, values, where)
     return constants
 
 
-def _values(key: str, values: object, where: str) -> Values:
+def checked_values(key: str, values: object, where: str) -> Values:
+    """Return what a key stands for; `where` names its file in errors (InputError)."""
     try:
         component_of_key(key)
     except InputError as error:

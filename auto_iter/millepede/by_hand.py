@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from auto_iter.alignment.model import Stage
@@ -79,9 +78,8 @@ def run_iteration(
     # the original may change, and what is accepted later has to be told by what it was made with
     write_atomically(output / STRATEGY_BY_HAND, read_strategy(name))
     stage = choices.stage or strategy.planned(choices.iteration or place.number)
-    number_of = partial(_number, files=choices.files)
     sources = [
-        _source(path, output / "mille", number_of(path, index), choices.held_out)
+        _source(path, output / "mille", _number(path, index, choices.files), choices.held_out)
         for index, path in enumerate(roots)
     ]
     records = _convert(sources, config, strategy, stage, choices.step)

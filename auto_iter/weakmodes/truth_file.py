@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from auto_iter.detector.constants import Constants, parse_constants
+from auto_iter.detector.constants import Constants, checked_values
 from auto_iter.detector.labels import PARAMETERS
 from auto_iter.errors import InputError
 
@@ -34,7 +34,7 @@ def _values(key: str, values: Any, path: Path) -> tuple[float, ...]:
     if isinstance(values, dict):
         values = [values.get(parameter, 0.0) for parameter in PARAMETERS]
     try:
-        numbers = ", ".join(repr(float(value)) for value in values)
+        numbers = [float(value) for value in values]
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: key {key}: not numbers ({error})") from error
-    return parse_constants(f'"{key}": [{numbers}]', str(path))[key]
+    return checked_values(key, numbers, str(path))
