@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from auto_iter.config.schema import Reco
 from auto_iter.config.section import Section
 from auto_iter.config.shipped import is_file, shipped_text
-from auto_iter.errors import UsageError
+from auto_iter.config.yamlfile import read_edited
+from auto_iter.errors import InputError, UsageError
 from auto_iter.wording import first_problem
 
 
@@ -57,15 +58,11 @@ def tag_chain(reco: Reco) -> TagChain:
 
 def _preset(name: str) -> TagChain:
     try:
-        if is_file(name):
-            text = Path(name).expanduser().read_text(encoding="utf-8")
-        else:
-            text = shipped_text("presets", name, "preset")
+        is_own = is_file(name)
+        text = read_edited(name, "file") if is_own else shipped_text("presets", name, "preset")
         return TagChain.model_validate(yaml.safe_load(text) or {})
-    except LookupError as error:
+    except (LookupError, InputError) as error:
         raise UsageError(f"reco.preset: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"reco.preset: {name}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", None) or "not YAML"
         raise UsageError(f"preset {name}: {problem}") from None

@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from auto_iter.errors import InputError, raise_what_passes
+
 DEEPEST = 40
 """Levels of nesting; settings and checkpoints have five."""
 
@@ -43,6 +45,22 @@ def read_bounded(path: Path, limit: int = LARGEST_BYTES) -> bytes:
     if len(content) > limit:
         raise YamlError(f"more than {limit / 1e6:g} MB, so none of ours")
     return content
+
+
+def read_edited(name: str | Path, kind: str, *, form: str = "", missing: str = "") -> str:
+    """Return the text of a file that a person named; `kind` says what of. Raises InputError.
+
+    `form`, `missing`: what to do where it is none of ours, or is not there.
+    """
+    try:
+        return read_bounded(Path(name).expanduser()).decode()
+    except FileNotFoundError as error:
+        raise InputError(f"{kind} {name}: no such file", missing) from error
+    except YamlError as error:
+        raise InputError(f"{kind} {name}: {error}", form) from error
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # the last: `~` and nobody's name
+        raise_what_passes(error, Path(name))
+        raise InputError(f"{kind} {name}: cannot be read ({error})") from error
 
 
 def parse_yaml(text: str | bytes) -> Any:

@@ -15,10 +15,10 @@ from pathlib import Path
 import yaml
 
 from auto_iter.config.schema import Config
-from auto_iter.config.yamlfile import YamlError, compose, read_bounded
+from auto_iter.config.yamlfile import YamlError, compose, read_edited
 from auto_iter.detector.constants import Constants, combinations, value_of
 from auto_iter.detector.labels import PARAMETERS, Place, component_of_key
-from auto_iter.errors import InputError, raise_what_passes
+from auto_iter.errors import InputError
 from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.workspace.paths import Workspace
 
@@ -62,19 +62,8 @@ Survey = tuple[Measured, ...]
 
 def read_survey(path: Path) -> str:
     """Return the text of a survey. Raises InputError."""
-    try:
-        return read_bounded(path.expanduser()).decode()
-    except FileNotFoundError as error:
-        raise InputError(
-            f"survey {path}: no such file",
-            "name one that is there; with alignment.survey=null there is none",
-        ) from error
-    except YamlError as error:
-        raise InputError(f"survey {path}: {error}", _FORM) from error
-    except (OSError, UnicodeDecodeError, RuntimeError) as error:
-        if isinstance(error, OSError):
-            raise_what_passes(error, path)
-        raise InputError(f"survey {path}: cannot be read ({error})") from error
+    missing = "name one that is there; with alignment.survey=null there is none"
+    return read_edited(path, "survey", form=_FORM, missing=missing)
 
 
 def checked_survey(path: Path | None, strategy: Strategy | None = None) -> str:

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from auto_iter.config.cuts import Cuts
 from auto_iter.config.shipped import is_file, shipped_text
-from auto_iter.config.yamlfile import YamlError, parse_yaml, read_bounded
+from auto_iter.config.yamlfile import YamlError, parse_yaml, read_edited
 from auto_iter.detector.labels import Scheme
 from auto_iter.detector.stations import WITHOUT_IFT
-from auto_iter.errors import InputError, raise_what_passes
+from auto_iter.errors import InputError
 from auto_iter.millepede.strategy.parts import (
     Pede,
     Phase,
@@ -36,13 +36,7 @@ def read_strategy(name_or_path: str | Path) -> str:
     """Return the text of a strategy, as `load_strategy` finds it. Raises InputError."""
     name = str(name_or_path)
     if is_file(name):
-        try:
-            return read_bounded(Path(name).expanduser()).decode()
-        except YamlError as error:
-            raise InputError(f"strategy {name}: {error}") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise_what_passes(error, Path(name))
-            raise InputError(f"strategy {name}: cannot be read ({error})") from error
+        return read_edited(name, "strategy")
     try:
         return shipped_text("strategies", name, "strategy")
     except LookupError as error:
