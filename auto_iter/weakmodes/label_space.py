@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from auto_iter.detector.constants import ZERO, Values
-from auto_iter.detector.labels import HALF_STEREO_RAD, PARAMETERS, Place, Scheme, place_of
+from auto_iter.detector.constants import Values, value_of
+from auto_iter.detector.labels import HALF_STEREO_RAD, Place, Scheme, place_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,8 +30,8 @@ def label_values(constants: Mapping[str, Values], labels: Iterable[int], scheme:
 
 
 def _value(constants: Mapping[str, Values], where: Place, scheme: Scheme) -> float:
-    values = constants.get(where.component.key, ZERO)
-    value = values[PARAMETERS.index(where.parameter)]
+    key = where.component.key
+    value = value_of(constants, key, where.parameter)
     if where.component.depth != "side" or scheme.modules != "x_rz":
         return value
-    return value + where.component.stereo * HALF_STEREO_RAD * values[PARAMETERS.index("y")]
+    return value + where.component.stereo * HALF_STEREO_RAD * value_of(constants, key, "y")
