@@ -130,10 +130,7 @@ def solve(
         )
     steps = run_steps(
         directory,
-        [
-            Binary(path.absolute(), fortran=False, weight=request.weights.get(path.name, 1.0))
-            for path in request.binaries
-        ],
+        Binary.weighted(request.binaries, request.weights),
         strategy,
         strategy.phases[request.phase],
         evidence,

@@ -36,10 +36,7 @@ def data_hessian(
     `most_bytes`, the first are scaled up. Formula: `millepede.data_loop`. Raises InputError when
     the binaries cannot be read.
     """
-    weighted = [
-        Binary(path, fortran=False, weight=weights.get(path.name, 1.0)) for path in binaries
-    ]
-    chosen, scale = _some_of(weighted, most_bytes)
+    chosen, scale = _some_of(Binary.weighted(binaries, weights), most_bytes)
     source = DataSource(chosen)
     positions = source.table.indices(np.array(labels, dtype=np.int32))
     try:

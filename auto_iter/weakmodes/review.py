@@ -26,8 +26,8 @@ def review(request: SolveRequest, directory: Path, steps: Steps, found: Constant
     """
     free = {each.label: each.presigma for each in steps.merged.values() if each.is_free}
     try:
-        binaries = [binary.absolute() for binary in request.binaries]
-        modes = modes_of(free, data_hessian(binaries, list(free), request.weights), [directory])
+        hessian = data_hessian(request.binaries, list(free), request.weights)
+        modes = modes_of(free, hessian, [directory])
         earlier = [read_constants(path) for path in request.earlier[-STEPS:]]
         least = PRIOR_HOLDS if prior_of([directory]) else 0.0
         return Review(

@@ -6,7 +6,7 @@ A steering file names the binaries and the other text files; every text file may
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -39,8 +39,13 @@ class Binary:
     """A Mille binary, its flavour as announced, and the weight of its records (`-- weight`)."""
 
     path: Path
-    fortran: bool
+    fortran: bool = False
     weight: float = 1.0
+
+    @classmethod
+    def weighted(cls, paths: Iterable[Path], weights: Mapping[str, float]) -> list[Binary]:
+        """Return C binaries; `weights`: by the name of the file, where not 1."""
+        return [cls(path.absolute(), weight=weights.get(path.name, 1.0)) for path in paths]
 
 
 @dataclass(frozen=True)
