@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -110,6 +111,12 @@ def digest(content: bytes) -> str:
 def checksum(values: Mapping[str, Any]) -> str:
     """Return the digest of values as canonical JSON: the layout of their file does not matter."""
     return digest(json.dumps(values, sort_keys=True, separators=(",", ":")).encode())
+
+
+def free_name(path: Path, first: int = 1) -> Path:
+    """Return `path` with a number behind it, from `first` on, that nothing has yet."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in itertools.count(first))
+    return next(each for each in numbered if not each.exists())
 
 
 def move_whole(source: Path, target: Path, tag: str = "partial") -> None:

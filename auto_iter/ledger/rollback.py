@@ -13,12 +13,12 @@ from auto_iter.daemon.lifecycle import Opened
 from auto_iter.daemon.visits.links import held
 from auto_iter.daemon.visits.setting_aside import (
     back_at,
-    free_name,
     iterations_after,
     refuse_unfit,
     roll_back,
 )
 from auto_iter.errors import UsageError
+from auto_iter.files import free_name
 from auto_iter.log.setup import get_logger, logging_to
 from auto_iter.times import to_the_second
 from states.next_iteration import begin_next

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auto_iter.errors import InputError, UsageError
+from auto_iter.files import free_name
 
 ROOT_FILES = "*kfalignment*.root"
 WHAT_IFS = "3millepede.by-hand"
@@ -51,7 +52,8 @@ class IterationPlace:
             return self.root / "3millepede"
         what_ifs = self.root / WHAT_IFS
         if name is None:
-            return _free(what_ifs / default_name)
+            first = what_ifs / default_name
+            return free_name(first, 2) if first.exists() else first
         if not _NAME.fullmatch(name):
             raise UsageError(f"--name {name}: letters, digits and . _ + - only")
         if (what_ifs / name).exists():
@@ -86,12 +88,3 @@ def _root_files(directory: Path) -> Path:
     raise InputError(
         f"{directory}: no 2kfalignment in or beside it; give an iteration (iterNN) or its 1reco"
     )
-
-
-def _free(path: Path) -> Path:
-    if not path.exists():
-        return path
-    number = 2
-    while (free := path.with_name(f"{path.name}-{number}")).exists():
-        number += 1
-    return free

@@ -17,14 +17,13 @@ from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.daemon.lifecycle import Opened
 from auto_iter.daemon.visits.setting_aside import (
     back_at,
-    free_name,
     iterations_after,
     refuse_unfit,
     roll_back,
     set_aside_after,
 )
 from auto_iter.errors import InputError
-from auto_iter.files import sync_directory
+from auto_iter.files import free_name, sync_directory
 from auto_iter.times import to_the_second
 from auto_iter.workspace.paths import Workspace
 from auto_iter.workspace.records import read_solution

@@ -57,14 +57,6 @@ def iterations_after(workspace: Workspace, number: int) -> list[Path]:
     )
 
 
-def free_name(path: Path) -> Path:
-    """Return `path` with the first number behind it that nothing has yet."""
-    number = 1
-    while (free := path.with_name(f"{path.name}-{number}")).exists():
-        number += 1
-    return free
-
-
 def set_aside_after(workspace: Workspace, number: int, outdated: str) -> None:
     """Move the iterations after `number` to the directory `outdated`; may be repeated."""
     place = workspace.root / outdated
