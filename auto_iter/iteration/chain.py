@@ -31,7 +31,7 @@ from auto_iter.millepede.strategy.whole import Strategy
 from auto_iter.millepede.survey import survey_in_use
 from auto_iter.processes.children import Child
 from auto_iter.several_runs import weights
-from auto_iter.workspace.heritage import differs
+from auto_iter.workspace.hashes import differs
 from auto_iter.workspace.paths import Iteration, Workspace
 from auto_iter.workspace.records import fingerprint, read_json, read_solution
 

@@ -21,7 +21,7 @@ from auto_iter.files import digest, write_atomically
 from auto_iter.ledger.places import whole_directory
 from auto_iter.millepede.strategy.file import load_strategy
 from auto_iter.millepede.survey import survey_in_use
-from auto_iter.workspace.heritage import differs
+from auto_iter.workspace.hashes import differs
 from auto_iter.workspace.paths import Workspace
 
 

@@ -28,7 +28,7 @@ from auto_iter.iteration import payload
 from auto_iter.iteration.envscript import find_env_script
 from auto_iter.ledger.places import NO_RESULT, whole_directory
 from auto_iter.times import to_the_second
-from auto_iter.workspace.heritage import differs
+from auto_iter.workspace.hashes import differs
 from auto_iter.workspace.manifest import chain
 from auto_iter.workspace.paths import Iteration
 

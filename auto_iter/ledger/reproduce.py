@@ -22,7 +22,7 @@ from auto_iter.millepede.place import IterationPlace
 from auto_iter.millepede.results import read_record
 from auto_iter.rawfiles import spoken
 from auto_iter.several_runs import parse_files
-from auto_iter.workspace.heritage import differs
+from auto_iter.workspace.hashes import differs
 from auto_iter.workspace.manifest import Manifest, RawFileHashes, is_known, read_manifest
 from auto_iter.workspace.paths import Iteration, Workspace
 

@@ -69,6 +69,25 @@ class HashingSink:
         return self._hash.hexdigest()
 
 
+def fault_of(path: Path, expected: str, *, or_empty: bool = False) -> str:
+    """Return what is wrong with constants; empty when nothing is."""
+    try:
+        with naming(path):
+            content = path.read_bytes()
+    except FileNotFoundError:
+        return "no such file"
+    if not content.strip() and not or_empty:
+        return "empty, although an iteration has found constants"
+    if not expected or digest(content) == expected:
+        return ""
+    return "does not match its checksum"
+
+
+def differs(path: Path, expected: str) -> bool:
+    """Tell whether the constants at `path` are not, or not any more, those with that hash."""
+    return bool(fault_of(path, expected, or_empty=True))
+
+
 Record = TypeVar("Record", bound=BaseModel)
 
 

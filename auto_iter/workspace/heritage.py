@@ -22,7 +22,8 @@ from auto_iter.detector.constants import (
     read_text,
 )
 from auto_iter.errors import InputError, LostConstantsError
-from auto_iter.files import digest, naming, write_atomically
+from auto_iter.files import digest, write_atomically
+from auto_iter.workspace.hashes import fault_of
 from auto_iter.workspace.paths import Iteration, Workspace
 from auto_iter.workspace.records import read_json
 
@@ -43,7 +44,7 @@ class Heritage:
         Raises LostConstantsError when they are damaged, and nothing at hand has them, too.
         """
         path = self._paths(iteration).new_constants
-        fault = _fault(path, expected)
+        fault = fault_of(path, expected)
         if not fault:
             return None
         for candidate in self._found(iteration) if expected else ():
@@ -67,7 +68,7 @@ class Heritage:
         """
         paths = self._paths(iteration)
         path = paths.constants
-        if not expected or not (fault := _fault(path, expected, or_empty=True)):
+        if not expected or not (fault := fault_of(path, expected, or_empty=True)):
             return None
         for candidate in self._starts(iteration, usual):
             if digest(candidate.encode()) == expected:
@@ -95,28 +96,9 @@ class Heritage:
         yield ""
 
 
-def differs(path: Path, expected: str) -> bool:
-    """Tell whether the constants at `path` are not, or not any more, those with that hash."""
-    return bool(_fault(path, expected, or_empty=True))
-
-
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text)
-
-
-def _fault(path: Path, expected: str, *, or_empty: bool = False) -> str:
-    """Return what is wrong with constants; empty when nothing is."""
-    try:
-        with naming(path):
-            content = path.read_bytes()
-    except FileNotFoundError:
-        return "no such file"
-    if not content.strip() and not or_empty:
-        return "empty, although an iteration has found constants"
-    if expected:
-        return "" if digest(content) == expected else "does not match its checksum"
-    return ""
 
 
 def _text(path: Path) -> Iterator[str]:

@@ -17,8 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from auto_iter.alignment.history import IterationRecord, Origin
 from auto_iter.errors import InputError
 from auto_iter.files import digest, naming
-from auto_iter.workspace.hashes import is_intact
-from auto_iter.workspace.heritage import differs
+from auto_iter.workspace.hashes import differs, is_intact
 from auto_iter.workspace.paths import Workspace
 
 

@@ -15,8 +15,8 @@ from typing import Any, Self
 
 from auto_iter.alignment.attempt import Record
 from auto_iter.alignment.solution import SolutionSummary
-from auto_iter.files import digest, naming
-from auto_iter.workspace.hashes import is_intact
+from auto_iter.files import naming
+from auto_iter.workspace.hashes import differs, is_intact
 from auto_iter.workspace.paths import Iteration
 
 
@@ -120,14 +120,8 @@ def read_solution(path: Path) -> SolutionSummary | None:
     if record is None or not is_intact(record):
         return None
     told = record.get("hashes", {}).get("constants")
-    if told:
-        try:
-            constants = path.with_name("inputforalign.txt")
-            with naming(constants):
-                if digest(constants.read_bytes()) != told:
-                    return None
-        except FileNotFoundError:
-            return None
+    if told and differs(path.with_name("inputforalign.txt"), told):
+        return None
     return SolutionSummary.model_validate(
         {name: record[name] for name in SolutionSummary.model_fields if name in record}
     )

@@ -26,7 +26,7 @@ from auto_iter.daemon.visits.look import look
 from auto_iter.errors import InputError, UsageError
 from auto_iter.millepede.place import is_workspace
 from auto_iter.rawfiles import spoken
-from auto_iter.workspace.heritage import differs
+from auto_iter.workspace.hashes import differs
 from states.machine import StateMachine
 from states.next_iteration import begin_next
 from states.table import RECONSTRUCTED
