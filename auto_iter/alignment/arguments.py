@@ -53,6 +53,10 @@ class Arguments(Record):
             return self.files.runs
         return () if self.run is None else (self.run,)
 
+    def with_room_for(self, iteration: int) -> Arguments:
+        """Return the same with so many iterations at least."""
+        return self.model_copy(update={"iterations": max(self.iterations, iteration)})
+
 
 def refuse_iterations(iterations: int) -> None:
     """Raise UsageError for a number of iterations that no alignment has."""

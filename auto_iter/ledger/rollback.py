@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from auto_iter.alignment import checkpoint
-from auto_iter.alignment.arguments import Arguments
 from auto_iter.alignment.history import Rollback, record_of
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.daemon.handover import refuse_live_dag
@@ -55,16 +54,10 @@ def _decided(opened: Opened, to: int, now: float) -> tuple[Snapshot, str]:
     begun = begin_next(at.but(history=kept), now)
     decided = begun.but(
         state="prepare",
-        arguments=_with_room(snapshot, to),
+        arguments=snapshot.arguments.with_room_for(to + 1),
         failure=None,
         hindrance=None,
         made_again=words,
         rollback=Rollback(outdated=outdated),
     )
     return decided, words
-
-
-def _with_room(snapshot: Snapshot, to: int) -> Arguments:
-    """Return the arguments, with one iteration more where all were used up by then."""
-    most = max(snapshot.arguments.iterations, to + 1)
-    return snapshot.arguments.model_copy(update={"iterations": most})

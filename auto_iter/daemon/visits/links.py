@@ -86,10 +86,9 @@ def _at_iteration(root: Path, arguments: Arguments, config: Config, number: int)
 def _extended(opened: Opened, number: int) -> Opened:
     """Return a finished alignment at the start of one iteration more, written down."""
     snapshot = opened.snapshot
-    most = max(number, snapshot.arguments.iterations)
     begun = begin_next(snapshot, time.time()).but(
         state=StateMachine(snapshot.state).fire("extend"),
-        arguments=snapshot.arguments.model_copy(update={"iterations": most}),
+        arguments=snapshot.arguments.with_room_for(number),
     )
     checkpoint.save(opened.workspace.checkpoint, begun)
     return Opened(opened.workspace, begun, opened.config, opened.remark)
