@@ -15,10 +15,10 @@ from auto_iter.alignment.judges.hold_out import held_out
 from auto_iter.alignment.snapshot import Snapshot
 from auto_iter.config.schema import Config
 from auto_iter.errors import InputError
-from auto_iter.files import digest, naming
+from auto_iter.files import digest
 from auto_iter.millepede.pede.program import find_pede
 from auto_iter.millepede.survey import survey_in_use
-from auto_iter.workspace.hashes import hash_of_all, sealed
+from auto_iter.workspace.hashes import digests_below, hash_of_all, sealed
 from auto_iter.workspace.manifest import MadeBy, Manifest, RawFileHashes
 from auto_iter.workspace.paths import Iteration, Workspace
 from auto_iter.workspace.records import read_json
@@ -77,7 +77,7 @@ def manifest_of(
             left_out=record.left_out,
             raw_files=raw_files,
             held_out=tuple(sorted(out & raw_files.keys())),
-            scripts=dict(_scripts(paths)),
+            scripts=_scripts(paths),
             config=config.model_dump(mode="json"),
             strategy_text=_strategy_text(workspace, paths, record, config),
             survey_text="" if survey is None else survey.read_text(),
@@ -123,9 +123,7 @@ def made_here() -> dict[str, str]:
 @cache
 def hash_of_source(package: Path) -> str:
     """Return what stands for the modules of a package: its version stays from commit to commit."""
-    modules = sorted(package.rglob("*.py"))
-    found = [(str(path.relative_to(package)), digest(path.read_bytes())) for path in modules]
-    return hash_of_all(found)[:SOURCE_DIGITS]
+    return hash_of_all(digests_below(package, package.rglob("*.py")).items())[:SOURCE_DIGITS]
 
 
 def hash_of_pede(config: Config, env: Mapping[str, str]) -> str:
@@ -161,15 +159,8 @@ def _raw_files(
         )
 
 
-def _scripts(paths: Iteration) -> Iterator[tuple[str, str]]:
-    """Yield the hashes of all texts that the iteration's jobs and its pede were given."""
+def _scripts(paths: Iteration) -> dict[str, str]:
+    """Return the hashes of all texts that the iteration's jobs and its pede were given."""
     found = [path for path in paths.reco.glob("*") if path.is_file()]
     found += [*paths.millepede.glob("*.txt"), *paths.millepede.glob("step*/*.txt")]
-    for path in sorted(found):
-        if not path.name.startswith("."):
-            yield _hashed(path, paths.root)
-
-
-def _hashed(path: Path, root: Path) -> tuple[str, str]:
-    with naming(path):
-        return str(path.relative_to(root)), digest(path.read_bytes())
+    return digests_below(paths.root, (each for each in found if not each.name.startswith(".")))

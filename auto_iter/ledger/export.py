@@ -23,12 +23,12 @@ from auto_iter.config.presets import tag_chain
 from auto_iter.daemon.lifecycle import Opened, open_workspace
 from auto_iter.detector.constants import parse_constants, read_constants
 from auto_iter.errors import InputError, JobError, PhysicsError, UsageError
-from auto_iter.files import digest, write_atomically
+from auto_iter.files import write_atomically
 from auto_iter.iteration import payload
 from auto_iter.iteration.envscript import find_env_script
 from auto_iter.ledger.places import NO_RESULT, whole_directory
 from auto_iter.times import to_the_second
-from auto_iter.workspace.hashes import differs
+from auto_iter.workspace.hashes import differs, digests_below
 from auto_iter.workspace.manifest import chain
 from auto_iter.workspace.paths import Iteration
 
@@ -203,7 +203,7 @@ def _told(subject: _Subject, made: Path, reader: str, now: float) -> ExportRecor
         description=wanted.description,
         constants=record.hashes.constants,
         manifest=record.manifest,
-        files=_hashes(made),
+        files=digests_below(made, filter(Path.is_file, made.rglob("*"))),
         read_back=reader,
         doubts=subject.doubts,
         forced=wanted.force if subject.doubts else None,
@@ -224,11 +224,6 @@ def _valid(runs: Sequence[int], wanted: Wanted) -> tuple[int, int | None]:
     if until is not None and until < since:
         raise UsageError(f"valid from run {since} to {until}: give --since and --until")
     return since, until
-
-
-def _hashes(made: Path) -> dict[str, str]:
-    files = sorted(path for path in made.rglob("*") if path.is_file())
-    return {str(path.relative_to(made)): digest(path.read_bytes()) for path in files}
 
 
 def _add_evidence(made: Path, opened: Opened, paths: Iteration, record: IterationRecord) -> None:

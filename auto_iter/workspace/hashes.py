@@ -33,6 +33,15 @@ def hash_of_file(path: Path) -> str:
         return hashlib.file_digest(file, new_hash).hexdigest()
 
 
+def digests_below(root: Path, paths: Iterable[Path]) -> dict[str, str]:
+    """Return the SHA-256 of files by their path in `root`, sorted. Raises OSError."""
+    found = {}
+    for path in sorted(paths):
+        with naming(path):
+            found[str(path.relative_to(root))] = digest(path.read_bytes())
+    return found
+
+
 def hash_of_all(parts: Iterable[object]) -> str:
     """Return one hash for several values that JSON knows, in their order."""
     return digest(json.dumps(list(parts), sort_keys=True).encode())
