@@ -6,7 +6,6 @@ the moment in which this alignment was installed.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from auto_iter.errors import UsageError
+from auto_iter.files import digest
 
 KEPT = re.compile(
     r"PATH|LD_LIBRARY_PATH|PYTHONPATH|LANG|LC_\w+|TZ|TMPDIR|CONDOR_CONFIG|_CONDOR_\w+|KRB5_CONFIG"
@@ -66,7 +66,7 @@ class Unit:
 
 def unit_name(root: Path) -> str:
     """Return the unit's name: the workspace's, and what tells it from one elsewhere."""
-    place = hashlib.sha256(str(root).encode(errors="replace")).hexdigest()[:6]
+    place = digest(str(root).encode(errors="replace"))[:6]
     return f"auto-iter-{re.sub(r'[^A-Za-z0-9:_.-]', '_', root.name)}-{place}.service"
 
 

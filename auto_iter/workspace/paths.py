@@ -7,7 +7,6 @@ report).
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
@@ -16,6 +15,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from auto_iter.files import digest
 from auto_iter.rawfiles import file_tag, run_and_number, with_run
 from auto_iter.several_runs import RawFiles, SeveralRuns
 
@@ -178,7 +178,7 @@ class Workspace:
 
     def key_prefix(self, workspace_id: str) -> str:
         """Return how submission keys begin; other for a copy in another place."""
-        place = hashlib.sha256(os.path.realpath(self.root).encode(errors="replace")).hexdigest()
+        place = digest(os.path.realpath(self.root).encode(errors="replace"))
         return f"{workspace_id}{place[:4]}"
 
     @property
