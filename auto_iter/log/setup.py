@@ -65,20 +65,17 @@ def _formatter(renderer: structlog.typing.Processor) -> logging.Formatter:
 
 
 @contextmanager
-def logging_to(path: Path | None, settings: Log, console: TextIO | None = None) -> Iterator[None]:
+def logging_to(path: Path, settings: Log, console: TextIO | None = None) -> Iterator[None]:
     """Send the log to `path` (JSON lines) and `console` (default stderr) until the block ends."""
     stream = console if console is not None else sys.stderr
     to_console = _StderrHandler() if console is None else logging.StreamHandler(console)
-    handlers: list[logging.Handler] = [to_console]
     colors = hasattr(stream, "isatty") and stream.isatty()
-    handlers[0].setFormatter(_formatter(lambda _log, _name, entry: readable(entry, colors=colors)))
-    if path is not None:
-        handlers.append(
-            _WorkspaceHandler(
-                path, maxBytes=settings.max_bytes, backupCount=settings.backups, encoding="utf-8"
-            )
-        )
-        handlers[1].setFormatter(_formatter(structlog.processors.JSONRenderer()))
+    to_console.setFormatter(_formatter(lambda _log, _name, entry: readable(entry, colors=colors)))
+    to_file = _WorkspaceHandler(
+        path, maxBytes=settings.max_bytes, backupCount=settings.backups, encoding="utf-8"
+    )
+    to_file.setFormatter(_formatter(structlog.processors.JSONRenderer()))
+    handlers: list[logging.Handler] = [to_console, to_file]
     logger = logging.getLogger("auto_iter")
     logger.handlers = handlers
     logger.propagate = False
