@@ -118,7 +118,8 @@ class Status:
         if self.state == "failed":
             return 1
         if self.state == "done":
-            return _of_verdict(self.record["verdict"])
+            verdict = self.record["verdict"]  # the first version had none
+            return 0 if verdict is None else Word(verdict["word"]).exit_code
         if self.is_under_dagman:
             return UNDER_DAGMAN_EXIT_CODE
         if not self.has_daemon:
@@ -265,7 +266,3 @@ def runs_of(arguments: Record) -> tuple[int, ...]:
     if arguments["run"] is not None:
         return (arguments["run"],)
     return SeveralRuns.parse(arguments["files"]).runs
-
-
-def _of_verdict(verdict: Record | None) -> int:
-    return 0 if verdict is None else Word(verdict["word"]).exit_code  # the first version had none

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from auto_iter.alignment.snapshot import Snapshot
@@ -49,13 +48,9 @@ def _groups(snapshot: Snapshot) -> list[str]:
     if not groups:
         return []
     first = sorted(groups, key=lambda each: -each.largest_pull)[:SHOWN_GROUPS]
-    return ["", *_group_table(first)]
-
-
-def _group_table(groups: Sequence[GroupChange]) -> list[str]:
-    width = max(len("largest changes"), *(len(each.name) for each in groups))
+    width = max(len("largest changes"), *(len(each.name) for each in first))
     head = f"{'largest changes':<{width}} {'in σ':>7} {'largest':>14} {'rms':>14}  worst"
-    return [head, *(_group_row(each, width) for each in groups)]
+    return ["", head, *(_group_row(each, width) for each in first)]
 
 
 def _group_row(group: GroupChange, width: int) -> str:
