@@ -75,7 +75,7 @@ def run(snapshot: Snapshot, ports: Ports) -> Outcome:
         verdict = convergence.verdict(recorded.history, ports.plan, settings, found)
         settled = is_last and ends_early
         return _finished(recorded.but(settled=settled, verdict=verdict), notes)
-    ports.millepede.report(snapshot.iteration)
+    ports.millepede.report()
     now = ports.now()
     begun = begin_next(recorded, now)
     return Fire("iterate", begun, (*notes, *_expected(begun, now)))

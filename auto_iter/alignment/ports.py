@@ -244,8 +244,8 @@ class MillepedeChain(Protocol):
         """
         ...
 
-    def report(self, iteration: int) -> None:
-        """Refresh tables and plots with what is known up to `iteration`."""
+    def report(self) -> None:
+        """Refresh tables and plots with all that is there."""
         ...
 
     def finish(self, should_stop: Callable[[], bool]) -> None:

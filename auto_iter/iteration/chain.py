@@ -155,12 +155,11 @@ class Chain:
         write_atomically(self._workspace.manifest(record.iteration), manifest.text)
         return digest(manifest.text.encode())
 
-    def report(self, iteration: int) -> None:
+    def report(self) -> None:
         """Refresh tables and page; a report that fails costs a log line, not the alignment.
 
         The pictures beside the page, which take as long as all else, are made at the end.
         """
-        del iteration  # the report shows all that is there
         self._reap_report()
         if self._reporting is None and self._config.alignment.report == "iteration":
             self._report("--page-only")

@@ -189,7 +189,6 @@ class TwinMillepede:
     max_pulls: list[float] = field(default_factory=lambda: [10.0])
     seen: dict[int, dict[int, Response]] = field(default_factory=dict)
     """By iteration: what its files show of the constants before."""
-    reports: list[int] = field(default_factory=list)
     stopped: bool = False
 
     def check(self) -> None:
@@ -226,8 +225,8 @@ class TwinMillepede:
         before = snapshot.history[-1].manifest if snapshot.history else ""
         return digest(f"{before}{record.iteration}".encode())
 
-    def report(self, iteration: int) -> None:
-        self.reports.append(iteration)
+    def report(self) -> None:
+        """There is nothing to show."""
 
     def finish(self, should_stop: Callable[[], bool]) -> None:
         del should_stop

@@ -180,7 +180,7 @@ def test_a_report_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("sys.executable", str(program(tmp_path / "python", "exec sleep 600")))
     monkeypatch.setattr("auto_iter.iteration.chain.REPORT_LIMIT_S", 0.1)
     waiting = chain(tmp_path)
-    waiting.report(1)
+    waiting.report()
     begun = time.monotonic()
     waiting.finish(never)
     assert time.monotonic() - begun < 60
