@@ -10,10 +10,13 @@ import errno
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from auto_iter.alignment.model import Action, Problem, Remedy
-from auto_iter.config.batch import Holds
+
+if TYPE_CHECKING:
+    # the supervisor of local jobs, who knows the codes, starts in half the time without pydantic
+    from auto_iter.config.batch import Holds
 
 BY_USER: Final = 1
 BY_JOB_POLICY: Final = 3

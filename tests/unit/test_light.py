@@ -62,3 +62,9 @@ def test_status_loads_only_what_it_shows(tmp_path: Path, state: str, option: str
     loaded = loaded_by(program, "status", str(tmp_path), option)
     assert "auto_iter.daemon.status" in loaded
     assert not loaded & SLOW
+
+
+def test_the_supervisor_of_local_jobs_starts_at_once() -> None:
+    loaded = loaded_by("import auto_iter.batch.local.supervisor")
+    assert "auto_iter.batch.holds" in loaded
+    assert not loaded & (HEAVY | {"pydantic", "structlog", "rich", "transitions", "asyncio"})
