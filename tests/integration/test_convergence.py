@@ -30,13 +30,8 @@ def test_the_default_strategy_finds_the_truth(spectrometer: Aligned) -> None:
     found_the_truth(spectrometer)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        each if each == "ift-local" else pytest.param(each, marks=pytest.mark.long)
-        for each in sorted({*strategies.of_ours()} - {"3st"})
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", sorted({*strategies.of_ours()} - {"3st"}))
 def test_a_strategy_finds_the_truth(name: str, tmp_path: Path) -> None:
     found_the_truth(align(tmp_path, shipped_case(name, 1, events=EVENTS)))
 

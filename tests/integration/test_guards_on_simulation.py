@@ -21,13 +21,10 @@ def detector(directory: Path, *, seed: int = 1, stations: int = 3) -> Simulated:
     return simulate(directory / "sim", Options(seed=seed, beam=beam))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("setting", "stations", "seed"),
-    [
-        (Setting("3st"), 3, 2),
-        pytest.param(Setting("4st"), 4, 3, marks=pytest.mark.long),
-        pytest.param(Setting("3st-ift", (3, 3)), 4, 4, marks=pytest.mark.long),
-    ],
+    [(Setting("3st"), 3, 2), (Setting("4st"), 4, 3), (Setting("3st-ift", (3, 3)), 4, 4)],
     ids=["3 stations", "4 stations", "3, then 4"],
 )
 def test_a_sound_alignment_raises_no_alarm(

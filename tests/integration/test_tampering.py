@@ -229,6 +229,9 @@ ALSO_HEALED = {
     "statistics cut in half",
     "a copy, before converting",
     "statistics and binary gone",
+    "statistics and binary of another file",
+    "binary gone",
+    "a copy of another output",
 }
 """Damage that differs from another one only in where and when it happens."""
 
