@@ -25,6 +25,17 @@ LEAST_FREE_BYTES = 10_000_000
 _PROBE_BYTES = 4096
 
 
+def expanded(path: str | Path) -> Path:
+    """Return `path` with its `~` or `~user` replaced; one who does not exist stays as written.
+
+    There is no such place then, as whoever looks there will say.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def refuse_full_disk(directory: Path) -> None:
     """Raise OSError when files cannot be written into `directory`: no room, quota, read-only."""
     disk = shutil.disk_usage(directory)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from auto_iter.config.schema import Config, Reco
 from auto_iter.config.section import SectionT
+from auto_iter.files import expanded
 
 
 def with_absolute_paths(config: Config) -> Config:
@@ -25,7 +26,7 @@ def _absolute(section: SectionT, *names: str) -> SectionT:
     paths = {name: getattr(section, name) for name in names}
     return section.model_copy(
         update={
-            name: _resolved(path).absolute()
+            name: expanded(path).absolute()
             for name, path in paths.items()
             if isinstance(path, Path)
         }
@@ -36,15 +37,8 @@ def _absolute_programs(reco: Reco) -> Reco:
     """Return `reco` with the files that it names as seen from anywhere; names on PATH stay."""
     names = ("preset", "writer", "reader", "program", "asetup_input")
     absolute = {
-        name: str(_resolved(Path(text)).absolute())
+        name: str(expanded(text).absolute())
         for name in names
         if (text := getattr(reco, name)) is not None and "/" in text
     }
     return reco.model_copy(update=absolute)
-
-
-def _resolved(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:  # ~nobody: no such place, as whoever looks there will say
-        return path

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from auto_iter.errors import InputError, raise_what_passes
+from auto_iter.files import expanded
 
 DEEPEST = 40
 """Levels of nesting; settings and checkpoints have five."""
@@ -53,12 +54,12 @@ def read_edited(name: str | Path, kind: str, *, form: str = "", missing: str = "
     `form`, `missing`: what to do where it is none of ours, or is not there.
     """
     try:
-        return read_bounded(Path(name).expanduser()).decode()
+        return read_bounded(expanded(name)).decode()
     except FileNotFoundError as error:
         raise InputError(f"{kind} {name}: no such file", missing) from error
     except YamlError as error:
         raise InputError(f"{kind} {name}: {error}", form) from error
-    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # the last: `~` and nobody's name
+    except (OSError, UnicodeDecodeError) as error:
         raise_what_passes(error, Path(name))
         raise InputError(f"{kind} {name}: cannot be read ({error})") from error
 

@@ -11,12 +11,12 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
 from auto_iter.alignment.attempt import Record
 from auto_iter.alignment.event import Event
 from auto_iter.config.notify import Notify
+from auto_iter.files import expanded
 from auto_iter.processes import ends as processes
 from auto_iter.rawfiles import spoken
 
@@ -75,7 +75,7 @@ def _run_command(delivery: Delivery) -> Iterator[str]:
     command, limit_s = delivery.settings.command or (), delivery.settings.time_limit_s
     try:
         hook = subprocess.Popen(
-            [str(Path(command[0]).expanduser()), *command[1:]],
+            [str(expanded(command[0])), *command[1:]],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -170,7 +170,11 @@ SET = "--set"
         ((*RUN, "--strategy", "strategy.yaml"), "strategy.yaml: line 2: name is there twice"),
         ((*RUN, "--strategy", "method.yaml"), "pede.hugecut: must be greater than 0"),
         ((*RUN, "--strategy", "nowhere.yaml"), "nowhere.yaml: no such file"),
-        ((*RUN, "--strategy", "~nobody-here/s.yaml"), "~nobody-here/s.yaml: cannot be read"),
+        ((*RUN, "--strategy", "~nobody-here/s.yaml"), "~nobody-here/s.yaml: no such file"),
+        (
+            ("millepede", "solve", "steer.txt", "--pede", "~nobody-here/p"),
+            "no pede at ~nobody-here",
+        ),
         ((*RUN, "--work_dir", "mis/typed/path"), "mis/typed/path: no such directory"),
         ((*RUN, "--batch", "htcondor"), "HTCondor is not configured on this machine"),
         (("simulate", "mis/typed/path"), "mis/typed: no such directory"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from auto_iter.detector import constants
-from auto_iter.files import TEMPORARY, remove_leftovers, write_atomically, write_whole
+from auto_iter.files import TEMPORARY, expanded, remove_leftovers, write_atomically, write_whole
 from auto_iter.millepede import results
 from auto_iter.millepede.mille import file as mille_file
 from auto_iter.millepede.pede import result_files
@@ -35,6 +35,11 @@ def test_every_refusal_of_the_disk_names_the_file(
     # After the rename only the directory could not be synced: the file is whole either way.
     assert path.read_text() in {"before", "after"}
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_home_that_nobody_has_stays_as_it_was_written() -> None:
+    assert expanded("~nobody-here/a") == Path("~nobody-here/a")
+    assert expanded("~/a") == Path.home() / "a"
 
 
 def test_another_file_s_error_keeps_its_name(tmp_path: Path) -> None:

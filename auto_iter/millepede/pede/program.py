@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from auto_iter.errors import InputError, PermanentError, PhysicsError
+from auto_iter.files import expanded
 from auto_iter.millepede.requests import Solver
 from auto_iter.processes.orphans import die_with_parent
 
@@ -41,7 +42,7 @@ def find_pede(install: Path | None, search_path: str | None) -> Path | None:
     if install is None:
         found = shutil.which("pede", path=search_path)
         return Path(found).absolute() if found else None
-    install = install.expanduser()
+    install = expanded(install)
     candidates = [install / "pede", install / "bin" / "pede"] if install.is_dir() else [install]
     for candidate in candidates:
         if candidate.is_file() and os.access(candidate, os.X_OK):

@@ -54,7 +54,7 @@ def test_a_preset_may_be_a_file(tmp_path: Path) -> None:
     [
         ("2052", None, "no preset '2052'; did you mean '2025'"),
         ("./none.yaml", None, "none.yaml: no such file"),
-        ("~nobody-here/p.yaml", None, "~nobody-here/p.yaml: cannot be read"),
+        ("~nobody-here/p.yaml", None, "~nobody-here/p.yaml: no such file"),
         ("./mine.yaml", "writer: x", "mine.yaml: sqlite_schema: is missing"),
         ("./mine.yaml", "writr: x", "mine.yaml: "),
         ("./mine.yaml", "a: [1", "mine.yaml: "),

@@ -44,6 +44,8 @@ def test_a_command_that_fails_or_is_not_there_is_a_line(tmp_path: Path) -> None:
     assert wrong == f"notify.command: {hook}: exit code 3: no such room"
     (wrong,) = deliver(delivery(command="/no/such/hook"))
     assert wrong == "notify.command: /no/such/hook: No such file or directory"
+    (wrong,) = deliver(delivery(command="~nobody-here/hook"))
+    assert wrong == "notify.command: ~nobody-here/hook: No such file or directory"
 
 
 def test_a_command_that_sleeps_is_ended_and_the_mail_goes_out_all_the_same(tmp_path: Path) -> None:
