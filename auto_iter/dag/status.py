@@ -76,14 +76,14 @@ class DagStatus:
 
     def as_json(self) -> dict[str, Any]:
         """Return the stable form: plain values, times in seconds since the epoch."""
-        job = self.job
+        job, snapshot = self.job, self.snapshot
         return {
             "version": 1,
             "workspace": str(self.root),
             "state": self.state,
-            "alignment": self.snapshot.state,
-            "iteration": self.snapshot.iteration,
-            "iterations": self.snapshot.arguments.iterations,
+            "alignment": snapshot.state,
+            "iteration": snapshot.iteration,
+            "iterations": snapshot.arguments.iterations,
             "dagman": None
             if job is None
             else {
@@ -105,13 +105,9 @@ class DagStatus:
             "seen_at": self.seen_at,
             "trouble": self.trouble,
             "last_exit": self.last_exit,
-            "crowded": self.snapshot.crowded,
-            "failure": None
-            if self.snapshot.failure is None
-            else self.snapshot.failure.model_dump(),
-            "verdict": None
-            if self.snapshot.verdict is None
-            else self.snapshot.verdict.model_dump(),
+            "crowded": snapshot.crowded,
+            "failure": snapshot.failure and snapshot.failure.model_dump(),
+            "verdict": snapshot.verdict and snapshot.verdict.model_dump(),
         }
 
     def as_text(self) -> str:

@@ -51,20 +51,20 @@ def failures(reco: Path) -> dict[int, Problem]:
 
 def needed_memory(reco: Path) -> dict[int, int]:
     """Return the memory (MiB) that raw files needed more of than the configuration gives."""
-    try:
-        known = json.loads((reco / MEMORY_JSON).read_text())
-    except FileNotFoundError:
-        return {}
-    return {int(number): int(needed) for number, needed in known.items()}
+    return {int(number): int(needed) for number, needed in _noted(reco / MEMORY_JSON).items()}
 
 
 def needed_time(reco: Path) -> dict[int, float]:
     """Return the time (s) that raw files needed more of than the configured flavour gives."""
+    return {int(number): SECONDS[name] for number, name in _noted(reco / FLAVOUR_JSON).items()}
+
+
+def _noted(path: Path) -> dict[str, Any]:
     try:
-        known = json.loads((reco / FLAVOUR_JSON).read_text())
+        noted: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError:
         return {}
-    return {int(number): SECONDS[name] for number, name in known.items()}
+    return noted
 
 
 def _problem(note: dict[str, Any]) -> Problem:
