@@ -33,7 +33,7 @@ check test long-test: export PYTHONDONTWRITEBYTECODE =
 check: lint ## what CI begins with, before the slow parts: lint and the unit tests (two minutes)
 	$(BIN)/python -m pytest $(PYTEST) -m "not long" --durations=15 tests/unit
 
-test: install ## unit and integration tests, on the embedded batch system (less than five minutes of CPU time)
+test: install ## unit and integration tests, on the embedded batch system (about five minutes of CPU time)
 	$(BIN)/python -m pytest $(PYTEST) -m "not long" --durations=15
 
 long-test: install ## their long forms: every strategy, twenty kills, each moment of an export (minutes)
