@@ -10,13 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from auto_iter.config.schema import Reco
 from auto_iter.config.section import Section
 from auto_iter.config.shipped import is_file, shipped_text
 from auto_iter.config.yamlfile import read_edited
 from auto_iter.errors import InputError, UsageError
+from auto_iter.files import expanded
 from auto_iter.wording import first_problem
 
 
@@ -39,6 +40,11 @@ class TagChain(Section):
     """The same for the geometry (`--geom`)."""
     direction_flag: str
     """Which tracks the reconstruction leaves out: alignment takes one kind only."""
+
+    @field_validator("writer")
+    @classmethod
+    def _at_home(cls, writer: str) -> str:
+        return str(expanded(writer)) if writer.startswith("~") else writer
 
     def __str__(self) -> str:
         """Return the chain in one line."""

@@ -21,7 +21,6 @@ from auto_iter.config.presets import TagChain, tag_chain
 from auto_iter.config.schema import Config
 from auto_iter.doctor.checks import Diagnosis, Health
 from auto_iter.errors import AutoIterError
-from auto_iter.files import expanded
 from auto_iter.iteration.envscript import configured_env_script
 
 TIME_LIMIT_S = 180.0
@@ -119,7 +118,7 @@ def _programs(config: Config, chain: TagChain, sourced: Sourced) -> Iterator[Dia
             yield Diagnosis(name, Health.BAD, "not on PATH after the environment script", remedy)
     for setting, name in (("writer", chain.writer), ("program", config.reco.program)):
         if "/" in name:
-            readable = os.access(expanded(name), os.R_OK)
+            readable = os.access(name, os.R_OK)
             text = f"{name} travels with the jobs" if readable else f"{name} cannot be read"
             found = readable
         else:

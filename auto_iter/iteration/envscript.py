@@ -8,7 +8,7 @@ from pathlib import Path
 
 from auto_iter.config.schema import Config
 from auto_iter.errors import InputError, UsageError
-from auto_iter.files import expanded, write_atomically
+from auto_iter.files import write_atomically
 from auto_iter.workspace.paths import Workspace
 
 _CVMFS_ALRB = "/cvmfs/atlas.cern.ch/repo/ATLASLocalRootBase"
@@ -69,7 +69,7 @@ def _asetup_input(install: Path, config: Config) -> str:
     so a relative path would lead nowhere.
     """
     if config.reco.asetup_input is not None:
-        return str(expanded(config.reco.asetup_input).absolute())
+        return str(Path(config.reco.asetup_input).absolute())
     for directory in (install, install.parent, install.parent / "calypso"):
         if (directory / _ASETUP).is_file():
             return str(directory / _ASETUP)

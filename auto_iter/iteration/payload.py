@@ -9,7 +9,7 @@ from pathlib import Path
 from auto_iter.batch.job import travelling
 from auto_iter.config.schema import Reco
 from auto_iter.errors import InputError, TransientError
-from auto_iter.files import expanded, write_atomically
+from auto_iter.files import write_atomically
 from auto_iter.workspace.paths import Iteration
 
 _ENV_SCRIPT = "reco_condor_env.sh"
@@ -69,7 +69,7 @@ def write_changed(path: Path, text: str, mode: int = 0o644) -> None:
 
 def _program_text(program: Path) -> str:
     try:
-        return expanded(program).read_text()
+        return program.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{program}: cannot be read: {error}",

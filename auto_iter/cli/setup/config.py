@@ -52,7 +52,6 @@ def validate(arguments: argparse.Namespace) -> int:
     from auto_iter.batch.registry import driver_of, resolve_config
     from auto_iter.config.file import load_config
     from auto_iter.config.presets import tag_chain
-    from auto_iter.files import expanded
 
     given = load_config(arguments.config, arguments.overrides, os.environ)
     config = resolve_config(given, os.environ)
@@ -67,7 +66,7 @@ def validate(arguments: argparse.Namespace) -> int:
     }
     chain = tag_chain(config.reco)
     programs = {"reco.writer": chain.writer, "reco.program": config.reco.program}
-    paths |= {key: expanded(name) for key, name in programs.items() if "/" in name}
+    paths |= {key: Path(name) for key, name in programs.items() if "/" in name}
     missing = [
         f"{key}: {path}: no such path" for key, path in paths.items() if path and not path.exists()
     ]

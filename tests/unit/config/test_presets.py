@@ -49,6 +49,16 @@ def test_a_preset_may_be_a_file(tmp_path: Path) -> None:
     assert tag_chain(Reco(preset=str(mine))).output_tag == "MINE-01"
 
 
+def test_a_home_in_a_preset_is_that_of_who_runs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for writer, found in (("~/w.py", f"{tmp_path}/w.py"), ("./w.py", "./w.py")):
+        mine = tmp_path / "mine.yaml"
+        mine.write_text(yaml.safe_dump(tag_chain(Reco()).model_dump() | {"writer": writer}))
+        assert tag_chain(Reco(preset=str(mine))).writer == found
+
+
 @pytest.mark.parametrize(
     ("preset", "content", "said"),
     [
