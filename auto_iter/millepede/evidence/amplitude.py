@@ -18,7 +18,7 @@ import numpy as np
 
 from auto_iter.alignment.judges.arrival import Look
 from auto_iter.millepede.conversion.statistics import Statistics
-from auto_iter.millepede.mille.records import Floats, Measurements
+from auto_iter.millepede.mille.records import Floats, Measurements, part_of_each
 from auto_iter.millepede.solver.local_fit import fit, local_rows
 
 ByLabel = Mapping[int, float]
@@ -29,7 +29,7 @@ def shifts(m: Measurements, change: ByLabel) -> Floats:
     """Return BΔ (one for each measurement): by how much (mm) its residual gets smaller."""
     labels, at = np.unique(m.global_label, return_inverse=True)
     moved = m.global_value * np.array([change.get(label, 0.0) for label in labels.tolist()])[at]
-    row = np.repeat(np.arange(len(m.value)), np.diff(m.global_first))
+    row = part_of_each(m.global_first)
     return np.bincount(row, weights=moved, minlength=len(m.value)).astype(np.float64)
 
 
@@ -56,7 +56,7 @@ def _sums(m: Measurements, change: ByLabel) -> tuple[float, float]:
     if not m.records:
         return 0.0, 0.0
     rows = local_rows(m, int(m.local_index.max(initial=1)))
-    record = np.repeat(np.arange(m.records), np.diff(m.record_first))
+    record = part_of_each(m.record_first)
     shift = shifts(m, change)
     with np.errstate(all="ignore"):
         weight = m.sigma**-2.0

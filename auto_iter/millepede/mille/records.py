@@ -151,6 +151,11 @@ def edges_of(lengths: NDArray[np.integer] | Bools) -> Indices:
     return edges
 
 
+def part_of_each(edges: Indices) -> Indices:
+    """Return which of consecutive parts, from 0, each element lies in; `edges` as of `edges_of`."""
+    return np.repeat(np.arange(len(edges) - 1), np.diff(edges))
+
+
 def _refuse_nan(reals: NDArray[np.floating]) -> None:
     # the sum is not-a-number when any word is (or when infinities cancel): one pass, no mask
     with np.errstate(invalid="ignore", over="ignore"):

@@ -19,6 +19,7 @@ from auto_iter.millepede.mille.records import (
     Indices,
     Integers,
     Measurements,
+    part_of_each,
     select_records,
 )
 from auto_iter.millepede.rejects import Rejects
@@ -117,9 +118,9 @@ def _finite_records(m: Measurements, index: Integers, sums: Sums) -> tuple[Measu
     """Reject records with an infinite value at once: pede's local fit gives not-a-number there."""
     bad = ~np.isfinite(m.value)
     for first, values in ((m.local_first, m.local_value), (m.global_first, m.global_value)):
-        row = np.repeat(np.arange(len(m.value)), np.diff(first))
+        row = part_of_each(first)
         bad[row[~np.isfinite(values)]] = True
-    record = np.repeat(np.arange(m.records), np.diff(m.record_first))
+    record = part_of_each(m.record_first)
     is_bad = np.bincount(record[bad], minlength=m.records) > 0
     sums.rejects.singular += int(is_bad.sum())
     good = select_records(replace(m, global_label=index), np.flatnonzero(~is_bad))

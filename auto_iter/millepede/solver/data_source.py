@@ -17,6 +17,7 @@ from auto_iter.millepede.mille.records import (
     Measurements,
     MilleError,
     StrayBytesError,
+    part_of_each,
     select_records,
 )
 from auto_iter.millepede.solver.data_loop import LoopRequest, Sums, add_block, empty_sums
@@ -160,7 +161,7 @@ class DataSource:
         for m, index, _ in self.blocks():
             counted: Indices | Integers = index
             if per_record:
-                record = np.repeat(np.arange(m.records), np.diff(m.global_first[m.record_first]))
+                record = part_of_each(m.global_first[m.record_first])
                 counted = np.unique(record * len(self.table) + index) % len(self.table)
             counts = self._with(counts, counted)
         return counts
@@ -169,7 +170,7 @@ class DataSource:
         """Entries once more, leaving out measurements with any label of the mask `excluded`."""
         counts = np.zeros(len(self.table), np.int64)
         for m, index, _ in self.blocks():
-            row = np.repeat(np.arange(len(m.value)), np.diff(m.global_first))
+            row = part_of_each(m.global_first)
             bad = np.bincount(row[excluded[index]], minlength=len(m.value)) > 0
             counts = self._with(counts, index[~bad[row]])
         return counts

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auto_iter.millepede.mille.records import Floats, Indices, Measurements
+from auto_iter.millepede.mille.records import Floats, Indices, Measurements, part_of_each
 from auto_iter.millepede.solver.elimination import PIVOT, sweep_inverse
 
 HUBER = 1.345
@@ -44,7 +44,7 @@ def local_rows(m: Measurements, count: int) -> Floats:
 
     `count` is L, no less than the largest local index in `m`; what is not stored is zero.
     """
-    row = np.repeat(np.arange(len(m.value)), np.diff(m.local_first))
+    row = part_of_each(m.local_first)
     at = (m.local_index.astype(np.int64) - 1) * len(m.value) + row
     dense = np.bincount(at, weights=m.local_value, minlength=count * len(m.value))
     return dense.reshape(count, len(m.value)).astype(np.float64, copy=False)
